@@ -1,0 +1,1 @@
+"""pytrainr: R's rnn package in Python, to the bit."""

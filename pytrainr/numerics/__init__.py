@@ -1,0 +1,1 @@
+"""The arithmetic under the cells: compiler policy, matrix products, elementwise functions."""
