@@ -1,0 +1,200 @@
+"""The trained network: R's list as a class with R's field names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Model"]
+
+TRAINING_SIZED = ("store", "store_best", "last_layer_error", "last_layer_delta")
+"""Fields as large as the training data: there only when asked for (``keep_store=True``)."""
+
+
+class Model:
+    """What ``trainr`` returns: R's list, with R's names, in R's order and R's shapes.
+
+    Fields are attributes and items alike: ``model.error``, ``model["error"]``; ``model.keys()`` lists them. With L
+    hidden layers, n samples and T time steps:
+
+    ``time_synapse``
+        L + 1 arrays, input to hidden and last hidden to output: rnn (in, out) each; gru (in, hidden, 3) with gates
+        update z, reset r, candidate; lstm (in, hidden, 4) with gates forget, input, candidate, output. The last is
+        always (hidden, output).
+    ``recurrent_synapse``
+        L arrays (hidden, hidden), (hidden, hidden, 3) or (hidden, hidden, 4).
+    ``bias_synapse``
+        L + 1 arrays (hidden,), (hidden, 3) or (hidden, 4); the last (output,).
+    ``time_synapse_update``, ``recurrent_synapse_update``, ``bias_synapse_update``
+        the pending updates (momentum), shaped as the weights.
+    ``error``
+        (n, numepochs): the sum of absolute errors of each sample in each epoch.
+    ``input_dim``, ``hidden_dim``, ``output_dim``, ``synapse_dim``, ``time_dim``, ``current_epoch`` and every argument of
+    ``trainr`` (``learningrate`` as annealed so far), those given beyond R's own included
+    ``store``, ``last_layer_error``, ``last_layer_delta``, ``store_best``
+        only with ``keep_store=True``: the states of every layer for every training sample, see ``predictr``.
+    """
+
+    _fields: dict[str, Any]
+
+    def __init__(self, fields: Mapping[str, Any] | None = None, /, **more: Any) -> None:
+        object.__setattr__(self, "_fields", {**(fields or {}), **more})
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, Any]) -> Model:
+        """A model of the given fields, in their order."""
+        return cls(fields)
+
+    # R's list ---------------------------------------------------------------------------------------------------
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return object.__getattribute__(self, "_fields")[name]
+        except KeyError:
+            if name in TRAINING_SIZED:
+                raise AttributeError(
+                    f"this model has no {name!r}: it is as large as the training data and kept only by "
+                    "trainr(..., keep_store=True)"
+                ) from None
+            raise AttributeError(f"this model has no field {name!r}; model.keys() lists what it has") from None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self._fields[name] = value
+
+    def __delattr__(self, name: str) -> None:
+        if name not in self._fields:
+            raise AttributeError(f"this model has no field {name!r}; model.keys() lists what it has")
+        del self._fields[name]
+
+    def __getitem__(self, name: str) -> Any:
+        try:
+            return self._fields[name]
+        except KeyError:
+            raise KeyError(f"this model has no field {name!r}; model.keys() lists what it has") from None
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self._fields[name] = value
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._fields
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._fields)
+
+    def __len__(self) -> int:
+        return len(self._fields)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *self._fields})
+
+    def keys(self) -> KeysView[str]:
+        """The names of the fields, in R's order."""
+        return self._fields.keys()
+
+    def items(self) -> ItemsView[str, Any]:
+        """Names and values, in R's order."""
+        return self._fields.items()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The field ``name``, or ``default`` where the model has none."""
+        return self._fields.get(name, default)
+
+    @property
+    def exact(self) -> bool:
+        """Whether the model was trained with true gradients (``exact=True``) rather than in R's arithmetic."""
+        return bool(self._fields.get("exact", False))
+
+    @property
+    def mean_error(self) -> np.ndarray:
+        """The mean error of each epoch so far, shape (epochs,): R's attribute ``error``."""
+        return np.asarray(self.error[:, : self.current_epoch].mean(axis=0))
+
+    # copies, comparison, storage ----------------------------------------------------------------------------------
+
+    def copy(self) -> Model:
+        """A model that shares no array with this one."""
+        return type(self)({name: _copied(value) for name, value in self._fields.items()})
+
+    def __copy__(self) -> Model:
+        return self.copy()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Model:
+        return self.copy()
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Model):
+            return NotImplemented
+        return self._fields.keys() == other._fields.keys() and all(
+            _equal(value, other._fields[name]) for name, value in self._fields.items()
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # it changes in training
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: _copied(value) for name, value in self._fields.items()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        object.__setattr__(self, "_fields", dict(state))
+
+    def __repr__(self) -> str:
+        dims = "-".join(str(n) for n in self.get("synapse_dim", ()))
+        text = f"<Model {self.get('network_type', '?')} {dims}, {self.get('time_dim', '?')} time steps"
+        epochs = self.get("current_epoch", 0)
+        if epochs and self.get("error") is not None and self.error.size:
+            text += f", {epochs} epochs, mean error {self.mean_error[-1]:.6g}"
+        return text + (", exact" if self.exact else "") + ">"
+
+    def save(self, path: str | os.PathLike[str], *, keep_store: bool = False) -> None:
+        """Write the model to one file, without pickle; a crash half-way leaves what was there before.
+
+        Functions (``epoch_function``, ``loss_function``) are stored by name. The training-sized fields are left out
+        unless ``keep_store=True``. Raises ``TypeError`` for a field that cannot be stored, naming it.
+        """
+        from pytrainr.storage import save_model
+
+        save_model(self, path, keep_store=keep_store)
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        mmap: bool = False,
+        functions: Mapping[str, Callable] | None = None,
+    ) -> Model:
+        """Read a model that :meth:`save` wrote; ``mmap=True`` maps the arrays instead of reading them.
+
+        ``functions`` gives the user's own epoch and loss functions by the names they had. Raises
+        ``pytrainr.ModelFileError`` for a damaged, truncated or foreign file, and runs no code from it.
+        """
+        from pytrainr.storage import load_model
+
+        return load_model(path, mmap=mmap, functions=functions)
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.copy(order="K")
+    if isinstance(value, list):
+        return [_copied(item) for item in value]
+    if isinstance(value, tuple) and type(value) is tuple:
+        return tuple(_copied(item) for item in value)
+    if isinstance(value, dict):
+        return {name: _copied(item) for name, item in value.items()}
+    return value
+
+
+def _equal(a: Any, b: Any) -> bool:
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+        a, b = np.asarray(a), np.asarray(b)
+        if a.shape != b.shape or a.dtype.kind != b.dtype.kind:
+            return False
+        return bool(np.array_equal(a, b, equal_nan=a.dtype.kind in "fc"))
+    if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
+        return len(a) == len(b) and all(_equal(x, y) for x, y in zip(a, b, strict=True))
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(_equal(value, b[name]) for name, value in a.items())
+    return bool(a is b or a == b)

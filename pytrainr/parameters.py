@@ -1,0 +1,119 @@
+"""One flat vector holds all weights of a network; R's arrays are views of it.
+
+A flat vector makes an update rule, a snapshot or a checkpoint one line for every network. Each weight array of R is
+a :class:`Block` of it. Inside a block the memory order is (rows, gates, columns), row by row, so that one matrix
+product serves all gates of a layer; R's order of dimensions, (rows, columns, gates), is a transposed view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Block", "Layout"]
+
+Flat = NDArray[np.float64]
+
+_ALIGNMENT = 8  # doubles: a cache line, so that every matrix starts on one
+
+
+@dataclass(frozen=True)
+class Block:
+    """One weight array of the model.
+
+    ``field`` and ``layer`` say where it stands in the model (``model.time_synapse[0]``); ``rows`` is 0 for a bias and
+    ``gates`` is 0 where R's array has no gate dimension; ``offset`` is its first entry in the flat vector.
+    """
+
+    field: str
+    layer: int
+    rows: int
+    columns: int
+    gates: int = 0
+    offset: int = 0
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape R gives the array: (rows, columns[, gates]), for a bias (columns[, gates])."""
+        return tuple(n for n in (self.rows, self.columns, self.gates) if n)
+
+    @property
+    def size(self) -> int:
+        return max(self.rows, 1) * self.columns * max(self.gates, 1)
+
+    def view(self, flat: np.ndarray) -> np.ndarray:
+        """R's array, as a view of ``flat``."""
+        memory = flat[self.offset : self.offset + self.size]
+        stored = memory.reshape([n for n in (self.rows, self.gates, self.columns) if n])
+        return stored.swapaxes(-1, -2) if self.gates else stored
+
+
+class Layout:
+    """Where each weight array lies in the flat vector."""
+
+    def __init__(self, blocks: Sequence[Block]) -> None:
+        placed, offset = [], 0
+        for block in blocks:
+            placed.append(Block(block.field, block.layer, block.rows, block.columns, block.gates, offset))
+            offset += -(-block.size // _ALIGNMENT) * _ALIGNMENT
+        self.blocks: tuple[Block, ...] = tuple(placed)
+        self.size = offset
+
+    def __iter__(self) -> Iterator[Block]:
+        return iter(self.blocks)
+
+    def find(self, field: str, layer: int) -> Block:
+        """The block of ``model.<field>[layer]``."""
+        return next(block for block in self.blocks if (block.field, block.layer) == (field, layer))
+
+    def zeros(self) -> Flat:
+        """A flat vector of zeros."""
+        return np.zeros(self.size)
+
+    def views(self, flat: np.ndarray) -> dict[str, list[np.ndarray]]:
+        """R's arrays by field name, in layer order, as views of ``flat``."""
+        fields: dict[str, list[np.ndarray]] = {}
+        for block in sorted(self.blocks, key=lambda block: block.layer):
+            fields.setdefault(block.field, []).append(block.view(flat))
+        return fields
+
+    def attach(self, model: Any, flat: np.ndarray, suffix: str = "") -> None:
+        """Let ``model.<field><suffix>`` be lists of views of ``flat``: what training changes shows there at once."""
+        for field, arrays in self.views(flat).items():
+            model[field + suffix] = arrays
+
+    def collect(self, model: Any, flat: np.ndarray, suffix: str = "") -> None:
+        """Copy into ``flat`` every array of the model that is not (any more) a view of it, and attach the views again.
+
+        An epoch function may have put arrays of its own in the model. Raises ``ValueError`` that names the field where
+        such an array is missing or has another shape.
+        """
+        for field, views in self.views(flat).items():
+            name = field + suffix
+            arrays = model[name]
+            if len(arrays) != len(views):
+                raise ValueError(f"model.{name} should be a list of {len(views)} arrays, it has {len(arrays)}")
+            for layer, (array, view) in enumerate(zip(arrays, views, strict=True)):
+                if _same_memory(array, view):
+                    continue
+                values = np.asarray(array, dtype=np.float64)
+                if values.shape != view.shape:
+                    raise ValueError(
+                        f"model.{name}[{layer}] should have the shape {view.shape}, it has {values.shape}"
+                    )
+                view[...] = values
+        self.attach(model, flat, suffix)
+
+
+def _same_memory(array: Any, view: np.ndarray) -> bool:
+    return (
+        isinstance(array, np.ndarray)
+        and array.shape == view.shape
+        and array.strides == view.strides
+        and array.dtype == view.dtype
+        and array.__array_interface__["data"] == view.__array_interface__["data"]
+    )
