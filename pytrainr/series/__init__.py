@@ -1,0 +1,19 @@
+"""Time series: windows, normalisation, baselines and forecasts of many steps."""
+
+from pytrainr.series.baselines import Accuracy, accuracy, persistence, seasonal
+from pytrainr.series.forecast import forecast
+from pytrainr.series.normalisation import Normalisation
+from pytrainr.series.windows import Split, Windows, split, windows
+
+__all__ = [
+    "Accuracy",
+    "Normalisation",
+    "Split",
+    "Windows",
+    "accuracy",
+    "forecast",
+    "persistence",
+    "seasonal",
+    "split",
+    "windows",
+]

@@ -1,0 +1,102 @@
+"""Normalisation: raw numbers to the range in which a network works, and back; kept on the model as plain numbers.
+
+    scaled = (raw - center) / scale                          raw = scaled * scale + center
+
+It is fitted on the training range alone (anything else would tell the network about the test range). `fields` are
+keyword arguments for `trainr`, which keeps them on the model as R keeps ``...``; a model that has them takes raw
+numbers in `predictr` and returns raw numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pytrainr.series.windows import as_series
+
+__all__ = ["MODEL_FIELDS", "Normalisation", "normalised_input", "raw_output"]
+
+MODEL_FIELDS = ("input_center", "input_scale", "output_center", "output_scale")
+
+
+class Normalisation(NamedTuple):
+    """One center and one scale per variable.
+
+    Attributes:
+        center: (variables,), the raw number that becomes 0.
+        scale: (variables,), how many raw units are one unit; positive.
+    """
+
+    center: NDArray[np.float64]
+    scale: NDArray[np.float64]
+
+    @classmethod
+    def by_deviation(cls, values: ArrayLike) -> Normalisation:
+        """Mean 0 and standard deviation 1 (with n - 1, as R's ``scale``); a constant variable is only centered."""
+        series = _finite(values)
+        spread = series.std(axis=0, ddof=1) if len(series) > 1 else np.zeros(series.shape[1])
+        return cls(series.mean(axis=0), np.where(spread > 0, spread, 1.0))
+
+    @classmethod
+    def by_range(cls, values: ArrayLike, low: float = 0.1, high: float = 0.9) -> Normalisation:
+        """Smallest number to ``low``, largest to ``high``: for the logistic output, which only reaches 0 to 1."""
+        if not low < high:
+            raise ValueError(f"low={low} is to be less than high={high}.")
+        series = _finite(values)
+        smallest, largest = series.min(axis=0), series.max(axis=0)
+        scale = np.where(largest > smallest, (largest - smallest) / (high - low), 1.0)
+        return cls(smallest - low * scale, scale)
+
+    def apply(self, raw: ArrayLike) -> NDArray[np.float64]:
+        """Raw to scaled; the last dimension of ``raw`` is the variables, or there is just one variable."""
+        series = np.asarray(raw, dtype=np.float64)
+        if len(self.center) == 1 and series.ndim == 1:
+            return (series - self.center[0]) / self.scale[0]
+        self._check(series)
+        return (series - self.center) / self.scale
+
+    def undo(self, scaled: ArrayLike) -> NDArray[np.float64]:
+        """Scaled to raw; the inverse of `apply`."""
+        series = np.asarray(scaled, dtype=np.float64)
+        if len(self.center) == 1 and series.ndim == 1:
+            return series * self.scale[0] + self.center[0]
+        self._check(series)
+        return series * self.scale + self.center
+
+    def fields(self, target: int | Sequence[int] = 0) -> dict[str, NDArray[np.float64]]:
+        """Keyword arguments for `trainr`, when all variables are inputs and the columns ``target`` are outputs."""
+        columns = [target] if isinstance(target, int) else list(target)
+        numbers = (self.center, self.scale, self.center[columns], self.scale[columns])
+        return dict(zip(MODEL_FIELDS, numbers, strict=True))
+
+    def _check(self, series: NDArray[np.float64]) -> None:
+        if series.shape[-1:] != self.center.shape:
+            raise ValueError(
+                f"the array has shape {series.shape}; its last dimension is to be the {len(self.center)} variables "
+                "that the normalisation was fitted on."
+            )
+
+
+def _finite(values: ArrayLike) -> NDArray[np.float64]:
+    series = as_series(values)
+    rows = np.flatnonzero(~np.isfinite(series).all(axis=1))
+    if rows.size:
+        raise ValueError(f"values has NaN or infinity in row {rows[0]} (and {rows.size - 1} more); fill or drop them.")
+    return series
+
+
+def normalised_input(model: Mapping[str, Any], X: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What the network of ``model`` is given for raw ``X`` (samples, time, variables): `X` without the fields."""
+    if "input_center" not in model:
+        return X
+    return (X - np.asarray(model["input_center"])) / np.asarray(model["input_scale"])
+
+
+def raw_output(model: Mapping[str, Any], output: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Raw numbers for the network's ``output`` (samples, time, variables): `output` without the fields."""
+    if "output_center" not in model:
+        return output
+    return output * np.asarray(model["output_scale"]) + np.asarray(model["output_center"])

@@ -1,0 +1,59 @@
+"""Normalisation there and back, and what the model keeps of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from pytrainr.series import Normalisation
+from pytrainr.series.normalisation import normalised_input, raw_output
+
+series = arrays.arrays(
+    np.float64, st.tuples(st.integers(1, 20), st.integers(1, 4)), elements=st.floats(-1e6, 1e6, allow_subnormal=False)
+)
+
+
+@given(series, st.sampled_from([Normalisation.by_range, Normalisation.by_deviation]))
+def test_undo_is_the_inverse_of_apply(values, fit):
+    normalisation = fit(values)
+    assert (normalisation.scale > 0).all()
+    size = np.abs(values).max() + normalisation.scale.max()
+    assert np.allclose(normalisation.undo(normalisation.apply(values)), values, rtol=1e-9, atol=1e-9 * size)
+
+
+@given(series)
+def test_by_range_fills_the_range_it_is_given(values):
+    scaled = Normalisation.by_range(values, low=0.2, high=0.7).apply(values)
+    varied = np.ptp(values, axis=0) > 1e-6 * (1 + np.abs(values).max())
+    assert np.allclose(scaled[:, varied].min(axis=0), 0.2, atol=1e-6)
+    assert np.allclose(scaled[:, varied].max(axis=0), 0.7, atol=1e-6)
+
+
+def test_by_deviation_is_r_scale():
+    scaled = Normalisation.by_deviation([[1.0, 5.0], [2.0, 5.0], [3.0, 5.0]]).apply([[1.0, 5.0], [3.0, 6.0]])
+    assert np.array_equal(scaled, [[-1.0, 0.0], [1.0, 1.0]])
+
+
+def test_fields_scale_inputs_and_bring_outputs_back():
+    values = np.array([[0.0, 10.0], [4.0, 30.0]])
+    model = Normalisation.by_range(values, 0.0, 1.0).fields(target=1)
+    assert np.array_equal(normalised_input(model, values[np.newaxis]), [[[0.0, 0.0], [1.0, 1.0]]])
+    assert np.array_equal(raw_output(model, np.array([[[0.0], [0.5], [1.0]]])), [[[10.0], [20.0], [30.0]]])
+
+
+def test_a_model_without_fields_is_left_alone():
+    values = np.array([[[1.0, np.nan]]])
+    assert normalised_input({}, values) is values
+    assert raw_output({}, values) is values
+
+
+def test_gaps_and_wrong_widths_are_named():
+    with pytest.raises(ValueError, match="NaN or infinity in row 1"):
+        Normalisation.by_range([1.0, np.nan, 2.0])
+    with pytest.raises(ValueError, match=r"shape \(2, 3\); its last dimension is to be the 2 variables"):
+        Normalisation.by_range(np.eye(2)).apply(np.zeros((2, 3)))
+    with pytest.raises(ValueError, match="low=1 is to be less than high=0"):
+        Normalisation.by_range([1.0, 2.0], low=1, high=0)
