@@ -54,16 +54,14 @@ class OptionList(_message.Message):
     def __init__(self, option: _Optional[_Iterable[_Union[Option, _Mapping]]] = ...) -> None: ...
 
 class Model(_message.Message):
-    __slots__ = ("field", "exact", "mean_error", "internal")
+    __slots__ = ("field", "exact", "mean_error")
     FIELD_FIELD_NUMBER: _ClassVar[int]
     EXACT_FIELD_NUMBER: _ClassVar[int]
     MEAN_ERROR_FIELD_NUMBER: _ClassVar[int]
-    INTERNAL_FIELD_NUMBER: _ClassVar[int]
     field: _containers.RepeatedCompositeFieldContainer[Option]
     exact: bool
     mean_error: _containers.RepeatedScalarFieldContainer[float]
-    internal: _containers.RepeatedCompositeFieldContainer[Option]
-    def __init__(self, field: _Optional[_Iterable[_Union[Option, _Mapping]]] = ..., exact: _Optional[bool] = ..., mean_error: _Optional[_Iterable[float]] = ..., internal: _Optional[_Iterable[_Union[Option, _Mapping]]] = ...) -> None: ...
+    def __init__(self, field: _Optional[_Iterable[_Union[Option, _Mapping]]] = ..., exact: _Optional[bool] = ..., mean_error: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class ModelPart(_message.Message):
     __slots__ = ("model", "chunk", "last")
