@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pytrainr.model import Model
 from pytrainr.series.windows import as_series
 
 __all__ = ["MODEL_FIELDS", "Normalisation", "normalised_input", "raw_output"]
@@ -88,14 +89,14 @@ def _finite(values: ArrayLike) -> NDArray[np.float64]:
     return series
 
 
-def normalised_input(model: Mapping[str, Any], X: NDArray[np.float64]) -> NDArray[np.float64]:
+def normalised_input(model: Model | Mapping[str, Any], X: NDArray[np.float64]) -> NDArray[np.float64]:
     """What the network of ``model`` is given for raw ``X`` (samples, time, variables): `X` without the fields."""
     if "input_center" not in model:
         return X
     return (X - np.asarray(model["input_center"])) / np.asarray(model["input_scale"])
 
 
-def raw_output(model: Mapping[str, Any], output: NDArray[np.float64]) -> NDArray[np.float64]:
+def raw_output(model: Model | Mapping[str, Any], output: NDArray[np.float64]) -> NDArray[np.float64]:
     """Raw numbers for the network's ``output`` (samples, time, variables): `output` without the fields."""
     if "output_center" not in model:
         return output

@@ -82,11 +82,7 @@ def test_times_of_their_own_when_asked_for():
     assert table.X[:, :, 0].tolist() == [[1, 2], [3, 4]]
 
 
-COMPLETE: dict[str, list[object]] = {
-    "id": ["a", "a", "b", "b", "c", "c"],
-    "t": [1, 2, 1, 2, 1, 2],
-    "v": [1, 2, 3, 4, 5, 6],
-}
+COMPLETE: dict[str, list[object]] = {"id": list("aabbcc"), "t": [1, 2, 1, 2, 1, 2], "v": [1, 2, 3, 4, 5, 6]}
 
 
 @pytest.mark.parametrize(
