@@ -55,8 +55,9 @@ def test_a_table_keeps_its_names(tmp_path, arrays, capsys):
     rows = [(f"s{i}", t, *X[i, t], Y[i, t, 0]) for i in range(10) for t in range(4)]
     with open(tmp_path / "data.csv", "w", newline="") as file:
         csv.writer(file).writerows([("id", "t", "a", "b", "c"), *reversed(rows)])
-    train = "--y c --x a,b --sample id --time t --learningrate 0.5 --numepochs 2 --seed 1 --quiet".split()
-    assert main(["train", f"{tmp_path}/data.csv", *train, "--out", f"{tmp_path}/m.model"]) == 0
+    columns = f"{tmp_path}/data.csv --y c --x a,b --sample id --time t"
+    train = f"train {columns} --learningrate 0.5 --numepochs 2 --seed 1 --quiet --out {tmp_path}/m.model"
+    assert main(train.split()) == 0
     assert "10 samples x 4 times x a, b" in capsys.readouterr().err
     assert main(["predict", f"{tmp_path}/m.model", f"{tmp_path}/data.csv"]) == 0
     out = list(csv.reader(io.StringIO(capsys.readouterr().out)))
@@ -70,8 +71,9 @@ def test_a_series_is_forecast_in_its_own_units(tmp_path, capsys):
     values = 50 + 10 * np.sin(np.arange(60) / 2)
     with open(tmp_path / "wave.csv", "w", newline="") as file:
         csv.writer(file).writerows([("month", "level"), *enumerate(values.tolist())])
-    train = "--y level --time month --lookback 6 --learningrate 0.1 --numepochs 5 --seed 2 --quiet".split()
-    assert main(["train", f"{tmp_path}/wave.csv", *train, "--out", f"{tmp_path}/m.model"]) == 0
+    columns = f"{tmp_path}/wave.csv --y level --time month --lookback 6"
+    train = f"train {columns} --learningrate 0.1 --numepochs 5 --seed 2 --quiet --out {tmp_path}/m.model"
+    assert main(train.split()) == 0
     scale = Normalisation.by_range(values)
     cut = windows(scale.apply(values), 6, every_step=True)
     expected = pytrainr.trainr(
