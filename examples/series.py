@@ -63,9 +63,7 @@ def errors(options: dict[str, Any]) -> tuple[float, list[float]]:
     return float(np.mean(chosen_by)), measured
 
 
-print(
-    f"{name}: {len(train.rows)} windows to train on, {len(validation.rows)} to choose by, {len(test.rows)} to measure on"
-)
+print(f"{name}: {len(train.rows)} windows to train on, {len(validation.rows)} to choose by, {len(test.rows)} to test")
 for title, network in NETWORKS.items():
     results = [(*errors(options), options) for options in network.combinations()]
     _, measured, options = min(results, key=lambda result: result[0])

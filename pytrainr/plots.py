@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
+
+from pytrainr.model import Model
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,9 +24,11 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 ACTUAL = "#333333"
 
 
-def plot_error(models: Mapping[str, Any] | Any, path: str | os.PathLike[str], title: str = "Error per epoch") -> None:
+def plot_error(
+    models: Mapping[str, Model] | Model, path: str | os.PathLike[str], title: str = "Error per epoch"
+) -> None:
     """Mean error per epoch, R's ``plot(colMeans(model$error), type = "l")``, of one model or of several by name."""
-    named = models if type(models) is dict else {"": models}
+    named = {"": models} if isinstance(models, Model) else models
     figure = _figure()
     axes = figure.subplots()
     for colour, (name, model) in zip(_colours(len(named)), named.items(), strict=True):

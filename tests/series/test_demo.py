@@ -97,11 +97,6 @@ def test_demo_uses_the_functions_it_is_handed_and_says_where_its_plots_are(demo)
 )
 def test_examples_run(tmp_path, command, expected):
     script, *arguments = command.split()
-    run = subprocess.run(
-        [sys.executable, ROOT / "examples" / script, *arguments],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    call = [sys.executable, ROOT / "examples" / script, *arguments]
+    run = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert expected in run.stdout
