@@ -1,0 +1,373 @@
+"""Register tiles: the inner part of a matrix product, emitted as LLVM vector instructions.
+
+A compiler that must keep the order of every addition cannot vectorise a sum, but it may compute many sums side by
+side. A tile is a block of the result, a few rows by a few vectors, whose sums live in registers while ``l`` runs:
+
+    for every segment s, from last to first:
+        sum = Σ_l a[s, row, l] · b[s, l, column]          l ascending, product and sum rounded one after the other
+        out[row, column] += sum
+
+Each sum starts at 0 in R. Here it starts at its first product, and 0 is added to ``out`` instead: the bits are the
+same, as a sum that includes +0 is never -0, and an addition per segment is saved.
+
+A ``strict`` tile rounds product and sum separately; otherwise it uses fused multiply-adds. The last vector
+of a tile may be partly masked, so that any width works. The host's registers decide the number of lanes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.core.registry import cpu_target
+from numba.extending import intrinsic, overload
+
+__all__ = [
+    "Left",
+    "Out",
+    "Right",
+    "fused_segments",
+    "fused_tile",
+    "lanes",
+    "largest_tile",
+    "memory_of",
+    "strict_segments",
+    "strict_tile",
+]
+
+_INDEX = ir.IntType(64)
+_ONE = ir.Constant(_INDEX, 1)
+_ZERO = ir.Constant(_INDEX, 0)
+
+
+class Out(NamedTuple):
+    """Where a tile's result lies in its array: first element, elements from row to row."""
+
+    start: int
+    row: int
+
+
+class Left(NamedTuple):
+    """Where a tile's left factor lies: first element, elements from row to row, term to term, segment to segment."""
+
+    start: int
+    row: int
+    term: int
+    segment: int
+
+
+class Right(NamedTuple):
+    """Where a tile's right factor lies: first element, elements from term to term, segment to segment."""
+
+    start: int
+    term: int
+    segment: int
+
+
+@lru_cache(maxsize=1)
+def _register_bytes() -> int:
+    features = cpu_target.target_context.codegen().magic_tuple()[2]
+    return 64 if "+avx512f" in features else 32 if "+avx2" in features else 16
+
+
+def _widths(segmented: bool) -> dict[int, int]:
+    """The largest number of vectors in a tile of so many rows: sums, and with segments totals too, fit in registers."""
+    if _register_bytes() == 64:  # 32 registers
+        return {1: 8, 2: 6, 3: 4, 4: 3} if segmented else {1: 8, 2: 8, 3: 4, 4: 4, 5: 4, 6: 4}
+    return {1: 4, 2: 2, 3: 2} if segmented else {1: 6, 2: 4, 3: 3, 4: 2, 5: 2, 6: 2}
+
+
+class _Tile:
+    """Emits one function that computes a tile of ``rows`` by ``vectors``."""
+
+    def __init__(self, element: Any, rows: int, vectors: int, *, segmented: bool, masked: bool, strict: bool) -> None:
+        self.element, self.rows, self.vectors = element, rows, vectors
+        self.segmented, self.masked, self.strict = segmented, masked, strict
+        self.bytes = 8 if isinstance(element, ir.DoubleType) else 4
+        self.lanes = _register_bytes() // self.bytes
+        self.vector = ir.VectorType(element, self.lanes)
+        pointer = element.as_pointer()
+        self.type = ir.FunctionType(
+            ir.VoidType(),
+            [pointer, _INDEX, *[pointer, _INDEX, _INDEX, _INDEX], *[pointer, _INDEX, _INDEX], *[_INDEX] * 4],
+        )
+
+    @property
+    def name(self) -> str:
+        kind = (
+            "strict" if self.strict else "fused",
+            "segments" if self.segmented else "single",
+            "masked" * self.masked,
+        )
+        return f"pytrainr.tile.f{8 * self.bytes}x{self.lanes}.{self.rows}x{self.vectors}." + ".".join(
+            filter(None, kind)
+        )
+
+    def declare(self, module: Any) -> Any:
+        """The function in ``module``, emitted there on first use."""
+        if self.name in module.globals:
+            return module.globals[self.name]
+        function = ir.Function(module, self.type, self.name)
+        function.linkage = "linkonce_odr"
+        for attribute in ("noinline", "nounwind"):
+            function.attributes.add(attribute)
+        self._emit(function)
+        return function
+
+    def _emit(self, function: Any) -> None:
+        out, out_row, a, a_row, a_term, a_segment, b, b_term, b_segment, terms, segments, accumulate, tail = (
+            function.args
+        )
+        out.add_attribute("noalias")
+        builder = self.builder = ir.IRBuilder(function.append_basic_block("entry"))
+        if self.masked:
+            iota = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), list(range(self.lanes)))
+            limit = self._splat(builder.trunc(tail, ir.IntType(32)))
+            self.mask = builder.icmp_unsigned("<", iota, limit)
+        self.a_row, self.a_term, self.b_term, self.terms = a_row, a_term, b_term, terms
+        out_rows = [self._at(out, builder.mul(out_row, ir.Constant(_INDEX, i))) for i in range(self.rows)]
+        if self.segmented:
+            totals = self._initial(function, out_rows, accumulate)
+            last = builder.sub(segments, _ONE)
+            first_a = self._at(a, builder.mul(last, a_segment))
+            first_b = self._at(b, builder.mul(last, b_segment))
+            state = [segments, first_a, first_b, *totals]
+            with self._loop(function, "segment", state) as (segment, current_a, current_b, *running):
+                sums = self._sums(function, current_a, current_b)
+                state[:] = [
+                    self.builder.sub(segment, _ONE),
+                    self._at(current_a, self.builder.neg(a_segment)),
+                    self._at(current_b, self.builder.neg(b_segment)),
+                    *(self.builder.fadd(total, value) for total, value in zip(running, sums, strict=True)),
+                ]
+            totals = state[3:]
+        else:
+            sums = self._sums(function, a, b)
+            totals = self._initial(function, out_rows, accumulate)
+            totals = [self.builder.fadd(total, value) for total, value in zip(totals, sums, strict=True)]
+        for index, total in enumerate(totals):
+            self._store(total, out_rows[index // self.vectors], index % self.vectors)
+        self.builder.ret_void()
+
+    def _initial(self, function: Any, out_rows: list, accumulate: Any) -> list:
+        """What the sums are added to: ``out + 0``, or 0."""
+        builder = self.builder
+        zero = ir.Constant(self.vector, [0.0] * self.lanes)
+        before = builder.block
+        load, after = function.append_basic_block("load"), function.append_basic_block("loaded")
+        builder.cbranch(builder.icmp_unsigned("!=", accumulate, _ZERO), load, after)
+        builder.position_at_end(load)
+        loaded = [builder.fadd(self._load(row, v), zero) for row in out_rows for v in range(self.vectors)]
+        builder.branch(after)
+        builder.position_at_end(after)
+        totals = []
+        for value in loaded:
+            phi = builder.phi(self.vector)
+            phi.add_incoming(zero, before)
+            phi.add_incoming(value, load)
+            totals.append(phi)
+        return totals
+
+    def _sums(self, function: Any, a: Any, b: Any) -> list:
+        """Σ_l a[row, l] · b[l, column], from the first product on."""
+        state = [self.terms, a, b, *self._products(a, b, None)]
+        state[0] = self.builder.sub(self.terms, _ONE)
+        state[1], state[2] = self._at(a, self.a_term), self._at(b, self.b_term)
+        with self._loop(function, "term", state, at_least_once=False) as (left, current_a, current_b, *sums):
+            state[:] = [
+                self.builder.sub(left, _ONE),
+                self._at(current_a, self.a_term),
+                self._at(current_b, self.b_term),
+                *self._products(current_a, current_b, sums),
+            ]
+        return state[3:]
+
+    def _products(self, a: Any, b: Any, sums: list | None) -> list:
+        right = [self._load(b, v) for v in range(self.vectors)]
+        results = []
+        for row in range(self.rows):
+            at = self._at(a, self.builder.mul(self.a_row, ir.Constant(_INDEX, row)))
+            left = self._splat(self.builder.load(at, align=self.bytes, typ=self.element))
+            for v in range(self.vectors):
+                if sums is None:
+                    results.append(self.builder.fmul(left, right[v]))
+                elif self.strict:
+                    results.append(self.builder.fadd(sums[len(results)], self.builder.fmul(left, right[v])))
+                else:
+                    results.append(self.builder.fma(left, right[v], sums[len(results)]))
+        return results
+
+    @contextmanager
+    def _loop(self, function: Any, name: str, state: list, at_least_once: bool = True) -> Iterator[list]:
+        """A loop that carries ``state`` in registers while its first entry is not zero; leaves the last state in it."""
+        builder = self.builder
+        before = builder.block
+        body, after = function.append_basic_block(name), function.append_basic_block(name + ".end")
+        if at_least_once:
+            builder.branch(body)
+        else:
+            builder.cbranch(builder.icmp_unsigned("!=", state[0], _ZERO), body, after)
+        initial = list(state)
+        builder.position_at_end(body)
+        carried = [builder.phi(value.type) for value in initial]
+        for phi, value in zip(carried, initial, strict=True):
+            phi.add_incoming(value, before)
+        yield carried
+        end = builder.block
+        for phi, value in zip(carried, state, strict=True):
+            phi.add_incoming(value, end)
+        branch = builder.cbranch(builder.icmp_unsigned("!=", state[0], _ZERO), body, after)
+        branch.set_metadata("llvm.loop", self._no_unrolling())
+        builder.position_at_end(after)
+        if not at_least_once:
+            results = []
+            for value, first in zip(state, initial, strict=True):
+                phi = builder.phi(value.type)
+                phi.add_incoming(first, before)
+                phi.add_incoming(value, end)
+                results.append(phi)
+            state[:] = results
+
+    def _no_unrolling(self) -> Any:
+        """Loop metadata: the tile is unrolled enough, and more would only cost compile time."""
+        module = self.builder.module
+        disable = module.add_metadata([ir.MetaDataString(module, "llvm.loop.unroll.disable")])
+        loop = module.add_metadata([ir.MetaDataString(module, "pytrainr.tile")])
+        loop.operands = (loop, disable)  # LLVM wants a node that names itself first
+        return loop
+
+    def _at(self, pointer: Any, offset: Any) -> Any:
+        return self.builder.gep(pointer, [offset])
+
+    def _splat(self, value: Any) -> Any:
+        vector = ir.VectorType(value.type, self.lanes)
+        undefined = ir.Constant(vector, ir.Undefined)
+        single = self.builder.insert_element(undefined, value, ir.Constant(ir.IntType(32), 0))
+        return self.builder.shuffle_vector(
+            single, undefined, ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
+        )
+
+    def _vector_at(self, row: Any, index: int) -> Any:
+        at = self._at(row, ir.Constant(_INDEX, index * self.lanes))
+        return self.builder.bitcast(at, self.vector.as_pointer())
+
+    def _is_masked(self, index: int) -> bool:
+        return self.masked and index == self.vectors - 1
+
+    def _load(self, row: Any, index: int) -> Any:
+        at = self._vector_at(row, index)
+        if not self._is_masked(index):
+            return self.builder.load(at, align=self.bytes, typ=self.vector)
+        zero = ir.Constant(self.vector, [0.0] * self.lanes)
+        intrinsic = self._masked_intrinsic("load", self.vector, [at.type, ir.IntType(32), self.mask.type, self.vector])
+        return self.builder.call(intrinsic, [at, ir.Constant(ir.IntType(32), self.bytes), self.mask, zero])
+
+    def _store(self, value: Any, row: Any, index: int) -> None:
+        at = self._vector_at(row, index)
+        if not self._is_masked(index):
+            self.builder.store(value, at, align=self.bytes)
+            return
+        intrinsic = self._masked_intrinsic(
+            "store", ir.VoidType(), [self.vector, at.type, ir.IntType(32), self.mask.type]
+        )
+        self.builder.call(intrinsic, [value, at, ir.Constant(ir.IntType(32), self.bytes), self.mask])
+
+    def _masked_intrinsic(self, kind: str, result: Any, arguments: list) -> Any:
+        module = self.builder.module
+        name = f"llvm.masked.{kind}.v{self.lanes}f{8 * self.bytes}.p0"
+        return cgutils.get_or_insert_function(module, ir.FunctionType(result, arguments), name)
+
+
+@intrinsic
+def memory_of(typing: Any, array: types.Array) -> Any:
+    """A pointer to the first element of ``array``, which must stay alive: far cheaper to pass on than the array."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return context.make_array(signature.args[0])(context, builder, arguments[0]).data
+
+    return types.CPointer(array.dtype)(array), generate
+
+
+def _tile(*, strict: bool, segmented: bool) -> Callable:
+    """The function for compiled code that computes one tile of at most ``heights`` rows."""
+
+    def tile(typing: Any, size: Any, out: Any, to: Any, a: Any, left: Any, b: Any, right: Any, accumulate: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> None:
+            size, out_value, to, a_value, left, b_value, right, accumulate = arguments
+            rows, width, terms, segments = cgutils.unpack_tuple(builder, size)
+            (start, out_row) = cgutils.unpack_tuple(builder, to)
+            call_arguments = [builder.gep(out_value, [start]), out_row]
+            start, *steps = cgutils.unpack_tuple(builder, left)
+            call_arguments += [builder.gep(a_value, [start]), *steps]
+            start, *steps = cgutils.unpack_tuple(builder, right)
+            call_arguments += [builder.gep(b_value, [start]), *steps]
+            element = context.get_data_type(out.dtype)
+            lanes = ir.Constant(_INDEX, lanes_of(out.dtype.bitwidth // 8))
+            tail = builder.urem(width, lanes)
+            call_arguments += [terms, segments, builder.zext(accumulate, _INDEX), tail]
+            masked = builder.icmp_unsigned("!=", tail, _ZERO)
+            vectors = builder.add(builder.udiv(width, lanes), builder.zext(masked, _INDEX))
+            key = builder.add(builder.shl(rows, ir.Constant(_INDEX, 4)), vectors)
+            key = builder.add(builder.shl(key, _ONE), builder.zext(masked, _INDEX))
+            done = builder.append_basic_block("tile.done")
+            switch = builder.switch(key, done)
+            for height, widest in _widths(segmented).items():
+                for number in range(1, widest + 1):
+                    for mask in (False, True):
+                        emitter = _Tile(element, height, number, segmented=segmented, masked=mask, strict=strict)
+                        block = builder.append_basic_block("tile")
+                        switch.add_case((height * 16 + number) * 2 + mask, block)
+                        with builder.goto_block(block):
+                            builder.call(emitter.declare(builder.module), call_arguments)
+                            builder.branch(done)
+            builder.position_at_end(done)
+            return context.get_dummy_value()
+
+        return types.void(size, out, to, a, left, b, right, accumulate), generate
+
+    return tile
+
+
+def lanes_of(item_bytes: int) -> int:
+    """How many numbers of ``item_bytes`` bytes a vector register holds."""
+    return _register_bytes() // item_bytes
+
+
+strict_tile = intrinsic(_tile(strict=True, segmented=False))
+strict_segments = intrinsic(_tile(strict=True, segmented=True))
+fused_tile = intrinsic(_tile(strict=False, segmented=False))
+fused_segments = intrinsic(_tile(strict=False, segmented=True))
+
+
+@intrinsic
+def largest_tile(typing: Any, rows: Any, segmented: Any) -> Any:
+    """How many vectors wide a tile of ``rows`` rows can be."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        rows, segmented = arguments
+        widest = ir.Constant(_INDEX, 0)
+        for kind in (False, True):
+            of_kind = ir.Constant(_INDEX, 0)
+            for height, width in _widths(kind).items():
+                of_kind = builder.select(
+                    builder.icmp_signed("==", rows, ir.Constant(_INDEX, height)), ir.Constant(_INDEX, width), of_kind
+                )
+            widest = builder.select(builder.icmp_unsigned("==", segmented, segmented.type(kind)), of_kind, widest)
+        return widest
+
+    return types.int64(types.int64, types.boolean), generate
+
+
+@intrinsic
+def lanes(typing: Any, memory: types.CPointer) -> Any:
+    """How many of the numbers in ``memory`` a vector register holds."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return ir.Constant(_INDEX, lanes_of(memory.dtype.bitwidth // 8))
+
+    return types.int64(memory), generate

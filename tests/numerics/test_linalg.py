@@ -1,0 +1,74 @@
+"""The tiled products against the plain loops of R's reference BLAS, bit for bit."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numba import njit
+
+from pytrainr.numerics import linalg
+
+SPECIAL = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 5e-324, -5e-324, 1e-308, 1e308, -1e308, 1.0, -1.0])
+SIZES = st.one_of(st.integers(0, 20), st.integers(21, 90))
+
+
+def same_bits(a, b):
+    """Equal bits; any NaN equals any other (R's NaN carry no more than that)."""
+    numbers = ~np.isnan(a)
+    return np.array_equal(a, b, equal_nan=True) and np.array_equal(np.signbit(a[numbers]), np.signbit(b[numbers]))
+
+
+def numbers(seed, shape, special):
+    random = np.random.default_rng(seed)
+    values = random.standard_normal(shape) * 10.0 ** random.integers(-3, 4, shape)
+    chosen = random.random(shape) < special
+    return np.where(chosen, random.choice(SPECIAL, shape), values)
+
+
+@njit(error_model="numpy")
+def plain_product(a, b):
+    out = np.zeros((a.shape[0], b.shape[1]))
+    for i in range(a.shape[0]):
+        for term in range(a.shape[1]):
+            for j in range(b.shape[1]):
+                out[i, j] += a[i, term] * b[term, j]
+    return out
+
+
+@settings(deadline=None, max_examples=300)
+@given(SIZES, SIZES, SIZES, st.integers(0, 2**32 - 1), st.sampled_from([0.0, 0.02, 0.5]))
+def test_product_and_add_product(rows, terms, columns, seed, special):
+    a, b = numbers(seed, (rows, terms), special), numbers(seed + 1, (terms, columns), special)
+    before = numbers(seed + 2, (rows, columns), special)
+    with np.errstate(all="ignore"):
+        expected = plain_product(a, b)
+        out = before.copy()
+        linalg.product(out, a, b)
+        assert same_bits(out, expected)
+        out = before.copy()
+        linalg.add_product(out, a, b)
+        assert same_bits(out, before + expected)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.integers(1, 9), SIZES, SIZES, SIZES, st.integers(0, 2**32 - 1), st.sampled_from([0.0, 0.02, 0.5]))
+def test_transposed_products(steps, terms, rows, columns, seed, special):
+    a, b = numbers(seed, (steps, terms, rows), special), numbers(seed + 1, (steps, terms, columns), special)
+    before = numbers(seed + 2, (rows, columns), special)
+    with np.errstate(all="ignore"):
+        out = before.copy()
+        linalg.add_transposed_product(out, a[0], b[0])
+        assert same_bits(out, before + plain_product(a[0].T, b[0]))
+        out, expected = before.copy(), before.copy()
+        linalg.add_transposed_products(out, a, b)
+        for t in reversed(range(steps)):
+            expected = expected + plain_product(a[t].T, b[t])
+        assert same_bits(out, expected)
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (1, 1), (3, 5), (8, 8), (16, 24), (19, 33), (64, 128)])
+def test_transpose(shape):
+    a = numbers(0, shape, 0.1)
+    out = np.empty(shape[::-1])
+    linalg.transpose(out, a)
+    assert same_bits(out, a.T)
