@@ -15,20 +15,18 @@ from pathlib import Path
 from grpc_tools import protoc
 
 HERE = Path(__file__).resolve().parent
-STUBS = HERE / "python" / "trainr"
+STUBS = HERE / "python" / "trainr" / "v1"
 SOURCES = sorted(path.relative_to(HERE).as_posix() for path in HERE.glob("trainr/**/*.proto"))
 HEADER = '"""The messages and services of trainr.v1, generated from proto/trainr by `make proto`."""\n'
 
 
 def generate(into: Path) -> None:
-    """Write the package `trainr` with its stubs into the directory `into`."""
+    """Write the package `trainr.v1` into the directory `into`."""
     arguments = ["protoc", f"-I{HERE}", f"-I{files('grpc_tools') / '_proto'}"]
     arguments += [f"--python_out={into}", f"--pyi_out={into}", f"--grpc_python_out={into}", *SOURCES]
     if protoc.main(arguments) != 0:
         raise SystemExit("protoc could not compile the .proto files (its messages are above).")
-    for package in (into / "trainr", into / "trainr" / "v1"):
-        (package / "__init__.py").write_text(HEADER, encoding="utf-8")
-        (package / "py.typed").touch()
+    (into / "trainr" / "v1" / "__init__.py").write_text(HEADER, encoding="utf-8")
 
 
 def differences(one: Path, other: Path) -> list[str]:
@@ -44,7 +42,7 @@ def main(arguments: list[str]) -> None:
     """Generate, or with --check compare."""
     with tempfile.TemporaryDirectory() as directory:
         generate(Path(directory))
-        fresh = Path(directory) / "trainr"
+        fresh = Path(directory) / "trainr" / "v1"
         if arguments == ["--check"]:
             if stale := differences(fresh, STUBS):
                 raise SystemExit(f"The stubs are not those of the .proto files; run `make proto`. Stale: {stale}")

@@ -1,1 +1,1 @@
-"""The messages and services of trainr.v1, generated from proto/trainr by `make proto`."""
+"""The wire of pytrainr: the generated stubs in `trainr.v1`, and `trainr.wire` between them and NumPy."""

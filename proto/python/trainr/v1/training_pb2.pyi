@@ -140,6 +140,12 @@ class EpochEvent(_message.Message):
     next_learningrate: float
     def __init__(self, epoch: _Optional[int] = ..., mean_error: _Optional[float] = ..., learningrate: _Optional[float] = ..., next_learningrate: _Optional[float] = ...) -> None: ...
 
+class EpochsEvent(_message.Message):
+    __slots__ = ("epoch",)
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    epoch: _containers.RepeatedCompositeFieldContainer[EpochEvent]
+    def __init__(self, epoch: _Optional[_Iterable[_Union[EpochEvent, _Mapping]]] = ...) -> None: ...
+
 class ProgressEvent(_message.Message):
     __slots__ = ("epoch", "progress", "queue_position")
     EPOCH_FIELD_NUMBER: _ClassVar[int]
@@ -159,20 +165,20 @@ class PauseEvent(_message.Message):
     def __init__(self, epoch: _Optional[int] = ..., random_state: _Optional[_Union[_tensor_pb2.RandomState, _Mapping]] = ...) -> None: ...
 
 class TrainingEvent(_message.Message):
-    __slots__ = ("accepted", "epoch", "progress", "pause", "model", "finished")
+    __slots__ = ("accepted", "epochs", "progress", "pause", "model", "finished")
     ACCEPTED_FIELD_NUMBER: _ClassVar[int]
-    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    EPOCHS_FIELD_NUMBER: _ClassVar[int]
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     PAUSE_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     FINISHED_FIELD_NUMBER: _ClassVar[int]
     accepted: TrainingJob
-    epoch: EpochEvent
+    epochs: EpochsEvent
     progress: ProgressEvent
     pause: PauseEvent
     model: _model_pb2.ModelPart
     finished: TrainingJob
-    def __init__(self, accepted: _Optional[_Union[TrainingJob, _Mapping]] = ..., epoch: _Optional[_Union[EpochEvent, _Mapping]] = ..., progress: _Optional[_Union[ProgressEvent, _Mapping]] = ..., pause: _Optional[_Union[PauseEvent, _Mapping]] = ..., model: _Optional[_Union[_model_pb2.ModelPart, _Mapping]] = ..., finished: _Optional[_Union[TrainingJob, _Mapping]] = ...) -> None: ...
+    def __init__(self, accepted: _Optional[_Union[TrainingJob, _Mapping]] = ..., epochs: _Optional[_Union[EpochsEvent, _Mapping]] = ..., progress: _Optional[_Union[ProgressEvent, _Mapping]] = ..., pause: _Optional[_Union[PauseEvent, _Mapping]] = ..., model: _Optional[_Union[_model_pb2.ModelPart, _Mapping]] = ..., finished: _Optional[_Union[TrainingJob, _Mapping]] = ...) -> None: ...
 
 class TrainRequest(_message.Message):
     __slots__ = ("training", "request_id", "after_epoch", "detach")

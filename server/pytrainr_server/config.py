@@ -1,0 +1,238 @@
+"""The server's settings: flags, then environment variables, then a TOML file, then the defaults below."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+PREFIX = "PYTRAINR_SERVER_"
+KIBIBYTE, MEBIBYTE, GIBIBYTE = 1 << 10, 1 << 20, 1 << 30
+DAY = 86_400.0
+LOOPBACK = ("127.", "localhost:", "[::1]:", "unix:")
+
+
+class ConfigError(ValueError):
+    """A setting that makes no sense; the message says which and what it should be."""
+
+
+def _setting(default: Any, help: str, choices: tuple[str, ...] = ()) -> Any:
+    metadata = {"help": help, "choices": choices}
+    if isinstance(default, (list, tuple)):
+        return dataclasses.field(default_factory=lambda: tuple(default), metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def _default_data_dir() -> str:
+    base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    return str(Path(base) / "pytrainr-server")
+
+
+@dataclass(frozen=True)
+class Config:
+    """All settings. Sizes are in bytes, times in seconds."""
+
+    # where
+    listen: tuple[str, ...] = _setting(
+        ("127.0.0.1:7272",), "address to listen on, HOST:PORT or unix:/PATH; may be given several times"
+    )
+    data_dir: str = _setting(
+        "", "directory for everything that is kept (default: ~/.local/share/pytrainr-server or under $XDG_DATA_HOME)"
+    )
+    store_url: str = _setting("", "SQLAlchemy URL of the database (default: SQLite, store.db in the data directory)")
+    # who
+    tls_certificate: str = _setting("", "PEM file with the server's certificate chain; read again when it changes")
+    tls_key: str = _setting("", "PEM file with the private key of the certificate; read again when it changes")
+    tls_client_ca: str = _setting(
+        "", "PEM file with the authorities whose clients are let in (mutual TLS); read again when it changes"
+    )
+    tokens: str = _setting(
+        "auto",
+        "whether callers need a token: always; never; auto: once a token exists, and on addresses beyond loopback "
+        "unless mutual TLS says who calls",
+        ("auto", "always", "never"),
+    )
+    insecure: bool = _setting(False, "allow addresses beyond loopback without TLS: everyone on the way can read along")
+    # how much
+    training_threads: int = _setting(0, "trainings at the same time (0: one per processor)")
+    prediction_threads: int = _setting(0, "predictions at the same time (0: one per processor)")
+    max_message_bytes: int = _setting(128 * MEBIBYTE, "largest message read")
+    chunk_bytes: int = _setting(512 * KIBIBYTE, "size of the pieces in which large things are sent")
+    inline_bytes: int = _setting(MEBIBYTE, "arrays up to this size travel inside a request; kept in the database")
+    max_calls: int = _setting(1000, "calls in progress at the same time")
+    max_queue: int = _setting(2000, "jobs waiting or running, of all owners")
+    max_jobs: int = _setting(1000, "jobs waiting or running, of one owner")
+    max_waiting_predictions: int = _setting(256, "predictions waiting for a thread")
+    max_stored_bytes: int = _setting(20 * GIBIBYTE, "bytes that one owner may store: datasets, models, jobs")
+    max_epoch_samples: float = _setting(1e12, "largest epochs × samples of one job")
+    model_cache_bytes: int = _setting(256 * MEBIBYTE, "stored models kept in memory for prediction")
+    # how long
+    checkpoint_seconds: float = _setting(3.0, "time between checkpoints of a running job: at most this much is lost")
+    lease_seconds: float = _setting(15.0, "a job whose server shows no life for so long may be taken by another server")
+    grace_seconds: float = _setting(60.0, "how long a job of Train goes on after its caller's connection was lost")
+    pause_seconds: float = _setting(3600.0, "how long a training waits for its caller's epoch function")
+    shutdown_seconds: float = _setting(20.0, "time to checkpoint and leave after SIGTERM")
+    job_ttl_seconds: float = _setting(7 * DAY, "how long ended jobs, and models that were given no id, are kept")
+    dataset_ttl_seconds: float = _setting(7 * DAY, "how long datasets that no job uses are kept")
+    upload_ttl_seconds: float = _setting(DAY, "how long a broken upload can be resumed")
+    # seen from outside
+    metrics: str = _setting("", "HOST:PORT on which Prometheus finds /metrics (default: none)")
+    tracing: str = _setting("none", "OpenTelemetry spans: none, console, or otlp", ("none", "console", "otlp"))
+    log_level: str = _setting("info", "least severe messages logged", ("debug", "info", "warning", "error"))
+    log_format: str = _setting("text", "form of the log on standard error", ("text", "json"))
+    reflection: bool = _setting(True, "let clients such as buf curl ask for the service's description")
+    channelz: bool = _setting(False, "show gRPC's channelz statistics to callers")
+
+    def __post_init__(self) -> None:
+        if not self.data_dir:
+            object.__setattr__(self, "data_dir", _default_data_dir())
+        processors = os.cpu_count() or 1
+        for name in ("training_threads", "prediction_threads"):
+            if not getattr(self, name):
+                object.__setattr__(self, name, processors)
+        self._check()
+
+    def _check(self) -> None:
+        if not self.listen:
+            raise ConfigError("listen is empty; it needs an address such as 127.0.0.1:7272")
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, (int, float)) and not isinstance(value, bool) and value <= 0:
+                raise ConfigError(f"{field.name} is {value}; it must be greater than zero")
+            if field.metadata["choices"] and value not in field.metadata["choices"]:
+                raise ConfigError(f"{field.name} is {value!r}; it must be one of {', '.join(field.metadata['choices'])}")
+        if bool(self.tls_certificate) != bool(self.tls_key):
+            raise ConfigError("TLS needs both tls_certificate and tls_key")
+        if self.tls_client_ca and not self.tls_certificate:
+            raise ConfigError("tls_client_ca (mutual TLS) needs tls_certificate and tls_key as well")
+        exposed = [address for address in self.listen if not is_loopback(address)]
+        if exposed and not self.tls_certificate and not self.insecure:
+            raise ConfigError(
+                f"{exposed[0]} can be reached from other machines: give --tls-certificate and --tls-key, "
+                "or --insecure if everyone on the way may read along"
+            )
+        if exposed and self.tokens == "never" and not self.tls_client_ca and not self.insecure:
+            raise ConfigError(
+                f"{exposed[0]} can be reached from other machines: --tokens=never would let in everyone; "
+                "use tokens, or mutual TLS (--tls-client-ca)"
+            )
+
+    @property
+    def exposed(self) -> bool:
+        """Whether an address can be reached from other machines."""
+        return any(not is_loopback(address) for address in self.listen)
+
+    @property
+    def database_url(self) -> str:
+        """URL of the database."""
+        return self.store_url or f"sqlite:///{Path(self.data_dir) / 'store.db'}"
+
+
+def is_loopback(address: str) -> bool:
+    """Whether only this machine can reach the address."""
+    return address.startswith(LOOPBACK)
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Give the parser a flag for every setting, and --config."""
+    parser.add_argument("--config", metavar="FILE", help=f"TOML file with settings (${PREFIX}CONFIG)")
+    for field in dataclasses.fields(Config):
+        flag = "--" + field.name.replace("_", "-")
+        default = _default(field)
+        options: dict[str, Any] = {"dest": field.name, "default": None}
+        shown = "" if default in ("", 0) or "(default" in field.metadata["help"] else f" (default: {_shown(default)})"
+        options["help"] = f"{field.metadata['help']}{shown} [${PREFIX}{field.name.upper()}]".replace("%", "%%")
+        if isinstance(default, bool):
+            parser.add_argument(flag, action=argparse.BooleanOptionalAction, **options)
+        elif isinstance(default, tuple):
+            parser.add_argument(flag, action="append", metavar="ADDRESS", **options)
+        elif field.metadata["choices"]:
+            parser.add_argument(flag, choices=field.metadata["choices"], **options)
+        else:
+            metavar = {int: "N", float: "X"}.get(type(default), "TEXT")
+            parser.add_argument(flag, type=type(default), metavar=metavar, **options)
+
+
+def load(arguments: argparse.Namespace | None = None, environment: Mapping[str, str] | None = None) -> Config:
+    """The settings from parsed flags, the environment and the TOML file that one of them names.
+
+    Raises :class:`ConfigError` that names the setting for unknown names and values of the wrong kind.
+    """
+    environment = os.environ if environment is None else environment
+    flags = {} if arguments is None else vars(arguments)
+    path = flags.get("config") or environment.get(PREFIX + "CONFIG")
+    values: dict[str, Any] = _from_toml(Path(path)) if path else {}
+    for field in dataclasses.fields(Config):
+        if (text := environment.get(PREFIX + field.name.upper())) is not None:
+            values[field.name] = _parsed(field.name, text, _default(field))
+        if flags.get(field.name) is not None:
+            value = flags[field.name]
+            values[field.name] = tuple(value) if isinstance(value, list) else value
+    return Config(**values)
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    return field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default
+
+
+def _shown(value: Any) -> str:
+    return ", ".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _from_toml(path: Path) -> dict[str, Any]:
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"the settings file {path} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the settings file {path} is not TOML: {error}") from error
+    defaults = {field.name: _default(field) for field in dataclasses.fields(Config)}
+    values = {}
+    for name, value in table.items():
+        if name not in defaults:
+            raise ConfigError(f"{path}: there is no setting {name!r}; pytrainr-server serve --help lists them")
+        values[name] = _coerced(f"{path}: {name}", value, defaults[name])
+    return values
+
+
+def _coerced(name: str, value: Any, default: Any) -> Any:
+    if isinstance(default, tuple):
+        value = [value] if isinstance(value, str) else value
+        if isinstance(value, Sequence) and all(isinstance(item, str) for item in value):
+            return tuple(value)
+    elif isinstance(default, float) and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    elif type(value) is type(default):
+        return value
+    raise ConfigError(f"{name} is {value!r}; it should be like {default!r}")
+
+
+def _parsed(name: str, text: str, default: Any) -> Any:
+    if isinstance(default, tuple):
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    if isinstance(default, bool):
+        if text.lower() in ("1", "true", "yes", "on"):
+            return True
+        if text.lower() in ("0", "false", "no", "off", ""):
+            return False
+        raise ConfigError(f"{PREFIX}{name.upper()} is {text!r}; it should be true or false")
+    try:
+        return type(default)(text)
+    except ValueError:
+        raise ConfigError(f"{PREFIX}{name.upper()} is {text!r}; it should be a number") from None
+
+
+def with_changes(config: Config, **changes: Any) -> Config:
+    """The same settings but for some."""
+    return dataclasses.replace(config, **changes)
+

@@ -1,0 +1,69 @@
+"""What goes wrong, in the terms of gRPC's status codes but without gRPC: the layers below the service raise these."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import IntEnum
+
+
+class Code(IntEnum):
+    """gRPC's status codes, as far as this server uses them."""
+
+    CANCELLED = 1
+    INVALID_ARGUMENT = 3
+    NOT_FOUND = 5
+    ALREADY_EXISTS = 6
+    PERMISSION_DENIED = 7
+    RESOURCE_EXHAUSTED = 8
+    FAILED_PRECONDITION = 9
+    OUT_OF_RANGE = 11
+    INTERNAL = 13
+    UNAVAILABLE = 14
+    DATA_LOSS = 15
+    UNAUTHENTICATED = 16
+
+
+class ServiceError(Exception):
+    """An error that the caller is told: a code, a constant ``reason`` for programs and a message for people.
+
+    ``field`` names the wrong argument as R does; ``retry_seconds`` says when trying again may help.
+    """
+
+    def __init__(
+        self,
+        code: Code,
+        reason: str,
+        message: str,
+        *,
+        field: str = "",
+        retry_seconds: float | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.reason = reason
+        self.message = message
+        self.field = field
+        self.retry_seconds = retry_seconds
+        self.metadata = dict(metadata or {})
+
+
+def invalid(field: str, description: str) -> ServiceError:
+    """The argument ``field`` is wrong: ``description`` says what it is and what it should be."""
+    message = description if field in description else f"{field} {description}"
+    return ServiceError(Code.INVALID_ARGUMENT, "INVALID_ARGUMENT", message, field=field)
+
+
+def not_found(name: str) -> ServiceError:
+    """There is nothing of that name, or it belongs to someone else: the caller cannot tell which."""
+    return ServiceError(Code.NOT_FOUND, "NOT_FOUND", f"{name!r} does not exist.", metadata={"name": name})
+
+
+def exhausted(reason: str, message: str, retry_seconds: float | None = None) -> ServiceError:
+    """A limit is reached."""
+    return ServiceError(Code.RESOURCE_EXHAUSTED, reason, message, retry_seconds=retry_seconds)
+
+
+def precondition(reason: str, message: str) -> ServiceError:
+    """The thing is not in a state in which this can be done."""
+    return ServiceError(Code.FAILED_PRECONDITION, reason, message)

@@ -1,0 +1,142 @@
+"""The caller's epoch functions, seen from the worker: an epoch function that asks the caller and waits."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from trainr import wire
+from trainr.v1 import training_pb2
+
+import pytrainr
+from pytrainr_server.errors import ServiceError, invalid, precondition
+from pytrainr_server.jobs import changes
+from pytrainr_server.jobs.specification import stored_function
+from pytrainr_server.store.names import job_name
+from pytrainr_server.store.schema import State
+from pytrainr_server.store.store import Store
+
+
+def state_path(directory: Path) -> Path:
+    """Where a paused job's model lies, with the ``error`` column of its epoch only."""
+    return directory / "paused.model"
+
+
+def write_state(directory: Path, model: pytrainr.Model, epoch: int, random_seed: np.ndarray) -> None:
+    """Let readers see the paused model; whole, but not for ever."""
+    shown = pytrainr.Model.from_fields({**dict(model.items()), "error": model.error[:, epoch - 1 : epoch]})
+    shown["server_random_seed"] = random_seed
+    temporary = directory / "paused.model.tmp"
+    shown.save(temporary, keep_store=True)
+    os.replace(temporary, state_path(directory))
+
+
+def read_state(directory: Path) -> tuple[pytrainr.Model, np.ndarray]:
+    """The paused model, and the random stream as it is there."""
+    model = pytrainr.Model.load(state_path(directory), functions=AnyFunction())
+    random_seed = np.asarray(model["server_random_seed"])
+    del model["server_random_seed"]
+    return model, random_seed
+
+
+class AnyFunction(dict):
+    """A function for every name: the library's where it has one."""
+
+    def __missing__(self, name: str) -> Callable:
+        return stored_function(name, "function")
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str)
+
+    def get(self, name: str, default: object = None) -> Callable:  # type: ignore[override]
+        """The function of this name."""
+        return self[name]
+
+
+class Pause:
+    """An epoch function: shows the model to the caller, waits for the answer, changes the model accordingly.
+
+    An answer that came before the server was killed is taken from the store again, so that a job taken up anew goes
+    the way it went before.
+    """
+
+    __name__ = "callers_epoch_function"
+
+    def __init__(
+        self,
+        store: Store,
+        key: str,
+        stream: pytrainr.RRandom,
+        seconds: float,
+        show_life: Callable[[State], None],
+    ) -> None:
+        self._store = store
+        self._key = key
+        self._stream = stream
+        self._seconds = seconds
+        self._show_life = show_life
+        self.finish = False
+
+    def __call__(self, model: pytrainr.Model) -> pytrainr.Model:
+        """One epoch's pause."""
+        epoch = int(model.current_epoch)
+        answer = self._store.jobs.continuation(self._key, epoch)
+        if answer is None:
+            write_state(self._store.directories.job(self._key), model, epoch, self._stream.random_seed)
+            answer = self._wait(epoch)
+            self._show_life(State.RUNNING)
+        self._apply(training_pb2.ContinueTrainingRequest.FromString(answer), model, epoch)
+        return model
+
+    def _wait(self, epoch: int) -> bytes:
+        changed = threading.Event()
+        until = time.monotonic() + self._seconds
+        with changes.listening(control(self._key), changed.set):
+            while True:
+                self._show_life(State.PAUSED)  # raises when the job was cancelled or is to be given back
+                changes.notify(self._key)
+                while not changed.wait(changes.POLL_SECONDS) and self._answer(epoch) is None:
+                    self._show_life(State.PAUSED)
+                    if time.monotonic() > until:
+                        raise precondition(
+                            "PAUSE_TIMEOUT", f"The caller's epoch functions did not answer for {self._seconds:g} seconds."
+                        )
+                changed.clear()
+                if (answer := self._answer(epoch)) is not None:
+                    return answer
+
+    def _answer(self, epoch: int) -> bytes | None:
+        return self._store.jobs.continuation(self._key, epoch)
+
+    def _apply(self, request: training_pb2.ContinueTrainingRequest, model: pytrainr.Model, epoch: int) -> None:
+        for name, value in changed_fields(request).items():
+            if name == "error":
+                model.error[:, epoch - 1] = np.asarray(value, dtype=np.float64).reshape(-1)
+            else:
+                model[name] = value
+        state = wire.decode_random_state(request.random_state)
+        if state is not None:
+            self._stream.random_seed = state
+        self.finish = self.finish or request.finish
+
+
+def changed_fields(request: training_pb2.ContinueTrainingRequest) -> dict[str, object]:
+    """The fields that the caller changed. Raises an error that names the field."""
+    try:
+        return wire.decode_options(request.field, "field", wire.decode_array, stored_function)
+    except wire.WireError as error:
+        raise invalid(error.field, error.description) from error
+
+
+def control(key: str) -> str:
+    """What is notified when someone wants something of the running job."""
+    return key + "/control"
+
+
+def not_paused(id: str, epoch: int) -> ServiceError:
+    """The job does not wait after this epoch."""
+    return precondition("NOT_PAUSED", f"{job_name(id)} does not wait for an answer after epoch {epoch}.")

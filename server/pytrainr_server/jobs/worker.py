@@ -1,0 +1,386 @@
+"""Does one job: from the store, through checkpoints, to the published model.
+
+``run_job`` takes and needs nothing but what can be sent to another process; everything else it finds in the store. It
+may be killed at any point: whoever takes the job next goes on from its checkpoint, to the same bits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import os
+import threading
+import time
+from typing import Any, NamedTuple
+
+import numpy as np
+from trainr import wire
+from trainr.v1 import training_pb2
+
+import pytrainr
+from pytrainr.training import Stopped, Training
+from pytrainr_server import telemetry
+from pytrainr_server.errors import Code, ServiceError, exhausted
+from pytrainr_server.failpoints import failpoint
+from pytrainr_server.jobs import changes, specification
+from pytrainr_server.jobs.pause import AnyFunction, Pause, control
+from pytrainr_server.store.files import sync_directory
+from pytrainr_server.store.job_files import DamagedCheckpointError, Epoch, JobFiles, Restored
+from pytrainr_server.store.jobs import LeaseLostError
+from pytrainr_server.store.models import NewModel
+from pytrainr_server.store.names import new_key
+from pytrainr_server.store.schema import State
+from pytrainr_server.store.store import Store, StoreSettings, opened
+
+SLICE_SECONDS = 0.25
+REPORT_SECONDS = 0.5
+NOTIFY_SECONDS = 0.02
+RETRY_SECONDS = 10.0
+
+log = logging.getLogger("pytrainr_server.jobs")
+
+
+class WorkerSettings(NamedTuple):
+    """What a worker must know."""
+
+    store: StoreSettings
+    checkpoint_seconds: float
+    lease_seconds: float
+    pause_seconds: float
+
+
+class _CancelledError(Exception):
+    """Someone cancelled the job."""
+
+
+class _GiveBackError(Exception):
+    """The server is going down."""
+
+
+def run_job(settings: WorkerSettings, key: str, lease: str) -> None:
+    """Train the job ``key`` under a lease; its outcome is in the store afterwards."""
+    store = opened(settings.store)
+    try:
+        with telemetry.job_span(key):
+            Worker(store, settings, key, lease).run()
+    except LeaseLostError:
+        log.warning("job taken over by another worker", extra={"job_key": key})
+    finally:
+        changes.notify(key)
+        changes.notify("queue")
+
+
+class Worker:
+    """One job under one lease."""
+
+    def __init__(self, store: Store, settings: WorkerSettings, key: str, lease: str) -> None:
+        self._store = store
+        self._settings = settings
+        self._key = key
+        self._lease = lease
+        self._job = store.jobs.by_key(key)
+        self._stream = pytrainr.RRandom(0)
+        self._pause: Pause | None = None
+        self._training: Training | None = None
+        self._logged = 0
+        self._next_report = self._next_checkpoint = self._next_notice = 0.0
+
+    def run(self) -> None:
+        """Do it, and store how it ended."""
+        try:
+            self._run()
+        except LeaseLostError:
+            raise
+        except _CancelledError:
+            self._fail(ServiceError(Code.CANCELLED, "CANCELLED", "The job was cancelled."), State.CANCELLED)
+        except _GiveBackError:
+            self._give_back()
+        except pytrainr.DivergedError as error:
+            self._diverged(error)
+        except ServiceError as error:
+            if error.code in (Code.RESOURCE_EXHAUSTED, Code.UNAVAILABLE):
+                self._try_later(error)
+            else:
+                self._fail(error)
+        except MemoryError as error:
+            self._fail(exhausted("OUT_OF_MEMORY", f"The server's memory is too small for this job. {error}"))
+        except (ValueError, TypeError) as error:
+            self._fail(specification.named_argument(error, {}))
+        except OSError as error:
+            self._try_later(error)
+        except Exception:
+            log.exception("job failed", extra={"job": self._job.id})
+            self._fail(ServiceError(Code.INTERNAL, "INTERNAL", "The server failed; its log says why."))
+
+    def _run(self) -> None:
+        failpoint("after-lease")
+        training = self._prepare()
+        with changes.listening(control(self._key), self._interrupt):
+            self._attend()
+            files = self._open_files(training)
+            try:
+                self._train(training, files)
+            except _GiveBackError:
+                self._checkpoint(training, files)
+                raise
+            finally:
+                files.close()
+        self._publish(training, files)
+
+    # preparing ------------------------------------------------------------------------------------------------------
+
+    def _prepare(self) -> Training:
+        message = training_pb2.Training.FromString(self._store.jobs.training(self._key))
+        self._stream = specification.random_stream(message)
+        self._training, pause = build(self._store, message, self._stream, self._make_pause)
+        self._pause = pause
+        return self._training
+
+    def _make_pause(self) -> Pause:
+        return Pause(self._store, self._key, self._stream, self._settings.pause_seconds, self._show_life)
+
+    def _open_files(self, training: Training) -> JobFiles:
+        files = JobFiles(self._store.directories.job(self._key), training.model.error.shape[0])
+        try:
+            restored = files.open()
+        except DamagedCheckpointError as error:
+            log.error("damaged checkpoint, the job begins anew: %s", error, extra={"job": self._job.id})
+            telemetry.damaged_checkpoints.inc()
+            if self._job.pauses:
+                raise ServiceError(
+                    Code.DATA_LOSS,
+                    "CHECKPOINT_DAMAGED",
+                    "The job's checkpoint on the server is damaged, and without it the answers of your epoch functions "
+                    "are lost. Start the training again.",
+                ) from error
+            files.begin_anew()
+            restored = None
+        if restored is not None:
+            self._restore(training, restored)
+        self._logged = training.epoch
+        self._next_checkpoint = time.monotonic() + self._settings.checkpoint_seconds
+        return files
+
+    def _restore(self, training: Training, restored: Restored) -> None:
+        training.restore(restored.checkpoint, restored.error_columns)
+        log.info("job goes on from its checkpoint", extra={"job": self._job.id, "epoch": training.epoch})
+
+    # training -------------------------------------------------------------------------------------------------------
+
+    def _train(self, training: Training, files: JobFiles) -> None:
+        while not training.finished and not (self._pause and self._pause.finish):
+            learningrate = float(training.model.learningrate)
+            try:
+                completed = training.advance(SLICE_SECONDS)
+            except Stopped:
+                self._attend()
+                continue
+            if completed:
+                self._log_epoch(training, files, learningrate)
+            now = time.monotonic()
+            if now >= self._next_report:
+                self._show_life(State.RUNNING)
+            if now >= self._next_checkpoint:
+                self._checkpoint(training, files)
+
+    def _log_epoch(self, training: Training, files: JobFiles, learningrate: float) -> None:
+        model, epoch = training.model, training.epoch
+        column = model.error[:, epoch - 1]
+        mean_error = float(pytrainr.mean_error(column))
+        files.append(Epoch(epoch, mean_error, learningrate, float(model.learningrate)), column)
+        self._logged = epoch
+        telemetry.epochs_trained.inc()
+        telemetry.samples_trained.inc(column.shape[0])
+        if time.monotonic() >= self._next_notice:
+            self._next_notice = time.monotonic() + NOTIFY_SECONDS
+            changes.notify(self._key)
+
+    def _checkpoint(self, training: Training, files: JobFiles) -> None:
+        started = time.monotonic()
+        try:
+            files.save(self._logged, training.checkpoint())
+        except OSError as error:
+            # The last checkpoint still stands; what counts is that the next one comes through.
+            log.error("no checkpoint: %s", error, extra={"job": self._job.id})
+            telemetry.failed_checkpoints.inc()
+        else:
+            if self._pause:
+                self._store.jobs.drop_continuations(self._key, self._logged)
+        telemetry.checkpoint_seconds.observe(time.monotonic() - started)
+        self._next_checkpoint = time.monotonic() + self._settings.checkpoint_seconds
+
+    def _show_life(self, state: State) -> None:
+        """Renew the lease, report, and see whether the job may go on."""
+        training = self._training
+        values: dict[str, Any] = {"state": state}
+        if training is not None:
+            values |= {"epoch": training.epoch, "progress": min(float(training.progress), 1.0)}
+            if training.epoch and state == State.RUNNING:
+                values["mean_error"] = _or_null(float(pytrainr.mean_error(training.model.error[:, training.epoch - 1])))
+        wishes = self._store.jobs.update(self._key, self._lease, self._settings.lease_seconds, **values)
+        self._next_report = time.monotonic() + REPORT_SECONDS
+        if wishes.cancel:
+            raise _CancelledError
+        if wishes.give_back:
+            raise _GiveBackError
+
+    def _attend(self) -> None:
+        self._show_life(State.RUNNING)
+
+    def _interrupt(self) -> None:
+        """Called by other threads: end the slice under way if someone wants that."""
+        if self._training is not None and any(self._store.jobs.wishes(self._key)):
+            self._training.stop()
+
+    # ending ---------------------------------------------------------------------------------------------------------
+
+    def _publish(self, training: Training, files: JobFiles) -> None:
+        model = training.result()
+        row = self._save(model)
+        failpoint("before-publish")
+        self._store.publish(
+            self._key,
+            self._lease,
+            State.SUCCEEDED,
+            row,
+            epoch=training.epoch,
+            progress=0.0,
+            mean_error=row.final_error,
+            random_state=wire.encode_random_state(self._stream.random_seed).SerializeToString(),
+        )
+        failpoint("after-publish")
+        files.finished()
+        telemetry.jobs_ended.labels("succeeded").inc()
+        log.info("job succeeded", extra={"job": self._job.id, "epochs": training.epoch})
+
+    def _diverged(self, error: pytrainr.DivergedError) -> None:
+        failure = ServiceError(Code.FAILED_PRECONDITION, "DIVERGED", str(error))
+        values = {"error_code": int(failure.code), "error_reason": failure.reason, "error_message": failure.message}
+        random_state = wire.encode_random_state(self._stream.random_seed).SerializeToString()
+        if error.model is None:
+            self._fail(failure)
+        else:
+            row = self._save(error.model)
+            self._store.publish(
+                self._key, self._lease, State.FAILED, row, epoch=int(error.epoch), random_state=random_state, **values
+            )
+            telemetry.jobs_ended.labels("diverged").inc()
+
+    def _save(self, model: pytrainr.Model) -> NewModel:
+        return save_model(
+            self._store,
+            model,
+            owner=self._job.owner,
+            id=self._job.model_id,
+            job_id=self._job.id,
+            expire_time=0.0 if self._job.keep_model else time.time() + self._job.ttl_seconds,
+        )
+
+    def _fail(self, error: ServiceError, state: State = State.FAILED) -> None:
+        epoch = self._training.epoch if self._training is not None else 0
+        self._store.jobs.fail(self._key, self._lease, error, state, epoch=epoch)
+        telemetry.jobs_ended.labels(state.name.lower()).inc()
+        log.info("job ended: %s", error.reason, extra={"job": self._job.id})
+
+    def _give_back(self) -> None:
+        self._store.jobs.release(self._key, self._lease)
+        log.info("job given back, it goes on later", extra={"job": self._job.id})
+
+    def _try_later(self, error: Exception) -> None:
+        log.error("job waits: %s", error, extra={"job": self._job.id})
+        message = f"The server could not store the job's results ({error}). The job goes on by itself once it can."
+        with contextlib.suppress(ServiceError):  # not even this can be stored: the lease runs out, and all begins again
+            self._store.jobs.release(self._key, self._lease, seconds=RETRY_SECONDS, message=message)
+
+
+def build(
+    store: Store,
+    message: training_pb2.Training,
+    stream: pytrainr.RRandom,
+    make_pause: Any = None,
+) -> tuple[Training, Pause | None]:
+    """The library's Training of a message. Raises an INVALID_ARGUMENT that names the argument's field."""
+    given: dict[str, Any] = {}
+    try:
+        array = specification.arrays(store)
+        given = specification.options(message.options, array)
+        pause = make_pause() if make_pause and message.pause_each_epoch else None
+        if message.pause_each_epoch:
+            given["epoch_function"] = (pause or specification.placeholder("callers_epoch_function"),)
+        x, y = array(message.x, "X"), array(message.y, "Y")
+        return Training(y, x, _initial_model(store, message, array), rng=stream, **given), pause
+    except MemoryError as error:
+        raise exhausted("OUT_OF_MEMORY", str(error)) from error
+    except (ValueError, TypeError) as error:
+        raise specification.named_argument(error, given) from error
+
+
+def _initial_model(store: Store, message: training_pb2.Training, array: Any) -> pytrainr.Model | None:
+    if message.stored_model:
+        return load_model(store, message.stored_model)
+    if message.HasField("model"):
+        return specification.model_of(message.model, array)
+    return None
+
+
+def load_model(store: Store, key: str) -> pytrainr.Model:
+    """A stored model by its key."""
+    try:
+        return pytrainr.Model.load(store.directories.model(key), functions=AnyFunction())
+    except FileNotFoundError:
+        raise ServiceError(Code.NOT_FOUND, "NOT_FOUND", "The stored model is no longer there.") from None
+    except pytrainr.ModelFileError as error:
+        raise ServiceError(Code.DATA_LOSS, "MODEL_DAMAGED", f"The stored model is damaged: {error}") from error
+
+
+def save_model(
+    store: Store,
+    model: pytrainr.Model,
+    *,
+    owner: str,
+    id: str,
+    job_id: str = "",
+    expire_time: float = 0.0,
+    request_id: str | None = None,
+) -> NewModel:
+    """Write a model's file; the row for it is to be added to the database next."""
+    key = new_key()
+    path = store.directories.model(key)
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        model.save(temporary, keep_store=True)
+        failpoint("model-before-rename")
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)
+    errors = model.get("error")
+    final_error = None
+    if isinstance(errors, np.ndarray) and errors.size:
+        final_error = _or_null(float(pytrainr.mean_error(errors[:, -1])))
+    return NewModel(
+        key=key,
+        owner=owner,
+        id=id,
+        size_bytes=path.stat().st_size,
+        network_type=str(model.get("network_type", "")),
+        exact=bool(model.exact),
+        synapse_dim=",".join(str(int(n)) for n in model.get("synapse_dim", ())),
+        numepochs=int(model.get("numepochs", 0)),
+        final_error=final_error,
+        job_id=job_id,
+        request_id=request_id,
+        expire_time=expire_time,
+    )
+
+
+def _or_null(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def lower_priority() -> None:
+    """Let the calling thread train behind those that answer callers, where the system can."""
+    with contextlib.suppress(AttributeError, OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 5)

@@ -1,0 +1,112 @@
+"""The database: SQLite in WAL mode, or whatever else SQLAlchemy reaches through a URL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
+
+from pytrainr_server.errors import Code, ServiceError, exhausted
+from pytrainr_server.store.migrations import migrate
+
+BUSY_SECONDS = 30
+
+
+class DamagedDatabaseError(RuntimeError):
+    """The file is not a database, or a broken one."""
+
+
+class Database:
+    """Transactions on the database at ``url``, from any thread."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.embedded = make_url(url).get_backend_name() == "sqlite"
+        self.engine = _sqlite(url) if self.embedded else create_engine(url, pool_pre_ping=True)
+
+    def open(self) -> None:
+        """Check the database and bring its schema up to date."""
+        try:
+            if self.embedded:
+                with self.read() as connection:
+                    found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+                if found != "ok":
+                    raise DamagedDatabaseError(self._damage(str(found)))
+            with self.write() as connection:
+                migrate(connection)
+        except OperationalError as error:
+            raise DamagedDatabaseError(f"the database {self.url} cannot be opened: {error.orig}") from error
+        except DatabaseError as error:
+            raise DamagedDatabaseError(self._damage(str(error.orig))) from error
+
+    def _damage(self, found: str) -> str:
+        return (
+            f"the database {self.url} is damaged ({found}). Nothing was changed. Restore a backup with "
+            "`pytrainr-server restore`, or move the file away to begin anew; the models' files are untouched"
+        )
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that only reads."""
+        with _reported(), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self, *, durable: bool = True) -> Iterator[Connection]:
+        """A transaction that writes. Once it is left, a ``durable`` one outlives even a power failure; any outlives
+        the process."""
+        options = {"pytrainr_write": True, "pytrainr_durable": durable}
+        with _reported(), self.engine.connect().execution_options(**options) as connection, connection.begin():
+            yield connection
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+def _sqlite(url: str) -> Engine:
+    engine = create_engine(
+        url, pool_size=8, max_overflow=64, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False}
+    )
+
+    @event.listens_for(engine, "connect")
+    def set_up(dbapi: Any, record: Any) -> None:
+        dbapi.isolation_level = None  # the driver's own idea of when a transaction begins is in the way
+        dbapi.execute("PRAGMA journal_mode=WAL")
+        dbapi.execute("PRAGMA synchronous=FULL")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        options = connection.get_execution_options()
+        if not options.get("pytrainr_write"):
+            connection.exec_driver_sql("BEGIN")
+            return
+        connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if options['pytrainr_durable'] else 'NORMAL'}")
+        # A reader that turns writer midway can fail at once, whatever the timeout; who begins as a writer waits.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+@contextmanager
+def _reported() -> Iterator[None]:
+    """Tell callers about a full disk or a broken database in words of their own."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        text = str(getattr(error, "orig", error))
+        if "disk is full" in text or "disk I/O error" in text:
+            raise exhausted("DISK_FULL", f"The server cannot write: {text}. Nothing was changed.", 30.0) from error
+        if "readonly" in text or "read-only" in text or "unable to open" in text:
+            raise ServiceError(
+                Code.UNAVAILABLE, "STORE_READ_ONLY", f"The server's storage cannot be written to: {text}."
+            ) from error
+        if "locked" in text:
+            raise ServiceError(Code.UNAVAILABLE, "STORE_BUSY", "The server's storage is busy.", retry_seconds=1) from error
+        if "malformed" in text or "not a database" in text:
+            raise ServiceError(Code.DATA_LOSS, "STORE_DAMAGED", f"The server's database is damaged: {text}.") from error
+        raise

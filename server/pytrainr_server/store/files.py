@@ -1,0 +1,79 @@
+"""Files that appear whole or not at all: written beside their place, synced, renamed."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from pytrainr_server.failpoints import failpoint
+
+TEMPORARY = ".tmp"
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory durable, where the system can."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except OSError:  # Windows opens no directories
+        return
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def replacing(path: Path, point: str = "") -> Iterator[BinaryIO]:
+    """A file to write that takes the place of ``path`` when all went well, and vanishes otherwise.
+
+    ``point`` is the failpoint between the sync and the rename.
+    """
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}{TEMPORARY}")
+    try:
+        with open(temporary, "xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        if point:
+            failpoint(point)
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)
+
+
+class Directories:
+    """Where everything lies under the data directory."""
+
+    def __init__(self, data_dir: str | Path) -> None:
+        self.root = Path(data_dir)
+        self.datasets = self.root / "datasets"
+        self.uploads = self.root / "uploads"
+        self.models = self.root / "models"
+        self.jobs = self.root / "jobs"
+
+    def create(self) -> None:
+        """Make the directories, readable by the server's user only."""
+        for path in (self.root, self.datasets, self.uploads, self.models, self.jobs):
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def dataset(self, sha256: str) -> Path:
+        """The bytes of a dataset."""
+        return self.datasets / sha256
+
+    def upload(self, file: str) -> Path:
+        """The bytes of an upload so far."""
+        return self.uploads / file
+
+    def model(self, key: str) -> Path:
+        """A stored model, in the library's own format."""
+        return self.models / f"{key}.model"
+
+    def job(self, key: str) -> Path:
+        """The directory of a job's checkpoint and epoch log."""
+        return self.jobs / key

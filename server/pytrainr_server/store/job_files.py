@@ -1,0 +1,191 @@
+"""A running job's files: the log of its epochs, the errors of its samples, and its checkpoint.
+
+The log and the errors only grow; a checkpoint says how far they count, so that a job taken up again cuts them there.
+Nothing here is ever unpickled: a checkpoint is a NumPy .npz archive, whose parts carry checksums.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import struct
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+
+from pytrainr_server.failpoints import failpoint
+from pytrainr_server.store.files import replacing, sync_directory
+
+_RECORD = struct.Struct("<qddd")
+_READ_RECORDS = 4096
+_OWN = "server."
+
+
+class DamagedCheckpointError(Exception):
+    """A checkpoint, or the errors that belong to it, cannot be read."""
+
+
+class Epoch(NamedTuple):
+    """One whole epoch: its number from 1, the mean error, the learning rate during and after it."""
+
+    epoch: int
+    mean_error: float
+    learningrate: float
+    next_learningrate: float
+
+
+class Restored(NamedTuple):
+    """What a checkpoint held, and the errors of the epochs before it: (samples, epochs)."""
+
+    checkpoint: dict[str, Any]
+    error_columns: np.ndarray
+
+
+class EpochLog:
+    """The epochs of a job as any process may read them."""
+
+    def __init__(self, directory: Path) -> None:
+        self.path = directory / "epochs"
+
+    def read(self, after: int, limit: int = _READ_RECORDS) -> list[Epoch]:
+        """The epochs after one, at most ``limit`` of them. Whole records only: one may just be written."""
+        try:
+            with open(self.path, "rb") as file:
+                file.seek(max(after, 0) * _RECORD.size)
+                data = file.read(limit * _RECORD.size)
+        except FileNotFoundError:
+            return []
+        whole = len(data) - len(data) % _RECORD.size
+        return [Epoch(*record) for record in _RECORD.iter_unpack(data[:whole])]
+
+
+class JobFiles:
+    """What the worker of a job writes."""
+
+    def __init__(self, directory: Path, samples: int) -> None:
+        self.directory = directory
+        self.samples = samples
+        self.log = EpochLog(directory)
+        self._errors_path = directory / "errors"
+        self._checkpoint_path = directory / "checkpoint.npz"
+        self._checksum = 0
+        self._epochs: BinaryIO | None = None
+        self._errors: BinaryIO | None = None
+
+    def open(self) -> Restored | None:
+        """Prepare for writing where the last checkpoint left off; None if there is none.
+
+        Raises :class:`DamagedCheckpointError` for one that cannot be read; :meth:`begin_anew` may follow.
+        """
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for leftover in self.directory.glob("*.tmp"):
+            leftover.unlink(missing_ok=True)
+        restored = self._load()
+        self._open_at(0 if restored is None else restored.error_columns.shape[1])
+        return restored
+
+    def begin_anew(self) -> None:
+        """Forget checkpoint and log."""
+        self.close()
+        self._checkpoint_path.unlink(missing_ok=True)
+        self._checksum = 0
+        self._open_at(0)
+
+    def _open_at(self, epochs: int) -> None:
+        for path, size in ((self.log.path, _RECORD.size), (self._errors_path, 8 * self.samples)):
+            file = open(path, "ab", buffering=0)  # noqa: SIM115 (kept open until close)
+            file.truncate(epochs * size)
+            if path == self.log.path:
+                self._epochs = file
+            else:
+                self._errors = file
+
+    def _load(self) -> Restored | None:
+        if not self._checkpoint_path.exists():
+            return None
+        try:
+            with np.load(self._checkpoint_path, allow_pickle=False) as archive:
+                stored = {name: archive[name] for name in archive.files}
+            epochs, checksum = int(stored.pop(_OWN + "epochs")), int(stored.pop(_OWN + "checksum"))
+            data = self._read_errors(epochs)
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, struct.error) as error:
+            raise DamagedCheckpointError(f"the checkpoint {self._checkpoint_path} cannot be read: {error}") from error
+        if zlib.crc32(data) != checksum:
+            raise DamagedCheckpointError(f"the errors {self._errors_path} do not belong to the checkpoint beside them")
+        self._checksum = checksum
+        columns = np.frombuffer(data, dtype="<f8").reshape((self.samples, epochs), order="F")
+        return Restored({name: _scalar(value) for name, value in stored.items()}, columns)
+
+    def _read_errors(self, epochs: int) -> bytearray:
+        data = bytearray(8 * self.samples * epochs)
+        with open(self._errors_path, "rb", buffering=0) as file:
+            view, read = memoryview(data), 0
+            while read < len(data):
+                got = file.readinto(view[read:])
+                if not got:
+                    raise EOFError(f"{self._errors_path} ends after {read} of {len(data)} bytes")
+                read += got
+        return data
+
+    def append(self, epoch: Epoch, error_column: np.ndarray) -> None:
+        """Log a whole epoch; ``error_column`` has the errors of its samples, shape (samples,)."""
+        assert self._epochs is not None
+        assert self._errors is not None
+        data = np.ascontiguousarray(error_column, dtype="<f8").tobytes()
+        _write(self._errors, data)
+        self._checksum = zlib.crc32(data, self._checksum)
+        failpoint("mid-epoch-log")
+        _write(self._epochs, _RECORD.pack(*epoch))
+
+    def save(self, epochs: int, checkpoint: Mapping[str, Any]) -> None:
+        """Make the job's state durable; ``epochs`` is the number of epochs logged."""
+        assert self._epochs is not None
+        assert self._errors is not None
+        failpoint("before-checkpoint")
+        os.fsync(self._errors.fileno())
+        os.fsync(self._epochs.fileno())
+        content = io.BytesIO()
+        own = {_OWN + "epochs": epochs, _OWN + "checksum": self._checksum}
+        np.savez(content, allow_pickle=False, **{name: np.asarray(value) for name, value in {**checkpoint, **own}.items()})
+        data = content.getbuffer()
+        with replacing(self._checkpoint_path, "checkpoint-before-rename") as file:
+            file.write(data[: len(data) // 2])
+            failpoint("mid-checkpoint")
+            file.write(data[len(data) // 2 :])
+        failpoint("after-checkpoint")
+
+    def close(self) -> None:
+        """Close the files."""
+        for file in (self._epochs, self._errors):
+            if file is not None:
+                file.close()
+        self._epochs = self._errors = None
+
+    def finished(self) -> None:
+        """The job has ended: keep its log for those who still watch, drop the rest."""
+        if self._epochs is not None:
+            os.fsync(self._epochs.fileno())
+        self.close()
+        self._checkpoint_path.unlink(missing_ok=True)
+        self._errors_path.unlink(missing_ok=True)
+        sync_directory(self.directory)
+
+
+def _write(file: BinaryIO, data: bytes) -> None:
+    view = memoryview(data)
+    while view:  # an unbuffered write may take a part only
+        view = view[file.write(view) :]
+
+
+def _scalar(value: np.ndarray) -> Any:
+    return value.item() if value.ndim == 0 else value
+
+
+def remove(directory: Path) -> None:
+    """Remove a job's files."""
+    shutil.rmtree(directory, ignore_errors=True)

@@ -1,0 +1,466 @@
+"""Jobs in the database: what to do, how far it is, who works on it under which lease, who waits for it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row, and_, func, or_, select
+from sqlalchemy.exc import IntegrityError
+
+from pytrainr_server.errors import Code, ServiceError, exhausted, not_found, precondition
+from pytrainr_server.store.database import Database
+from pytrainr_server.store.names import job_name, new_key
+from pytrainr_server.store.schema import (
+    UNFINISHED,
+    State,
+    continuations,
+    datasets,
+    job_datasets,
+    jobs,
+    models,
+)
+
+RETRY_SECONDS = 2.0
+WITHOUT_DATA = [column for column in jobs.c if column.name not in ("training", "request_hash")]
+
+
+class LeaseLostError(Exception):
+    """Another worker has the job now, or it was deleted: whatever this one does is to be forgotten."""
+
+
+@dataclass(frozen=True)
+class NewJob:
+    """A job as accepted."""
+
+    owner: str
+    id: str
+    request_id: str | None
+    request_hash: bytes
+    training: bytes
+    pauses: bool
+    numepochs: int
+    model_id: str
+    keep_model: bool
+    ttl_seconds: float
+    sha256s: frozenset[str]
+    initial_model_key: str | None = None
+    attached_to: str = ""  # the server whose Train call waits for it; empty for a job that stands alone
+
+
+class Wishes(NamedTuple):
+    """What others wish of a running job: to end it for good, or to checkpoint it and give it back to the queue."""
+
+    cancel: bool
+    give_back: bool
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one owner, and all together, may have waiting and running."""
+
+    max_jobs: int
+    max_queue: int
+    max_stored_bytes: int
+
+
+class JobStore:
+    """The table of jobs and what belongs to it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    # accepting ----------------------------------------------------------------------------------------------------
+
+    def create(self, job: NewJob, limits: Limits) -> tuple[Row[Any], bool]:
+        """Store a job; with a ``request_id`` seen before, return the job of then (and False)."""
+        now = time.time()
+        try:
+            with self._database.write() as connection:
+                if job.request_id and (known := self._by_request(connection, job.owner, job.request_id)):
+                    return self._same_request(known, job), False
+                self._check_limits(connection, job, limits)
+                key = new_key()
+                connection.execute(
+                    jobs.insert().values(
+                        key=key,
+                        owner=job.owner,
+                        id=job.id,
+                        request_id=job.request_id,
+                        request_hash=job.request_hash,
+                        training=job.training,
+                        training_bytes=len(job.training),
+                        pauses=job.pauses,
+                        model_id=job.model_id,
+                        keep_model=job.keep_model,
+                        initial_model_key=job.initial_model_key,
+                        ttl_seconds=job.ttl_seconds,
+                        create_time=now,
+                        state=State.QUEUED,
+                        numepochs=job.numepochs,
+                        detached=not job.attached_to,
+                        attached_to=job.attached_to,
+                    )
+                )
+                for sha256 in job.sha256s:
+                    self._refer(connection, key, job.owner, sha256)
+                if job.initial_model_key and not connection.execute(
+                    select(models.c.key).where(models.c.key == job.initial_model_key)
+                ).first():
+                    raise not_found("stored_model")
+                return self._by_key(connection, key), True
+        except IntegrityError as error:
+            raise ServiceError(
+                Code.ALREADY_EXISTS, "ALREADY_EXISTS", f"{job_name(job.id)} exists already; choose another id."
+            ) from error
+
+    def _same_request(self, known: Row[Any], job: NewJob) -> Row[Any]:
+        if known.request_hash != job.request_hash:
+            raise ServiceError(
+                Code.ALREADY_EXISTS,
+                "REQUEST_ID_REUSED",
+                "request_id was used before for a different training; every new training needs a new one.",
+                field="request_id",
+            )
+        return known
+
+    def _check_limits(self, connection: Connection, job: NewJob, limits: Limits) -> None:
+        waiting = jobs.c.state.in_(UNFINISHED)
+        in_all = connection.execute(select(func.count()).select_from(jobs).where(waiting)).scalar_one()
+        if in_all >= limits.max_queue:
+            raise exhausted("QUEUE_FULL", f"The server's queue is full ({in_all} jobs); try again later.", RETRY_SECONDS)
+        mine = connection.execute(select(func.count()).where(waiting, jobs.c.owner == job.owner)).scalar_one()
+        if mine >= limits.max_jobs:
+            raise exhausted(
+                "TOO_MANY_JOBS",
+                f"You have {mine} jobs waiting or running; {limits.max_jobs} are allowed at a time.",
+                RETRY_SECONDS,
+            )
+        check_storage(connection, job.owner, len(job.training), limits.max_stored_bytes)
+
+    def _refer(self, connection: Connection, key: str, owner: str, sha256: str) -> None:
+        if not connection.execute(
+            select(datasets.c.sha256).where(datasets.c.owner == owner, datasets.c.sha256 == sha256)
+        ).first():
+            raise not_found(f"datasets/{sha256}")
+        connection.execute(job_datasets.insert().values(job_key=key, sha256=sha256))
+
+    # looking ------------------------------------------------------------------------------------------------------
+
+    def by_request(self, owner: str, request_id: str) -> Row[Any] | None:
+        """The job that was created with this ``request_id``, if there is one."""
+        with self._database.read() as connection:
+            return self._by_request(connection, owner, request_id)
+
+    def _by_request(self, connection: Connection, owner: str, request_id: str) -> Row[Any] | None:
+        return connection.execute(select(jobs).where(jobs.c.owner == owner, jobs.c.request_id == request_id)).first()
+
+    def get(self, owner: str, id: str) -> Row[Any]:
+        """The owner's job of this id. Raises NOT_FOUND."""
+        with self._database.read() as connection:
+            return self._get(connection, owner, id)
+
+    def _get(self, connection: Connection, owner: str, id: str) -> Row[Any]:
+        found = connection.execute(select(*WITHOUT_DATA).where(jobs.c.owner == owner, jobs.c.id == id)).first()
+        if found is None:
+            raise not_found(job_name(id))
+        return found
+
+    def by_key(self, key: str) -> Row[Any]:
+        """The job of this key, without its training. Raises NOT_FOUND once it was deleted."""
+        with self._database.read() as connection:
+            return self._by_key(connection, key)
+
+    def _by_key(self, connection: Connection, key: str) -> Row[Any]:
+        found = connection.execute(select(*WITHOUT_DATA).where(jobs.c.key == key)).first()
+        if found is None:
+            raise not_found("The job")
+        return found
+
+    def training(self, key: str) -> bytes:
+        """What the job is to do."""
+        with self._database.read() as connection:
+            return connection.execute(select(jobs.c.training).where(jobs.c.key == key)).scalar_one()
+
+    def page(
+        self, owner: str, states: Sequence[int], size: int, after: tuple[float, str] | None
+    ) -> list[Row[Any]]:
+        """The owner's jobs, newest first, from one position on."""
+        query = select(*WITHOUT_DATA).where(jobs.c.owner == owner)
+        if states:
+            query = query.where(jobs.c.state.in_(states))
+        if after:
+            older = and_(jobs.c.create_time == after[0], jobs.c.id > after[1])
+            query = query.where(or_(jobs.c.create_time < after[0], older))
+        with self._database.read() as connection:
+            return list(connection.execute(query.order_by(jobs.c.create_time.desc(), jobs.c.id).limit(size)))
+
+    def queue_position(self, create_time: float) -> int:
+        """How many jobs wait that were created before."""
+        query = select(func.count()).where(jobs.c.state == State.QUEUED, jobs.c.create_time < create_time)
+        with self._database.read() as connection:
+            return connection.execute(query).scalar_one()
+
+    def counts(self) -> dict[State, int]:
+        """How many jobs there are in each state."""
+        with self._database.read() as connection:
+            found = connection.execute(select(jobs.c.state, func.count()).group_by(jobs.c.state))
+            return {State(state): count for state, count in found}
+
+    # working: every change is bound to the lease -----------------------------------------------------------------
+
+    def lease_next(self, worker: str, lease_seconds: float) -> tuple[str, str] | None:
+        """Take the oldest job that waits, or whose worker has shown no life: its key and the new lease."""
+        now = time.time()
+        stale = and_(jobs.c.state.in_((State.RUNNING, State.PAUSED)), jobs.c.lease_until < now)
+        waiting = and_(jobs.c.state == State.QUEUED, jobs.c.not_before <= now)
+        with self._database.read() as connection:
+            candidates = connection.execute(
+                select(jobs.c.key, jobs.c.state, jobs.c.lease, jobs.c.start_time)
+                .where(or_(waiting, stale))
+                .order_by(jobs.c.create_time)
+                .limit(8)
+            ).all()
+        for candidate in candidates:
+            lease = new_key()
+            again = candidate.start_time > 0
+            values: dict[str, Any] = {
+                "state": State.RUNNING,
+                "worker": worker,
+                "lease": lease,
+                "lease_until": now + lease_seconds,
+                "resumed": jobs.c.resumed + (1 if again else 0),
+                "error_message": "",
+                "yield_requested": False,
+            }
+            if not again:
+                values["start_time"] = now
+            # Only one of several servers finds the row as it was.
+            unchanged = and_(jobs.c.key == candidate.key, jobs.c.state == candidate.state, jobs.c.lease == candidate.lease)
+            with self._database.write(durable=False) as connection:
+                if connection.execute(jobs.update().where(unchanged).values(**values)).rowcount == 1:
+                    return candidate.key, lease
+        return None
+
+    def update(self, key: str, lease: str, lease_seconds: float, **values: Any) -> Wishes:
+        """Show life and store ``values``; what others wish of the job. Raises :class:`LeaseLostError`."""
+        mine = and_(jobs.c.key == key, jobs.c.lease == lease)
+        with self._database.write(durable=False) as connection:
+            changed = connection.execute(
+                jobs.update().where(mine).values(lease_until=time.time() + lease_seconds, **values)
+            )
+            if changed.rowcount == 0:
+                raise LeaseLostError(key)
+            return self._wishes(connection, key)
+
+    def wishes(self, key: str) -> Wishes:
+        """What others wish of the job."""
+        with self._database.read() as connection:
+            return self._wishes(connection, key)
+
+    def _wishes(self, connection: Connection, key: str) -> Wishes:
+        query = select(jobs.c.cancel_requested, jobs.c.yield_requested).where(jobs.c.key == key)
+        row = connection.execute(query).first()
+        return Wishes(cancel=True, give_back=True) if row is None else Wishes(*row)
+
+    def ask_back(self, worker: str) -> list[str]:
+        """Ask for every job of this worker to be checkpointed and given back; return their keys."""
+        mine = and_(jobs.c.worker == worker, jobs.c.state.in_(UNFINISHED))
+        with self._database.write(durable=False) as connection:
+            connection.execute(jobs.update().where(mine).values(yield_requested=True))
+            return [row.key for row in connection.execute(select(jobs.c.key).where(mine))]
+
+    def running(self, worker: str) -> int:
+        """How many jobs this worker trains just now, those that wait for their caller not counted."""
+        query = select(func.count()).where(jobs.c.worker == worker, jobs.c.state == State.RUNNING)
+        with self._database.read() as connection:
+            return connection.execute(query).scalar_one()
+
+    def release(self, key: str, lease: str, *, seconds: float = 0.0, message: str = "") -> None:
+        """Give the job back to the queue, to be taken again after some time."""
+        with self._database.write() as connection:
+            connection.execute(
+                jobs.update()
+                .where(jobs.c.key == key, jobs.c.lease == lease)
+                .values(
+                    state=State.QUEUED,
+                    worker="",
+                    lease="",
+                    lease_until=0.0,
+                    not_before=time.time() + seconds if seconds else 0.0,
+                    error_message=message[:4000],
+                )
+            )
+
+    def release_all(self, worker: str) -> int:
+        """Give back every job of this worker: it was killed, for it begins only now."""
+        with self._database.write() as connection:
+            released = connection.execute(
+                jobs.update()
+                .where(jobs.c.worker == worker, jobs.c.state.in_(UNFINISHED))
+                .values(state=State.QUEUED, worker="", lease="", lease_until=0.0)
+            )
+            return released.rowcount
+
+    def finish(self, connection: Connection, key: str, lease: str, state: State, **values: Any) -> None:
+        """End the job, within a transaction. Raises :class:`LeaseLostError`."""
+        row = connection.execute(
+            select(jobs.c.ttl_seconds).where(jobs.c.key == key, jobs.c.lease == lease, jobs.c.state.in_(UNFINISHED))
+        ).first()
+        if row is None:
+            raise LeaseLostError(key)
+        end(connection, key, state, row.ttl_seconds, **values)
+
+    def fail(self, key: str, lease: str, error: ServiceError, state: State = State.FAILED, **values: Any) -> None:
+        """End the job with an error."""
+        with self._database.write() as connection:
+            self.finish(connection, key, lease, state, **error_values(error), **values)
+
+    # the callers' wishes ------------------------------------------------------------------------------------------
+
+    def cancel(self, owner: str, id: str) -> Row[Any]:
+        """Ask for a job to be cancelled; one that waits in the queue is so at once."""
+        with self._database.write() as connection:
+            self._cancel(connection, self._get(connection, owner, id))
+            return self._get(connection, owner, id)
+
+    def _cancel(self, connection: Connection, job: Row[Any]) -> None:
+        if job.state == State.QUEUED:
+            cancelled = ServiceError(Code.CANCELLED, "CANCELLED", "The job was cancelled before it began.")
+            end(connection, job.key, State.CANCELLED, job.ttl_seconds, **error_values(cancelled))
+        elif job.state in UNFINISHED:
+            connection.execute(jobs.update().where(jobs.c.key == job.key).values(cancel_requested=True))
+
+    def delete(self, owner: str, id: str) -> str:
+        """Forget a job that has ended; return its key."""
+        with self._database.write() as connection:
+            job = self._get(connection, owner, id)
+            if job.state in UNFINISHED:
+                raise precondition("JOB_UNFINISHED", f"{job_name(id)} has not ended; cancel it first.")
+            forget(connection, job.key)
+            return job.key
+
+    def attach(self, key: str, server: str) -> None:
+        """A caller of Train waits for the job, at this server."""
+        with self._database.write(durable=False) as connection:
+            connection.execute(jobs.update().where(jobs.c.key == key).values(attached_to=server, abandon_time=0.0))
+
+    def leave(self, key: str, abandon_time: float) -> None:
+        """The caller of Train has gone; unless it is back by then, the job is cancelled."""
+        with self._database.write(durable=False) as connection:
+            connection.execute(jobs.update().where(jobs.c.key == key).values(attached_to="", abandon_time=abandon_time))
+
+    def leave_all(self, server: str, abandon_time: float) -> None:
+        """All callers of this server have gone: it was killed, for it begins only now."""
+        with self._database.write() as connection:
+            connection.execute(
+                jobs.update()
+                .where(jobs.c.attached_to == server, jobs.c.state.in_(UNFINISHED))
+                .values(attached_to="", abandon_time=abandon_time)
+            )
+
+    def detach(self, owner: str, id: str) -> Row[Any]:
+        """The job goes on whoever waits for it."""
+        with self._database.write() as connection:
+            job = self._get(connection, owner, id)
+            connection.execute(jobs.update().where(jobs.c.key == job.key).values(detached=True, abandon_time=0.0))
+            return self._get(connection, owner, id)
+
+    def cancel_abandoned(self) -> list[str]:
+        """Cancel every job of Train whose caller has been gone for too long; return their keys."""
+        abandoned = and_(
+            jobs.c.detached.is_(False),
+            jobs.c.abandon_time > 0,
+            jobs.c.abandon_time < time.time(),
+            jobs.c.cancel_requested.is_(False),
+            jobs.c.state.in_(UNFINISHED),
+        )
+        with self._database.read() as connection:
+            if not connection.execute(select(jobs.c.key).where(abandoned).limit(1)).first():
+                return []
+        with self._database.write() as connection:
+            found = connection.execute(select(*WITHOUT_DATA).where(abandoned)).all()
+            for job in found:
+                self._cancel(connection, job)
+            return [job.key for job in found]
+
+    # the callers' epoch functions ----------------------------------------------------------------------------------
+
+    def put_continuation(self, key: str, epoch: int, request: bytes) -> None:
+        """Keep the answer of a caller's epoch functions; a second one for the same epoch is ignored."""
+        with self._database.write() as connection:
+            if not self._continuation(connection, key, epoch):
+                connection.execute(continuations.insert().values(job_key=key, epoch=epoch, request=request))
+
+    def continuation(self, key: str, epoch: int) -> bytes | None:
+        """The answer for this epoch, if it has come."""
+        with self._database.read() as connection:
+            return self._continuation(connection, key, epoch)
+
+    def _continuation(self, connection: Connection, key: str, epoch: int) -> bytes | None:
+        query = select(continuations.c.request).where(continuations.c.job_key == key, continuations.c.epoch == epoch)
+        return connection.execute(query).scalar()
+
+    def drop_continuations(self, key: str, epoch: int) -> None:
+        """Forget the answers up to an epoch that a checkpoint includes."""
+        with self._database.write(durable=False) as connection:
+            connection.execute(
+                continuations.delete().where(continuations.c.job_key == key, continuations.c.epoch <= epoch)
+            )
+
+
+def end(connection: Connection, key: str, state: State, ttl_seconds: float, **values: Any) -> None:
+    """Set a job's final state."""
+    now = time.time()
+    connection.execute(
+        jobs.update()
+        .where(jobs.c.key == key)
+        .values(state=state, end_time=now, expire_time=now + ttl_seconds, worker="", lease="", lease_until=0.0, **values)
+    )
+    connection.execute(continuations.delete().where(continuations.c.job_key == key))
+    connection.execute(job_datasets.delete().where(job_datasets.c.job_key == key))
+
+
+def forget(connection: Connection, key: str) -> None:
+    """Remove a job and all that refers to it."""
+    for table in (continuations, job_datasets):
+        connection.execute(table.delete().where(table.c.job_key == key))
+    connection.execute(jobs.delete().where(jobs.c.key == key))
+
+
+def error_values(error: ServiceError) -> dict[str, Any]:
+    """The columns that say how a job failed."""
+    return {
+        "error_code": int(error.code),
+        "error_reason": error.reason,
+        "error_message": error.message[:4000],
+        "error_field": error.field,
+    }
+
+
+def check_storage(connection: Connection, owner: str, more: int, limit: int) -> None:
+    """Refuse what would take the owner beyond the quota."""
+    stored = stored_bytes(connection, owner)
+    if stored + more > limit:
+        raise exhausted(
+            "STORAGE_FULL",
+            f"This needs {more} bytes more; you have stored {stored} of the {limit} bytes that you may. "
+            "Delete models, jobs or datasets first.",
+        )
+
+
+def stored_bytes(connection: Connection, owner: str) -> int:
+    """Bytes that an owner has stored: jobs, models and datasets."""
+    sizes = ((jobs, jobs.c.training_bytes), (models, models.c.size_bytes), (datasets, datasets.c.size_bytes))
+    return sum(
+        int(connection.execute(select(func.coalesce(func.sum(size), 0)).where(table.c.owner == owner)).scalar_one())
+        for table, size in sizes
+    )
+
+
+def or_nan(value: float | None) -> float:
+    """A number from the database, where NaN is stored as NULL."""
+    return math.nan if value is None else value

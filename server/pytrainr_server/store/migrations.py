@@ -1,0 +1,48 @@
+"""Schema versions. A database of an older version is brought up to date on opening; a newer one is refused.
+
+A migration is never changed once released: a change of the schema is a new function at the end of ``MIGRATIONS``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from sqlalchemy import Connection, inspect, select
+
+from pytrainr_server.store.schema import metadata, schema_version
+
+Migration = Callable[[Connection], None]
+
+
+class SchemaError(RuntimeError):
+    """The database is of a version that this program does not know."""
+
+
+def _create(connection: Connection) -> None:
+    metadata.create_all(connection)
+
+
+MIGRATIONS: tuple[Migration, ...] = (_create,)
+
+
+def current_version(connection: Connection) -> int:
+    """The schema's version; 0 for an empty database."""
+    if not inspect(connection).has_table(schema_version.name):
+        return 0
+    return connection.execute(select(schema_version.c.version)).scalar() or 0
+
+
+def migrate(connection: Connection, migrations: Sequence[Migration] = MIGRATIONS) -> int:
+    """Bring the database to the newest version, within the connection's transaction; return that version."""
+    version = current_version(connection)
+    if version > len(migrations):
+        raise SchemaError(
+            f"the database has the schema version {version}, this program knows versions up to {len(migrations)}: "
+            "start it with the newer version of pytrainr-server that wrote it"
+        )
+    if version < len(migrations):
+        for migration in migrations[version:]:
+            migration(connection)
+        connection.execute(schema_version.delete())
+        connection.execute(schema_version.insert().values(version=len(migrations)))
+    return len(migrations)

@@ -1,0 +1,175 @@
+"""The tables. Times are seconds since 1970; states are the numbers of trainr.v1.JobState."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+)
+
+metadata = MetaData()
+
+
+class State(IntEnum):
+    """The state of a job."""
+
+    QUEUED = 1
+    RUNNING = 2
+    PAUSED = 3
+    SUCCEEDED = 4
+    FAILED = 5
+    CANCELLED = 6
+
+
+UNFINISHED = (State.QUEUED, State.RUNNING, State.PAUSED)
+
+schema_version = Table("schema_version", metadata, Column("version", Integer, nullable=False))
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("owner", String(200), nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    Column("create_time", Double, nullable=False),
+    Column("expire_time", Double, nullable=False, default=0.0),
+    Column("revoke_time", Double, nullable=False, default=0.0),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("key", String(32), primary_key=True),
+    Column("owner", String(200), nullable=False),
+    Column("id", String(63), nullable=False),
+    Column("request_id", String(100)),
+    Column("request_hash", LargeBinary),
+    # What to do: a serialised trainr.v1.Training whose large arrays are named datasets.
+    Column("training", LargeBinary, nullable=False),
+    Column("training_bytes", BigInteger, nullable=False),
+    Column("pauses", Boolean, nullable=False, default=False),
+    Column("model_id", String(63), nullable=False),
+    Column("keep_model", Boolean, nullable=False),
+    Column("initial_model_key", String(32)),
+    Column("ttl_seconds", Double, nullable=False),
+    Column("create_time", Double, nullable=False),
+    # Where it is.
+    Column("state", Integer, nullable=False),
+    Column("epoch", BigInteger, nullable=False, default=0),
+    Column("numepochs", BigInteger, nullable=False),
+    Column("progress", Double, nullable=False, default=0.0),
+    Column("mean_error", Double),
+    Column("start_time", Double, nullable=False, default=0.0),
+    Column("end_time", Double, nullable=False, default=0.0),
+    Column("expire_time", Double, nullable=False, default=0.0),
+    Column("model_key", String(32)),
+    Column("model_name", String(200), nullable=False, default=""),
+    Column("random_state", LargeBinary),
+    Column("error_code", Integer, nullable=False, default=0),
+    Column("error_reason", String(100), nullable=False, default=""),
+    Column("error_message", String(4000), nullable=False, default=""),
+    Column("error_field", String(200), nullable=False, default=""),
+    # Who works on it: a lease that another server may take over once it has run out.
+    Column("worker", String(200), nullable=False, default=""),
+    Column("lease", String(32), nullable=False, default=""),
+    Column("lease_until", Double, nullable=False, default=0.0),
+    Column("not_before", Double, nullable=False, default=0.0),
+    Column("resumed", BigInteger, nullable=False, default=0),
+    Column("cancel_requested", Boolean, nullable=False, default=False),
+    Column("yield_requested", Boolean, nullable=False, default=False),
+    # Who waits for it: a job of Train whose caller has been gone since before `abandon_time` is cancelled.
+    Column("detached", Boolean, nullable=False, default=True),
+    Column("attached_to", String(200), nullable=False, default=""),
+    Column("abandon_time", Double, nullable=False, default=0.0),
+    UniqueConstraint("owner", "id"),
+    UniqueConstraint("owner", "request_id"),
+)
+Index("jobs_by_state", jobs.c.state, jobs.c.create_time)
+Index("jobs_by_owner", jobs.c.owner, jobs.c.create_time)
+
+# The answers of a caller's epoch functions, kept until a checkpoint includes them.
+continuations = Table(
+    "continuations",
+    metadata,
+    Column("job_key", String(32), primary_key=True),
+    Column("epoch", BigInteger, primary_key=True),
+    Column("request", LargeBinary, nullable=False),
+)
+
+models = Table(
+    "models",
+    metadata,
+    Column("key", String(32), primary_key=True),
+    Column("owner", String(200), nullable=False),
+    Column("id", String(63), nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("request_id", String(100)),
+    Column("create_time", Double, nullable=False),
+    Column("expire_time", Double, nullable=False, default=0.0),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("job_id", String(63), nullable=False, default=""),
+    Column("network_type", String(63), nullable=False),
+    Column("exact", Boolean, nullable=False),
+    Column("synapse_dim", String(2000), nullable=False),
+    Column("numepochs", BigInteger, nullable=False),
+    Column("final_error", Double),
+    UniqueConstraint("owner", "id", "version"),
+    UniqueConstraint("owner", "request_id"),
+)
+
+# The number of the newest version ever stored, so that a deleted version's number is never used again.
+model_versions = Table(
+    "model_versions",
+    metadata,
+    Column("owner", String(200), primary_key=True),
+    Column("id", String(63), primary_key=True),
+    Column("newest", BigInteger, nullable=False),
+)
+
+model_aliases = Table(
+    "model_aliases",
+    metadata,
+    Column("owner", String(200), primary_key=True),
+    Column("id", String(63), primary_key=True),
+    Column("alias", String(63), primary_key=True),
+    Column("version", BigInteger, nullable=False),
+)
+
+datasets = Table(
+    "datasets",
+    metadata,
+    Column("owner", String(200), primary_key=True),
+    Column("sha256", String(64), primary_key=True),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("create_time", Double, nullable=False),
+    Column("expire_time", Double, nullable=False),
+)
+
+job_datasets = Table(
+    "job_datasets",
+    metadata,
+    Column("job_key", String(32), primary_key=True),
+    Column("sha256", String(64), primary_key=True),
+)
+
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("owner", String(200), primary_key=True),
+    Column("upload_id", String(100), primary_key=True),
+    Column("file", String(32), nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("committed_bytes", BigInteger, nullable=False),
+    Column("touch_time", Double, nullable=False),
+)

@@ -1,0 +1,129 @@
+"""Seen from outside: Prometheus metrics, structured logs, OpenTelemetry spans. No data and no tokens in any of them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from prometheus_client import Counter, Gauge, Histogram, start_http_server
+
+from pytrainr_server.store.schema import State
+
+_LATENCY = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0, 300.0)
+
+calls = Counter("pytrainr_calls", "Calls answered", ["method", "code"])
+call_seconds = Histogram("pytrainr_call_seconds", "Time from a call's arrival to its end", ["method"], buckets=_LATENCY)
+calls_in_progress = Gauge("pytrainr_calls_in_progress", "Calls under way")
+jobs_by_state = Gauge("pytrainr_jobs", "Jobs in the store", ["state"])
+jobs_ended = Counter("pytrainr_jobs_ended", "Jobs ended by this server", ["outcome"])
+epochs_trained = Counter("pytrainr_epochs_trained", "Whole epochs trained")
+samples_trained = Counter("pytrainr_samples_trained", "Samples in the epochs trained")
+samples_predicted = Counter("pytrainr_samples_predicted", "Samples predicted")
+checkpoint_seconds = Histogram("pytrainr_checkpoint_seconds", "Time to write a checkpoint", buckets=_LATENCY)
+failed_checkpoints = Counter("pytrainr_failed_checkpoints", "Checkpoints that could not be written")
+damaged_checkpoints = Counter("pytrainr_damaged_checkpoints", "Checkpoints that could not be read")
+received_bytes = Counter("pytrainr_uploaded_bytes", "Bytes of datasets received")
+
+_FIELDS = ("job", "job_key", "owner", "method", "code", "seconds", "epoch", "epochs", "address")
+
+
+def serve_metrics(address: str) -> Any:
+    """Answer Prometheus at HOST:PORT; returns the HTTP server."""
+    host, _, port = address.rpartition(":")
+    server, _ = start_http_server(int(port), addr=host.strip("[]") or "127.0.0.1")
+    return server
+
+
+def set_queue(counts: Mapping[State, int]) -> None:
+    """Show how many jobs are in each state."""
+    for state in State:
+        jobs_by_state.labels(state.name.lower()).set(counts.get(state, 0))
+
+
+class _TextFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        more = "".join(f" {name}={value}" for name, value in _extra(record).items())
+        line = f"{_timestamp(record)} {record.levelname.lower():7} {record.getMessage()}{more}"
+        return line + ("\n" + self.formatException(record.exc_info) if record.exc_info else "")
+
+
+class _JSONFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        entry = {"time": _timestamp(record), "level": record.levelname.lower(), "message": record.getMessage()}
+        entry |= _extra(record)
+        if record.exc_info:
+            entry["exception"] = self.formatException(record.exc_info)
+        return json.dumps(entry, default=str)
+
+
+def _extra(record: logging.LogRecord) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in _FIELDS if hasattr(record, name)}
+
+
+def _timestamp(record: logging.LogRecord) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z"
+
+
+def set_up_logs(level: str, format: str) -> None:
+    """Log to standard error, in lines of text or of JSON."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JSONFormatter() if format == "json" else _TextFormatter())
+    logger = logging.getLogger("pytrainr_server")
+    logger.handlers[:] = [handler]
+    logger.setLevel(level.upper())
+    logger.propagate = False
+
+
+class _Tracing:
+    """The tracer, once there is one."""
+
+    tracer: Any = None
+
+
+def set_up_tracing(exporter: str) -> None:
+    """Send spans to the console or by OTLP; needs the extra ``telemetry`` (and an OTLP exporter for ``otlp``)."""
+    if exporter == "none":
+        return
+    try:
+        from opentelemetry import trace
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter
+
+        if exporter == "otlp":
+            from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+
+            sink = OTLPSpanExporter()
+        else:
+            sink = ConsoleSpanExporter(out=sys.stderr)
+    except ImportError as error:
+        raise RuntimeError(
+            f"--tracing={exporter} needs a package that is not installed ({error.name}): "
+            "pip install 'pytrainr[telemetry]' opentelemetry-exporter-otlp"
+        ) from error
+    provider = TracerProvider(resource=Resource.create({"service.name": "pytrainr-server"}))
+    provider.add_span_processor(BatchSpanProcessor(sink))
+    trace.set_tracer_provider(provider)
+    _Tracing.tracer = trace.get_tracer("pytrainr_server")
+
+
+@contextlib.contextmanager
+def span(name: str, attributes: Mapping[str, str], parent: Mapping[str, str] | None = None) -> Iterator[None]:
+    """A span around some work, below the caller's own span if ``parent`` has its ``traceparent``."""
+    if _Tracing.tracer is None:
+        yield
+        return
+    from opentelemetry.propagate import extract
+
+    with _Tracing.tracer.start_as_current_span(name, context=extract(dict(parent or {})), attributes=dict(attributes)):
+        yield
+
+
+def job_span(key: str) -> contextlib.AbstractContextManager[None]:
+    """A span around one worker's work on a job."""
+    return span("training job", {"pytrainr.job_key": key})
