@@ -1,1 +1,41 @@
-"""pytrainr: R's rnn package in Python, to the bit."""
+"""pytrainr: R's package ``rnn`` in Python, the same to the bit and hundreds of times faster.
+
+    import pytrainr
+    pytrainr.set_seed(1)
+    model = pytrainr.trainr(Y, X, learningrate=0.1, hidden_dim=16, numepochs=10)
+    predictions = pytrainr.predictr(model, X)
+"""
+
+from pytrainr.arguments import NotEnoughMemoryError
+from pytrainr.binary import bin2int, int2bin
+from pytrainr.epoch_functions import epoch_annealing, epoch_print, epoch_progress
+from pytrainr.loss_functions import loss_L1
+from pytrainr.model import Model
+from pytrainr.predictr import predictr
+from pytrainr.r_random import RRandom, rnorm, runif, sample, set_seed
+from pytrainr.storage import ModelFileError
+from pytrainr.trainr import TrainingInterrupted, trainr
+from pytrainr.training import DivergedError
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "DivergedError",
+    "Model",
+    "ModelFileError",
+    "NotEnoughMemoryError",
+    "RRandom",
+    "TrainingInterrupted",
+    "bin2int",
+    "epoch_annealing",
+    "epoch_print",
+    "epoch_progress",
+    "int2bin",
+    "loss_L1",
+    "predictr",
+    "rnorm",
+    "runif",
+    "sample",
+    "set_seed",
+    "trainr",
+]

@@ -110,7 +110,12 @@ class Model:
     @property
     def mean_error(self) -> np.ndarray:
         """The mean error of each epoch so far, shape (epochs,): R's attribute ``error``."""
-        return np.asarray(self.error[:, : self.current_epoch].mean(axis=0))
+        from pytrainr.numerics.long_double import column_means
+
+        error = np.asfortranarray(self.error[:, : self.current_epoch])
+        means = np.empty(error.shape[1])
+        column_means(means, error)
+        return means
 
     # copies, comparison, storage ----------------------------------------------------------------------------------
 

@@ -81,6 +81,13 @@ class Layout:
             fields.setdefault(block.field, []).append(block.view(flat))
         return fields
 
+    def without(self, field: str) -> Layout:
+        """The same layout with the arrays of ``field`` left out of what it attaches and collects."""
+        part = object.__new__(Layout)
+        part.blocks = tuple(block for block in self.blocks if block.field != field)
+        part.size = self.size
+        return part
+
     def attach(self, model: Any, flat: np.ndarray, suffix: str = "") -> None:
         """Let ``model.<field><suffix>`` be lists of views of ``flat``: what training changes shows there at once."""
         for field, arrays in self.views(flat).items():

@@ -21,7 +21,7 @@ from numba.extending import intrinsic, models, register_model
 
 from pytrainr.numerics.jit import strict
 
-__all__ = ["HAS_LONG_DOUBLE", "add", "divided", "long_double"]
+__all__ = ["HAS_LONG_DOUBLE", "add", "add_column_means", "column_means", "divided", "long_double"]
 
 HAS_LONG_DOUBLE = platform.machine().lower() in ("x86_64", "amd64", "i686", "i386")
 
@@ -107,3 +107,28 @@ else:
     def divided(total, divisor):
         """``total / divisor`` in extended precision, rounded to double."""
         return (total.total + total.lost) / divisor
+
+
+@strict
+def column_means(means, a):
+    """``means[j]`` = the mean of column j of ``a`` (rows, columns), summed as R's ``colMeans`` sums."""
+    for j in range(a.shape[1]):
+        total = long_double(0.0)
+        for i in range(a.shape[0]):
+            total = add(total, a[i, j])
+        means[j] = divided(total, float(a.shape[0]))
+
+
+@strict
+def add_column_means(out, a):
+    """``out[j] = out[j] + mean of column j of a``, summed as R's ``colMeans`` sums."""
+    rows = a.shape[0]
+    if rows == 1:
+        for j in range(a.shape[1]):
+            out[j] += a[0, j]
+        return
+    for j in range(a.shape[1]):
+        total = long_double(0.0)
+        for i in range(rows):
+            total = add(total, a[i, j])
+        out[j] += divided(total, float(rows))

@@ -1,0 +1,164 @@
+"""From arguments to a model that can be trained: every check, then R's list in R's order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from pytrainr import arguments
+from pytrainr.epoch_functions import epoch_annealing, epoch_print, message
+from pytrainr.groups import number_of_groups
+from pytrainr.loss_functions import loss_L1
+from pytrainr.model import TRAINING_SIZED, Model
+
+__all__ = ["new_model", "retrained_model"]
+
+NETWORK_TYPES = ("rnn", "gru", "lstm")
+SIGMOIDS = ("logistic", "Gompertz", "tanh")
+UPDATE_RULES = ("sgd", "adagrad")
+
+DEFAULTS: dict[str, Any] = {
+    "learningrate": None,
+    "learningrate_decay": 1.0,
+    "momentum": 0.0,
+    "hidden_dim": 10,
+    "network_type": "rnn",
+    "numepochs": 1,
+    "sigmoid": "logistic",
+    "use_bias": False,
+    "batch_size": 1,
+    "seq_to_seq_unsync": False,
+    "update_rule": "sgd",
+    "epoch_function": (epoch_print, epoch_annealing),
+    "loss_function": loss_L1,
+}
+"""R's arguments of ``trainr`` beyond Y, X and model, with R's defaults, in R's order."""
+
+OURS = ("Y", "X", "model", "rng", "keep_store", "exact", "clipping")
+SET_BY_TRAINING = (
+    "input_dim output_dim synapse_dim time_dim time_dim_input error current_epoch time_synapse recurrent_synapse "
+    "bias_synapse time_synapse_update recurrent_synapse_update bias_synapse_update time_synapse_update_old "
+    "recurrent_synapse_update_old"
+).split() + list(TRAINING_SIZED)
+
+
+def new_model(Y: Any, X: Any, *, exact: bool = False, **options: Any) -> tuple[Model, np.ndarray, np.ndarray]:
+    """A model ready for training, without weights yet, and X and Y as (samples, time, variables)."""
+    X, Y = arguments.as_samples(X, "X"), arguments.as_samples(Y, "Y")
+    given = {name: options.pop(name) for name in DEFAULTS if name in options}
+    arguments.check_extra(options, [*DEFAULTS, *OURS], SET_BY_TRAINING)
+    fields = _checked({**DEFAULTS, **given})
+    if options.get("clipping") is not None:
+        options["clipping"] = arguments.rate(options["clipping"], "clipping", zero=False)
+    unsync = fields["seq_to_seq_unsync"]
+    arguments.check_shapes(X, Y, unsync)
+    time_dim = X.shape[1] + Y.shape[1] - 1 if unsync else X.shape[1]
+    _check_size(X, Y, time_dim, fields)
+    arguments.check_finite(X, "X")
+    arguments.check_finite(Y, "Y")
+    if fields["update_rule"] == "adagrad":
+        message("adagrad update, loss function not used and momentum set to 0")
+        fields["momentum"] = 0.0
+    hidden_dim = fields.pop("hidden_dim")
+    model = Model(
+        {
+            **options,
+            "input_dim": X.shape[2],
+            "hidden_dim": hidden_dim,
+            "output_dim": Y.shape[2],
+            "synapse_dim": (X.shape[2], *hidden_dim, Y.shape[2]),
+            "time_dim": time_dim,
+            **{name: fields[name] for name in _R_ORDER},
+        }
+    )
+    if unsync:
+        model.time_dim_input = X.shape[1]
+    return model, X, Y
+
+
+_R_ORDER = (
+    "sigmoid network_type numepochs batch_size learningrate learningrate_decay momentum update_rule use_bias "
+    "seq_to_seq_unsync epoch_function loss_function"
+).split()
+
+
+def _checked(fields: dict[str, Any]) -> dict[str, Any]:
+    """R's arguments, checked one by one."""
+    check: dict[str, Callable[[Any, str], Any]] = {
+        "learningrate": arguments.rate,
+        "learningrate_decay": arguments.rate,
+        "momentum": arguments.rate,
+        "hidden_dim": arguments.hidden_dims,
+        "network_type": lambda value, name: arguments.choice(value, name, NETWORK_TYPES),
+        "numepochs": arguments.positive_integer,
+        "sigmoid": lambda value, name: arguments.choice(value, name, SIGMOIDS),
+        "use_bias": arguments.flag,
+        "batch_size": lambda value, name: arguments.rate(value, name, zero=False),
+        "seq_to_seq_unsync": arguments.flag,
+        "update_rule": lambda value, name: arguments.choice(value, name, UPDATE_RULES),
+        "epoch_function": arguments.functions,
+    }
+    if fields["learningrate"] is None:
+        raise TypeError("learningrate is missing: it should be a number such as 0.1 (how far each update goes)")
+    if not callable(fields["loss_function"]):
+        raise TypeError(
+            f"loss_function should be a function of the model that returns it, it is {fields['loss_function']!r}"
+        )
+    return {name: check[name](value, name) if name in check else value for name, value in fields.items()}
+
+
+def _check_size(X: np.ndarray, Y: np.ndarray, time_dim: int, fields: dict[str, Any]) -> None:
+    samples, batch_size = X.shape[0], fields["batch_size"]
+    if number_of_groups(samples, batch_size) < 1:
+        raise ValueError(
+            f"batch_size should be smaller than twice the number of samples: round({samples} / {batch_size:g}) = 0 groups; "
+            f"for one group of all samples use batch_size={samples}"
+        )
+    gates = {"rnn": 1, "gru": 5, "lstm": 7}[fields["network_type"]]
+    numbers = samples * (fields["numepochs"] + 2.0)
+    numbers += min(samples, 2.0 * batch_size) * time_dim * (sum(fields["hidden_dim"]) * (gates + 1) + X.shape[2])
+    arguments.check_memory(8 * numbers, f"training on {samples} samples (X is {X.shape}, Y is {Y.shape})")
+
+
+def retrained_model(
+    model: Model, Y: Any, X: Any, *, keep_store: bool = False, **options: Any
+) -> tuple[Model, np.ndarray, np.ndarray]:
+    """A copy of ``model``, ready for further training on X and Y; as in R every other option is the model's own."""
+    if not isinstance(model, Model):
+        raise TypeError(f"model should be what trainr returned (a pytrainr.Model), it is {model!r}")
+    X, Y = arguments.as_samples(X, "X"), arguments.as_samples(Y, "Y")
+    unsync = arguments.flag(options.get("seq_to_seq_unsync", False), "seq_to_seq_unsync")
+    if unsync != bool(model.seq_to_seq_unsync):
+        raise ValueError(
+            f"seq_to_seq_unsync should be {bool(model.seq_to_seq_unsync)} as in the first training, it is {unsync}: "
+            "when retraining it has to be passed again, as in R"
+        )
+    arguments.check_shapes(X, Y, unsync)
+    message("retraining, all options except X, Y and the model itself are ignored, error are reseted")
+    time_dim = X.shape[1] + Y.shape[1] - 1 if unsync else X.shape[1]
+    for name, array, have, need in (
+        ("X", X, X.shape[2], model.input_dim),
+        ("Y", Y, Y.shape[2], model.output_dim),
+        ("X", X, time_dim, model.time_dim),
+    ):
+        what = "time steps" if have == time_dim and need == model.time_dim and name == "X" else "variables"
+        if have != need:
+            raise ValueError(
+                f"{name} should have {need} {what} as in the first training, it has {have}: its shape is {array.shape}"
+            )
+    if unsync and X.shape[1] != model.time_dim_input:
+        raise ValueError(
+            f"X should have {model.time_dim_input} time steps as in the first training, it has {X.shape[1]}: its shape is "
+            f"{X.shape}"
+        )
+    arguments.check_finite(X, "X")
+    arguments.check_finite(Y, "Y")
+    if number_of_groups(X.shape[0], model.batch_size) < 1:
+        raise ValueError(
+            f"X has {X.shape[0]} samples, too few for the model's batch_size of {model.batch_size:g}: it should have more than "
+            "half of that"
+        )
+    kept = {name: value for name, value in model.items() if keep_store or name not in TRAINING_SIZED}
+    return Model(kept).copy(), X, Y

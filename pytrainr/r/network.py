@@ -1,0 +1,166 @@
+"""A network in R's arithmetic, as the trainer and ``predictr`` see it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from pytrainr.model import Model
+from pytrainr.numerics.elementwise import vector_bits_equal
+from pytrainr.parameters import Block, Flat, Layout
+from pytrainr.r.cells import CELLS
+from pytrainr.r.epoch import Batch, finish_update, predict_rows, run_groups
+from pytrainr.r.layers import Rows, Table
+from pytrainr.r.rnn import SIGMOIDS, Rnn
+from pytrainr.r.update import ADAGRAD, SGD, State, UpdateRule
+from pytrainr.r_random import RRandom
+
+__all__ = ["RNetwork"]
+
+
+class RNetwork:
+    """The network that ``model`` describes, computing as R does.
+
+    ``layout`` places its weights in a flat vector; ``slots`` names the other flat vectors that training keeps, with the
+    suffix of the model's fields they show as.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.cell_kind = CELLS[model.network_type]
+        self.dims: tuple[int, ...] = tuple(int(n) for n in model.synapse_dim)
+        self.layout = _layout(model.network_type, self.dims, self.cell_kind.gates)
+        self.table = _table(self.layout, self.dims)
+        self.slots: dict[str, Layout] = {"_update": self.layout}
+        if model.update_rule == "adagrad":
+            self.slots["_update_old"] = self.layout.without("bias_synapse")
+        options: dict[str, Any] = {"use_bias": bool(model.use_bias), "vectorised": vector_bits_equal()}
+        if self.cell_kind.options is Rnn:
+            options["sigmoid"] = SIGMOIDS.index(model.sigmoid)
+        self.cell: Any = self.cell_kind.options(**options)
+
+    # weights ------------------------------------------------------------------------------------------------------
+
+    def initial_weights(self, rng: RRandom) -> Flat:
+        """R's random initial weights, drawn in R's order: every array column-major.
+
+        rnn: all of time_synapse, recurrent_synapse U(−1, 1), bias_synapse U(−0.1, 0.1). gru and lstm: layer by layer time,
+        recurrent, bias U(−1, 1); then the output layer's weights U(−1, 1) and bias U(−0.1, 0.1).
+        """
+        flat = self.layout.zeros()
+        output = len(self.dims) - 2
+        if self.cell_kind.options is Rnn:
+            fields = ("time_synapse", "recurrent_synapse", "bias_synapse")
+            order: Sequence[Block] = sorted(self.layout, key=lambda block: fields.index(block.field))
+        else:
+            order = self.layout.blocks
+        for block in order:
+            narrow = block.field == "bias_synapse" and (self.cell_kind.options is Rnn or block.layer == output)
+            limit = 0.1 if narrow else 1.0
+            block.view(flat)[...] = rng.runif(block.size, -limit, limit).reshape(block.shape, order="F")
+        return flat
+
+    # training -----------------------------------------------------------------------------------------------------
+
+    def run_groups(
+        self,
+        model: Model,
+        state: dict[str, Flat],
+        batch: Batch,
+        first: int,
+        rng: RRandom,
+        stop: np.ndarray,
+        updating: bool = True,
+    ) -> tuple[int, bool]:
+        """Train on the groups of ``batch`` from ``first`` on, until all are done or ``stop`` is set.
+
+        Returns how many groups are done and whether the last of them lacks its update: with ``updating`` false each does,
+        so that a loss function of the caller's can come first; :meth:`finish_update` makes it up.
+        """
+        table, rule = self.table, self._rule(model)
+        while True:
+            done, pending = run_groups(self.cell, table, _state(state), rule, batch, first, updating, stop)
+            if not pending or not updating:
+                return done, pending
+            self._replace_nan(state["_update"], rng)
+            finish_update(_state(state), table, rule)
+            if done == batch.starts.size - 1:
+                return done, False
+            first = done
+
+    def finish_update(self, model: Model, state: dict[str, Flat], rng: RRandom) -> None:
+        """Clip the pending updates, where asked for, and apply the update rule."""
+        rule = self._rule(model)
+        if rule.clipping < np.inf:
+            self._replace_nan(state["_update"], rng)
+        finish_update(_state(state), self.table, rule)
+
+    def _rule(self, model: Model) -> UpdateRule:
+        adagrad = model.update_rule == "adagrad"
+        clipping = model.get("clipping")
+        return UpdateRule(
+            ADAGRAD if adagrad else SGD,
+            not adagrad,
+            float(model.learningrate),
+            float(model.momentum),
+            np.inf if clipping is None else float(clipping),
+        )
+
+    def _replace_nan(self, update: Flat, rng: RRandom) -> None:
+        """What R's clipping does first: each NaN of an update gives way to runif(−1, 1), column-major in each array."""
+        fields = self.layout.views(update)
+        for field in ("recurrent_synapse", "time_synapse", "bias_synapse"):
+            for array in fields[field]:
+                values = array.flatten(order="F")
+                nan = np.isnan(values)
+                if nan.any():
+                    values[nan] = rng.runif(int(nan.sum()), -1.0, 1.0)
+                    array[...] = values.reshape(array.shape, order="F")
+
+    # prediction ---------------------------------------------------------------------------------------------------
+
+    def predict(self, weights: Flat, X: np.ndarray, first: int, total: int, record: np.ndarray) -> np.ndarray:
+        """The outputs (n, T, output) for ``X`` (n, T, input), rows ``first`` … of ``total`` predicted together.
+
+        ``record`` (n, :meth:`record_size`) is filled with R's ``store``, sample by sample, or has no columns.
+        """
+        out = np.empty((X.shape[0], X.shape[1], self.dims[-1]))
+        predict_rows(self.cell, self.table, weights, X, Rows(first, total), out, record)
+        return out
+
+    def store_shapes(self, steps: int) -> list[tuple[int, ...]]:
+        """The shape of each entry of R's ``store`` for one sample."""
+        k = self.cell_kind.stored_arrays
+        return [(steps, h) if k == 1 else (steps, h, k) for h in self.dims[1:-1]] + [(steps, self.dims[-1])]
+
+
+def _layout(network_type: str, dims: Sequence[int], gates: int) -> Layout:
+    gate_dimension = 0 if network_type == "rnn" else gates
+    blocks = []
+    for layer, (inputs, hidden) in enumerate(zip(dims[:-2], dims[1:-1], strict=True)):
+        blocks.append(Block("time_synapse", layer, inputs, hidden, gate_dimension))
+        blocks.append(Block("recurrent_synapse", layer, hidden, hidden, gate_dimension))
+        blocks.append(Block("bias_synapse", layer, 0, hidden, gate_dimension))
+    output = len(dims) - 2
+    blocks.append(Block("time_synapse", output, dims[-2], dims[-1]))
+    blocks.append(Block("bias_synapse", output, 0, dims[-1]))
+    return Layout(blocks)
+
+
+def _table(layout: Layout, dims: Sequence[int]) -> Table:
+    layers = range(len(dims) - 1)
+    return Table(
+        np.array(dims[:-1], dtype=np.int64),
+        np.array(dims[1:], dtype=np.int64),
+        np.array([layout.find("time_synapse", i).offset for i in layers], dtype=np.int64),
+        np.array([layout.find("recurrent_synapse", i).offset for i in layers[:-1]], dtype=np.int64),
+        np.array([layout.find("bias_synapse", i).offset for i in layers], dtype=np.int64),
+    )
+
+
+def _state(state: dict[str, Flat]) -> State:
+    return State(state["weights"], state["_update"], state.get("_update_old", _EMPTY))
+
+
+_EMPTY = np.empty(0)

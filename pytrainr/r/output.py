@@ -1,0 +1,62 @@
+"""R's output layer: its delta and errors, and the two ways R goes back through it."""
+
+from __future__ import annotations
+
+from pytrainr.numerics.jit import strict
+from pytrainr.numerics.linalg import add_transposed_product, add_transposed_products, product
+from pytrainr.numerics.long_double import add, add_column_means, divided, long_double
+from pytrainr.r.layers import flattened
+
+__all__ = ["output_errors", "through_pending_update", "through_weights"]
+
+
+@strict
+def output_errors(out, y, delta, error, unused_steps):
+    """E = Y − out, δ = E·out·(1 − out), and Σ|E| of each sample.
+
+    ``out`` and ``delta`` (T, n, output), ``y`` (T, n, output) in, E out. E and δ are 0 at the first ``unused_steps``
+    steps (``seq_to_seq_unsync``). The derivative is the logistic one whatever the sigmoid is.
+    """
+    steps, n, outputs = out.shape
+    for t in range(steps):
+        o, e, d = out[t].reshape(-1), y[t].reshape(-1), delta[t].reshape(-1)
+        if t < unused_steps:
+            e[:] = 0.0
+            d[:] = 0.0
+        else:
+            for k in range(e.size):
+                e[k] -= o[k]
+                d[k] = e[k] * (o[k] * (1.0 - o[k]))
+    for s in range(n):
+        total = long_double(0.0)
+        for k in range(outputs):
+            for t in range(steps):
+                total = add(total, abs(y[t, s, k]))
+        error[s] = divided(total, 1.0)
+
+
+@strict
+def through_weights(weights, transposed, updates, bias_update, delta, h, up):
+    """The rnn's: ΔW += h_tᵀ δ_t, Δb += column means of δ_t, up_t = δ_t Wᵀ."""
+    add_transposed_products(updates, h, delta)
+    for t in range(delta.shape[0] - 1, -1, -1):
+        add_column_means(bias_update, delta[t])
+    product(flattened(up), flattened(delta), transposed)
+
+
+@strict
+def through_pending_update(weights, transposed, updates, bias_update, delta, h, up):
+    """The gru's and lstm's: the same updates, but up_t = (δ_t ΔWᵀ)·h_t(1 − h_t) with the pending update for the weight."""
+    for t in range(delta.shape[0] - 1, -1, -1):
+        add_transposed_product(updates, h[t], delta[t])
+        add_column_means(bias_update, delta[t])
+        rows, hidden = h.shape[1], h.shape[2]
+        for s in range(rows):
+            for k in range(hidden):
+                up[t, s, k] = 0.0
+            for o in range(delta.shape[2]):
+                d = delta[t, s, o]
+                for k in range(hidden):
+                    up[t, s, k] += d * updates[k, o]
+            for k in range(hidden):
+                up[t, s, k] *= h[t, s, k] * (1.0 - h[t, s, k])

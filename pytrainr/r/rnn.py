@@ -1,0 +1,78 @@
+"""R's simple recurrent (Elman) network."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pytrainr.numerics.elementwise import gompertz_, logistic_, tanh_
+from pytrainr.numerics.jit import strict
+from pytrainr.numerics.linalg import add_product, add_transposed_products, product
+from pytrainr.numerics.long_double import add_column_means
+from pytrainr.r.layers import add_recycled_bias, flattened
+
+SIGMOIDS = ("logistic", "tanh", "Gompertz")
+
+GATES = 1
+KEPT = (0, 0, 0)  # states besides the hidden one: cell, gates, extra
+STORED = 1  # arrays of `store`: the hidden state
+
+
+class Rnn(NamedTuple):
+    """h_t = σ(x_t W + h_{t−1} R [+ b]), output σ(h_t W_out [+ b_out]); σ is ``SIGMOIDS[sigmoid]``."""
+
+    sigmoid: int
+    use_bias: bool
+    vectorised: bool
+
+
+@strict
+def activate(cell, values):
+    """σ in place, on the hidden units and on the output alike."""
+    if cell.sigmoid == 0:
+        logistic_(values, cell.vectorised)
+    elif cell.sigmoid == 1:
+        tanh_(values, cell.vectorised)
+    else:
+        gompertz_(values, cell.vectorised)
+
+
+@strict
+def forward(cell, weights, x, states, rows):
+    """Fill ``states.hidden`` from the inputs ``x`` (T, n, input)."""
+    h = states.hidden
+    product(flattened(h[1:]), flattened(x), weights.time)
+    for t in range(x.shape[0]):
+        add_product(h[t + 1], h[t], weights.recurrent)
+        if cell.use_bias:
+            add_recycled_bias(h[t + 1], weights.bias[0], rows)
+        activate(cell, h[t + 1].reshape(-1))
+
+
+@strict
+def backward(cell, weights, transposed, updates, x, states, gradient, scratch):
+    """δ_t = (δ_{t+1} Rᵀ + up_t) h_t (1 − h_t): the logistic derivative whatever σ is.
+
+    ΔR += h_{t−1}ᵀ δ_t, ΔW += x_tᵀ δ_t; the bias gets column means where weights get sums, the first layer's nothing.
+    """
+    h = states.hidden
+    delta = gradient.up
+    steps = x.shape[0]
+    for t in range(steps - 1, -1, -1):
+        if t < steps - 1:
+            add_product(delta[t], delta[t + 1], transposed.recurrent)
+        d, y = delta[t].reshape(-1), h[t + 1].reshape(-1)
+        for k in range(d.size):
+            d[k] *= y[k] * (1.0 - y[k])
+    add_transposed_products(updates.recurrent, h[:-1], delta)
+    add_transposed_products(updates.time, x, delta)
+    if not gradient.first:
+        for t in range(steps - 1, -1, -1):
+            add_column_means(updates.bias[0], delta[t])
+        product(flattened(gradient.down), flattened(delta), transposed.time)
+
+
+@strict
+def stored(cell, states, t, sample, k, unit):
+    """Entry k of R's ``store`` for one unit: the hidden state."""
+    return states.hidden[t + 1, sample, unit]
+

@@ -1,0 +1,83 @@
+"""R's loss scaling, clipping and update rules, on the flat vector."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from pytrainr.numerics.jit import strict
+
+__all__ = ["ADAGRAD", "SGD", "State", "UpdateRule", "any_nan", "clip", "scale", "update"]
+
+SGD, ADAGRAD = 0, 1
+
+
+class State(NamedTuple):
+    """Weights, pending updates and adagrad's sums (empty for sgd), laid out alike."""
+
+    weights: np.ndarray
+    update: np.ndarray
+    update_old: np.ndarray
+
+
+class UpdateRule(NamedTuple):
+    """``rule`` is SGD or ADAGRAD; ``scaled`` whether ``loss_L1`` multiplies the updates by the learning rate;
+    ``clipping`` the limit of each update, infinite for none."""
+
+    rule: int
+    scaled: bool
+    learningrate: float
+    momentum: float
+    clipping: float
+
+
+@strict
+def scale(updates, learningrate):
+    """``loss_L1``: Δ ← Δ·learningrate, what momentum kept of earlier groups included."""
+    for k in range(updates.size):
+        updates[k] *= learningrate
+
+
+@strict
+def any_nan(updates):
+    """Whether an update is NaN: R then draws its replacement from the random stream."""
+    found = 0
+    for k in range(updates.size):
+        found += updates[k] != updates[k]
+    return found > 0
+
+
+@strict
+def clip(updates, limit):
+    """Δ ← min(max(Δ, −limit), limit)."""
+    for k in range(updates.size):
+        if updates[k] > limit:
+            updates[k] = limit
+        if updates[k] < -limit:
+            updates[k] = -limit
+
+
+@strict
+def update(state, table, rule):
+    """sgd: W ← W + Δ, Δ ← Δ·momentum. adagrad as R has it: see :func:`adagrad`."""
+    if rule.rule == ADAGRAD:
+        adagrad(state, table, rule.learningrate)
+        return
+    weights, updates = state.weights, state.update
+    for k in range(weights.size):
+        weights[k] += updates[k]
+        updates[k] *= rule.momentum
+
+
+@strict
+def adagrad(state, table, learningrate):
+    """old ← old + Δ, W ← W + lr·Δ / (old + 1e-9); a bias ← bias + Δ. Δ itself is never reset, as in R."""
+    weights, updates, old = state
+    for layer in range(table.time.size):
+        for k in range(table.time[layer], table.bias[layer]):
+            old[k] += updates[k]
+            weights[k] += learningrate * updates[k] / (old[k] + 0.000000001)
+        end = table.time[layer + 1] if layer + 1 < table.time.size else weights.size
+        for k in range(table.bias[layer], end):
+            weights[k] += updates[k]

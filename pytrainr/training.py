@@ -1,0 +1,397 @@
+"""One run of ``trainr``, advanced slice by slice: what ``trainr`` and the server both drive.
+
+An epoch is cut into slices of about half a second, between which Python looks at signals, other threads' wishes and
+checkpoints. A compiled call runs a slice's groups; the cutting changes no bit.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from pytrainr import arguments
+from pytrainr.groups import Groups, draw_groups
+from pytrainr.loss_functions import loss_L1
+from pytrainr.model import Model
+from pytrainr.networks import network_of
+from pytrainr.numerics.long_double import column_means
+from pytrainr.parameters import Flat
+from pytrainr.prepare import new_model, retrained_model
+from pytrainr.r.epoch import Batch
+from pytrainr.r_random import RRandom, default_stream
+
+__all__ = ["DivergedError", "Stopped", "Training"]
+
+_SLICE_SECONDS = 0.5
+_SLICE_BYTES = 64e6
+_PESSIMISTIC_SPEED = 5e8  # floating-point operations a second, before anything has been measured
+
+
+class DivergedError(ValueError):
+    """The error of an epoch is NaN. ``epoch`` says which (from 1); ``model`` is the last one that was finite."""
+
+    def __init__(self, message: str, epoch: int, model: Model) -> None:
+        super().__init__(message)
+        self.epoch = epoch
+        self.model = model
+
+
+class Stopped(Exception):  # noqa: N818 - not an error
+    """``stop`` was called; the training stands between two groups and can be checkpointed or advanced again."""
+
+
+class Training:
+    """A training under way: ``advance`` it until it is ``finished``, then take its ``result``.
+
+    Parameters are those of ``trainr``. ``epoch`` counts the whole epochs done, ``numepochs`` those to do.
+    """
+
+    def __init__(
+        self,
+        Y: Any,
+        X: Any,
+        model: Model | None = None,
+        *,
+        rng: RRandom | None = None,
+        keep_store: bool = False,
+        **options: Any,
+    ) -> None:
+        self.keep_store = arguments.flag(keep_store, "keep_store")
+        self.rng = _stream(rng)
+        if model is None:
+            self.model, self.X, self.Y = new_model(Y, X, **options)
+        else:
+            self.model, self.X, self.Y = retrained_model(model, Y, X, keep_store=self.keep_store, **options)
+        self.numepochs: int = self.model.numepochs
+        self.epoch = 0
+        self._stop = np.zeros(1, dtype=np.uint8)
+        self._groups: Groups | None = None
+        self._done = 0  # groups of this epoch
+        self._speed = 0.0  # samples a second
+        self._make_network()
+        self.state: dict[str, Flat] = {"weights": self.network.layout.zeros()}
+        if model is None:
+            self.state["weights"] = self.network.initial_weights(self.rng)
+            self.network.layout.attach(self.model, self.state["weights"])
+        for suffix, layout in self.network.slots.items():
+            self.state[suffix] = layout.zeros()
+            if next(iter(layout)).field + suffix not in self.model:
+                layout.attach(self.model, self.state[suffix], suffix)
+        self._collect()
+        self.model.error = np.zeros((self.samples, self.numepochs), order="F")
+        self.model.current_epoch = 0
+        if self.keep_store:
+            self._make_store()
+        self._whole = self._snapshot()
+
+    # where it stands ----------------------------------------------------------------------------------------------
+
+    @property
+    def samples(self) -> int:
+        """How many samples are trained on."""
+        return self.X.shape[0]
+
+    @property
+    def finished(self) -> bool:
+        """Whether every epoch is done."""
+        return self.epoch >= self.numepochs
+
+    @property
+    def progress(self) -> float:
+        """How much of the current epoch is done, 0 to 1."""
+        return 0.0 if self._groups is None else float(self._groups.starts[self._done]) / self.samples
+
+    # running ------------------------------------------------------------------------------------------------------
+
+    def advance(self, seconds: float = _SLICE_SECONDS) -> bool:
+        """Train for about ``seconds``, at most to the end of the epoch; whether an epoch was completed.
+
+        At an epoch's end the epoch functions have been called. Raises :class:`Stopped` after :meth:`stop`,
+        :class:`DivergedError` where the epoch's mean error is NaN.
+        """
+        if self.finished:
+            return False
+        if self._groups is None:
+            self._begin_epoch()
+        groups = self._groups
+        assert groups is not None
+        deadline = time.monotonic() + seconds
+        while self._done < groups.starts.size - 1:
+            self._run_slice(groups, max(deadline - time.monotonic(), 0.0))
+            if self._stop[0]:
+                self._stop[0] = 0
+                raise Stopped
+            if time.monotonic() >= deadline and self._done < groups.starts.size - 1:
+                return False
+        self._end_epoch()
+        return True
+
+    def stop(self) -> None:
+        """Ask a running ``advance`` to return, from any thread: it raises :class:`Stopped` after the current group."""
+        self._stop[0] = 1
+
+    def result(self) -> Model:
+        """The trained model."""
+        if self.finished and self.keep_store:
+            self._keep_best_store()
+        return self.model
+
+    def last_whole_epoch(self) -> Model:
+        """The model as it was after the last whole epoch, sharing nothing with the training: after an interruption."""
+        epoch, fields, state = self._whole
+        model = Model(fields).copy()
+        self.network.layout.attach(model, state["weights"].copy())
+        for suffix, layout in self.network.slots.items():
+            layout.attach(model, state[suffix].copy(), suffix)
+        model.error = np.asfortranarray(self.model.error[:, :epoch])
+        model.current_epoch = epoch
+        return model
+
+    # epochs and slices --------------------------------------------------------------------------------------------
+
+    def _begin_epoch(self) -> None:
+        self._epoch_seed = self.rng.random_seed
+        self._groups = draw_groups(self.rng, self.samples, self.model.batch_size)
+        self._done = 0
+        self.model.current_epoch = self.epoch + 1
+
+    def _run_slice(self, groups: Groups, seconds: float) -> None:
+        first, last = self._done, self._slice_end(groups, seconds)
+        begin, end = groups.starts[first], groups.starts[last]
+        batch = self._batch(groups.order[begin:end], groups.starts[first : last + 1] - begin)
+        started = time.monotonic()
+        if self._update_rule_scales():
+            done, _ = self._call(
+                (end - begin) / self._estimated_speed(),
+                lambda: self.network.run_groups(self.model, self.state, batch, 0, self.rng, self._stop),
+            )
+        else:
+            done = self._run_with_loss_function(batch)
+        trained = groups.starts[first + done] - begin
+        if trained:
+            self._speed = trained / max(time.monotonic() - started, 1e-6)
+        self._done = first + done
+        rows = groups.order[begin : begin + trained]
+        self.model.error[rows, self.epoch] = batch.error[:trained]
+        if self.keep_store:
+            self._store(rows, batch.record[:trained])
+
+    def _update_rule_scales(self) -> bool:
+        """Whether the compiled loop itself does what the loss function does (adagrad, as in R, calls none)."""
+        return self.model.loss_function is loss_L1 or self.model.update_rule == "adagrad"
+
+    def _run_with_loss_function(self, batch: Batch) -> int:
+        """Group after group, the caller's loss function between the gradients and the update."""
+        done = 0
+        while done < batch.starts.size - 1 and not self._stop[0]:
+            done, _ = self.network.run_groups(self.model, self.state, batch, done, self.rng, self._stop, False)
+            self._call_function(self.model.loss_function, "loss_function")
+            self.network.finish_update(self.model, self.state, self.rng)
+        return done
+
+    def _slice_end(self, groups: Groups, seconds: float) -> int:
+        """The group before which a slice from the current one ends: at least one, as many as ``seconds`` hold."""
+        count = min(seconds, _SLICE_SECONDS) * self._estimated_speed()
+        count = min(count, _SLICE_BYTES / (8 * (self.X[0].size + self.Y[0].size + self._record_size())))
+        place = groups.starts[self._done] + int(count)
+        return max(self._done + 1, int(np.searchsorted(groups.starts, place, side="right")) - 1)
+
+    def _estimated_speed(self) -> float:
+        if self._speed:
+            return self._speed
+        return _PESSIMISTIC_SPEED / (6.0 * self.network.layout.size * self.model.time_dim)
+
+    def _call(self, expected_seconds: float, function: Callable[[], tuple[int, bool]]) -> tuple[int, bool]:
+        """Call a compiled function; where it may take long, in a thread of its own, so that Ctrl-C is heard at once.
+
+        Python handles Ctrl-C between two of its own instructions, never inside a compiled call. After one, the call runs
+        on to the end of its group and is forgotten: the model handed back shares nothing with it.
+        """
+        if expected_seconds < _SLICE_SECONDS * 1.2 or threading.current_thread() is not threading.main_thread():
+            return function()
+        answer: list[Any] = []
+        finished = threading.Event()
+
+        def work() -> None:
+            try:
+                answer.append(function())
+            except BaseException as error:  # handed to the caller
+                answer.append(error)
+            finished.set()
+
+        threading.Thread(target=work, daemon=True, name="pytrainr-slice").start()
+        try:
+            while not finished.wait(0.1):
+                pass
+        except KeyboardInterrupt:
+            self._stop[0] = 1
+            raise
+        if isinstance(answer[0], BaseException):
+            raise answer[0]
+        return answer[0]
+
+    def _batch(self, rows: np.ndarray, starts: np.ndarray) -> Batch:
+        """The samples ``rows`` in this order, as the compiled loop wants them whatever the caller's arrays are."""
+        steps = self.model.time_dim
+        X = _gathered(self.X, rows, steps, 0)
+        Y = _gathered(self.Y, rows, steps, steps - self.Y.shape[1])
+        record = np.empty((rows.size, self._record_size()))
+        return Batch(X, Y, np.ascontiguousarray(starts), np.empty(rows.size), record, self._unused_steps())
+
+    def _unused_steps(self) -> int:
+        """The steps before an unsynchronised output begins; R leaves out one even where there is none."""
+        if not self.model.seq_to_seq_unsync:
+            return 0
+        return max(1, self.model.time_dim_input - 1)
+
+    def _end_epoch(self) -> None:
+        column = self.model.error[:, self.epoch]
+        if math.isnan(column.sum()):
+            raise DivergedError(
+                f"the error became NaN in epoch {self.epoch + 1} of {self.numepochs}: the weights have grown beyond all "
+                f"bounds. Try a smaller learningrate (it is {self.model.learningrate:.6g}) or clipping=1; the model after "
+                f"epoch {self._whole[0]} is attached to this error as .model",
+                self.epoch + 1,
+                self.last_whole_epoch(),
+            )
+        for function in list(self.model.epoch_function):
+            self._call_function(function, "epoch_function")
+        self.epoch += 1
+        self._groups = None
+        self._done = 0
+        if all(np.isfinite(flat).all() for flat in self.state.values()):
+            self._whole = self._snapshot()
+
+    def _call_function(self, function: Callable, argument: str) -> None:
+        """Let a function of the caller's read and change the model; what it changed counts from now on."""
+        returned = function(self.model)
+        if not isinstance(returned, Model):
+            name = getattr(function, "__name__", repr(function))
+            raise TypeError(
+                f"{argument} {name!r} should return the model that it was given (changed or not); it returned {returned!r}: "
+                "is a 'return model' missing at its end?"
+            )
+        self.model = returned
+        self._make_network()
+        self._collect()
+        self.model.learningrate = arguments.rate(self.model.learningrate, "model.learningrate")
+
+    def _make_network(self) -> None:
+        """The network as the model now describes it: an epoch function may have changed an option."""
+        options = [self.model.get(name) for name in ("sigmoid", "use_bias", "update_rule")]
+        if getattr(self, "_network_options", None) != options:
+            self.network = network_of(self.model)
+            self._network_options = options
+
+    def _collect(self) -> None:
+        self.network.layout.collect(self.model, self.state["weights"])
+        for suffix, layout in self.network.slots.items():
+            layout.collect(self.model, self.state[suffix], suffix)
+
+    def _snapshot(self) -> tuple[int, dict[str, Any], dict[str, Flat]]:
+        fields = {name: value for name, value in self.model.items() if name != "error"}
+        return self.epoch, fields, {name: flat.copy() for name, flat in self.state.items()}
+
+    # the arrays as large as the data (keep_store) -----------------------------------------------------------------
+
+    def _record_size(self) -> int:
+        if not self.keep_store:
+            return 0
+        steps = self.model.time_dim
+        return sum(math.prod(shape) for shape in self.network.store_shapes(steps)) + 2 * steps * self.model.output_dim
+
+    def _make_store(self) -> None:
+        model, steps = self.model, self.model.time_dim
+        shapes = [(self.samples, *shape) for shape in self.network.store_shapes(steps)]
+        arguments.check_memory(16 * sum(map(math.prod, shapes)), "keep_store=True")
+        if "store" not in model or [array.shape for array in model.store] != shapes:
+            model.store = [np.zeros(shape) for shape in shapes]
+        model.last_layer_error = np.zeros((self.samples, steps, model.output_dim))
+        model.last_layer_delta = np.zeros((self.samples, steps, model.output_dim))
+
+    def _store(self, rows: np.ndarray, record: np.ndarray) -> None:
+        column = 0
+        for array in (*self.model.store, self.model.last_layer_error, self.model.last_layer_delta):
+            size = math.prod(array.shape[1:])
+            array[rows] = record[:, column : column + size].reshape(-1, *array.shape[1:])
+            column += size
+
+    def _keep_best_store(self) -> None:
+        """R copies the store where the last epoch's mean error is the smallest of all, ties included."""
+        means = np.empty(self.numepochs)
+        column_means(means, self.model.error)
+        if means[-1] == means.min():
+            self.model.store_best = [array.copy() for array in self.model.store]
+
+    # checkpoints --------------------------------------------------------------------------------------------------
+
+    def checkpoint(self) -> dict[str, Any]:
+        """All that is needed to go on from here, between two groups, to the same bits: arrays and plain values.
+
+        Not in it: X and Y, the options, and the errors of finished epochs, ``model.error[:, :epoch]``.
+        """
+        scalars = {
+            name: value for name, value in self.model.items() if isinstance(value, (bool, int, float, str, type(None)))
+        }
+        saved: dict[str, Any] = {
+            "epoch": self.epoch,
+            "done": self._done if self._groups is not None else -1,
+            "scalars": json.dumps(scalars),
+            "random_seed": self.rng.random_seed,
+        }
+        if self._groups is not None:
+            saved["epoch_random_seed"] = self._epoch_seed
+            saved["error_column"] = self.model.error[:, self.epoch].copy()
+        for name, flat in self.state.items():
+            saved["state:" + name] = flat.copy()
+        if self.keep_store:
+            for k, array in enumerate((*self.model.store, self.model.last_layer_error, self.model.last_layer_delta)):
+                saved[f"store:{k}"] = array.copy()
+        return saved
+
+    def restore(self, checkpoint: dict[str, Any], error_columns: np.ndarray) -> None:
+        """Go on from a :meth:`checkpoint` of a training with the same data and options.
+
+        ``error_columns`` (samples, epochs done) is ``model.error[:, :epoch]`` as it was then.
+        """
+        self.epoch = int(checkpoint["epoch"])
+        for name, value in json.loads(checkpoint["scalars"]).items():
+            self.model[name] = value
+        self._make_network()
+        for name, flat in self.state.items():
+            flat[...] = checkpoint["state:" + name]
+        self.model.error[:, : self.epoch] = error_columns[:, : self.epoch]
+        if self.keep_store:
+            for k, array in enumerate((*self.model.store, self.model.last_layer_error, self.model.last_layer_delta)):
+                array[...] = checkpoint[f"store:{k}"]
+        self._groups, self._done = None, 0
+        if int(checkpoint["done"]) >= 0:
+            self.rng.random_seed = checkpoint["epoch_random_seed"]
+            self._begin_epoch()
+            self._done = int(checkpoint["done"])
+            self.model.error[:, self.epoch] = checkpoint["error_column"]
+        self.rng.random_seed = checkpoint["random_seed"]
+        self._whole = self._snapshot()
+
+
+def _stream(rng: Any) -> RRandom:
+    if rng is None:
+        return default_stream()
+    if isinstance(rng, RRandom):
+        return rng
+    raise TypeError(f"rng should be a pytrainr.RRandom, for example RRandom(1); it is {rng!r}")
+
+
+def _gathered(samples: np.ndarray, rows: np.ndarray, steps: int, shift: int) -> np.ndarray:
+    """``samples[rows]`` as contiguous float64 (n, steps, variables), zeros before step ``shift`` and after the last."""
+    if samples.shape[1] == steps:
+        return np.ascontiguousarray(samples[rows], dtype=np.float64)
+    padded = np.zeros((rows.size, steps, samples.shape[2]))
+    padded[:, shift : shift + samples.shape[1]] = samples[rows]
+    return padded

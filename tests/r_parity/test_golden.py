@@ -1,0 +1,107 @@
+"""Every run that R recorded, through the public API: not one bit differs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pytrainr
+from pytrainr import Model, RRandom, predictr, trainr
+from tests.r_parity.golden import RUNS, STOPS, array, run
+
+WEIGHTS = ("time_synapse", "recurrent_synapse", "bias_synapse")
+
+
+def quiet(model: Model) -> Model:
+    return model
+
+
+def train(name: str, **changes: Any) -> tuple[Model, RRandom]:
+    golden = run(name)
+    rng = RRandom(golden["seed"])
+    X, Y = array(golden["X"]), array(golden["Y"])
+    options = {"epoch_function": pytrainr.epoch_annealing, "keep_store": True, **golden["args"], **changes}
+    model = trainr(Y, X, rng=rng, **options)
+    if golden.get("retrain"):
+        unsync = golden["args"].get("seq_to_seq_unsync", False)
+        model = trainr(Y, X, model=model, rng=rng, keep_store=True, seq_to_seq_unsync=unsync)
+    return model, rng
+
+
+def same(ours: Any, golden: dict[str, Any], what: str) -> None:
+    want = array(golden)
+    got = np.asarray(ours, dtype=np.float64)
+    assert got.size == want.size, what
+    assert np.array_equal(got.reshape(want.shape, order="F"), want, equal_nan=True), what
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_training_equals_r(name: str) -> None:
+    golden = run(name)
+    model, rng = train(name)
+    for field in WEIGHTS:
+        assert len(model[field]) == len(golden["final"][field])
+        for layer, weights in enumerate(golden["final"][field]):
+            same(model[field][layer], weights, f"{field}[{layer}]")
+        for layer, update in enumerate(golden[field + "_update"]):
+            same(model[field + "_update"][layer], update, f"{field}_update[{layer}]")
+    same(model.error, golden["error"], "error")
+    same(model.mean_error, golden["mean_error"], "mean_error")
+    same([model.learningrate], golden["learningrate"], "learningrate")
+    same(model.last_layer_error, golden["last_layer_error"], "last_layer_error")
+    same(model.last_layer_delta, golden["last_layer_delta"], "last_layer_delta")
+    for layer, states in enumerate(golden["store"]):
+        same(model.store[layer], states, f"store[{layer}]")
+    assert ("store_best" in model) == golden["has_store_best"]
+    same(rng.unif_rand(3), golden["rng_after"], "the random stream afterwards")
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_prediction_equals_r(name: str) -> None:
+    golden = run(name)
+    model, _ = train(name, keep_store=False)
+    X, X2 = array(golden["X"]), array(golden["X2"])
+    same(predictr(model, X), golden["predict"], "predict")
+    if "r_error" not in golden["predict2"]:
+        same(predictr(model, X2), golden["predict2"], "predict2")
+    for layer, states in enumerate(golden["predict2_hidden"]):
+        same(predictr(model, X2, hidden=True, real_output=False)[layer], states, f"predict2_hidden[{layer}]")
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_initial_weights_equal_r(name: str) -> None:
+    golden = run(name)
+    seen: list[Model] = []
+
+    def first_epoch(model: Model) -> Model:
+        seen.append(model)
+        return model
+
+    model, _ = train(name, learningrate=0.0, momentum=0.0, numepochs=1, epoch_function=first_epoch, clipping=None)
+    assert len(seen) >= 1
+    if golden["args"].get("update_rule") == "adagrad":
+        return
+    for field in WEIGHTS:
+        for layer, weights in enumerate(golden["init"][field]):
+            same(model[field][layer], weights, f"{field}[{layer}]")
+
+
+@pytest.mark.parametrize("name", [name for name in STOPS if not name.startswith("layers_unequal")])
+def test_where_r_stops_the_error_is_clear(name: str) -> None:
+    expected = {
+        "time_mismatch": "time dimension of X is different from the time dimension of Y",
+        "batch_larger_than_data": "batch_size should be smaller than twice the number of samples",
+        "sigmoid_tanh": "the error became NaN in epoch",
+        "sigmoid_tanh_bias": "the error became NaN in epoch",
+    }
+    with pytest.raises(ValueError, match=expected[name]):
+        train(name)
+
+
+@pytest.mark.parametrize("name", [name for name in STOPS if name.startswith("layers_unequal")])
+def test_unequal_layers_stop_in_r_and_work_here(name: str) -> None:
+    model, _ = train(name)
+    assert [weights.shape[1] for weights in model.time_synapse[:-1]] == list(model.hidden_dim)
+    assert np.isfinite(model.error).all()
