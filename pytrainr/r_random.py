@@ -303,15 +303,14 @@ class RRandom:
         alias = list(range(n))
         donors = iter(large)
         donor = next(donors, None)
-        position = 0
-        while small and donor is not None and position < n - 1:
-            receiver = small[position]
+        for receiver in small:
+            if donor is None:
+                break
             alias[receiver] = donor
             share[donor] += share[receiver] - 1.0
-            if share[donor] < 1.0:  # a donor that has given too much becomes the next receiver
+            if share[donor] < 1.0:  # a donor that has given so much is the last receiver now
                 small.append(donor)
                 donor = next(donors, None)
-            position += 1
         bound = np.array(share) + np.arange(n)
         if self._sample_kind == "Rounding":
             place = self.unif_rand(size) * n
