@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pytrainr.numerics.jit import strict
-from pytrainr.numerics.tiles import Left, Out, Right, lanes, largest_tile, memory_of, strict_segments, strict_tile
+from pytrainr.numerics.tiles import Left, Out, Right, largest_tile, strict_segments, strict_tile
+from pytrainr.numerics.vectors import lanes, memory_of
 
 __all__ = ["add_product", "add_transposed_product", "add_transposed_products", "product", "transpose"]
 
@@ -90,16 +91,22 @@ def _sum_of_products(out, to, a, left, b, right, size, segments, accumulate):
 
 
 @strict
+def row_step(matrix):
+    """Elements from one row to the next: a matrix may be some columns of a wider one, its own columns lie side by side."""
+    return matrix.strides[0] // matrix.itemsize
+
+
+@strict
 def product(out, a, b):
     """``out = a b``."""
     terms, columns = b.shape
     _one_product(
         memory_of(out),
-        Out(0, columns),
+        Out(0, row_step(out)),
         memory_of(a),
-        Left(0, terms, 1, 0),
+        Left(0, row_step(a), 1, 0),
         memory_of(b),
-        Right(0, columns, 0),
+        Right(0, row_step(b), 0),
         (a.shape[0], columns, terms),
         False,
     )
@@ -111,11 +118,11 @@ def add_product(out, a, b):
     terms, columns = b.shape
     _one_product(
         memory_of(out),
-        Out(0, columns),
+        Out(0, row_step(out)),
         memory_of(a),
-        Left(0, terms, 1, 0),
+        Left(0, row_step(a), 1, 0),
         memory_of(b),
-        Right(0, columns, 0),
+        Right(0, row_step(b), 0),
         (a.shape[0], columns, terms),
         True,
     )
@@ -128,11 +135,11 @@ def add_transposed_product(out, a, b):
     rows = a.shape[1]
     _one_product(
         memory_of(out),
-        Out(0, columns),
+        Out(0, row_step(out)),
         memory_of(a),
-        Left(0, 1, rows, 0),
+        Left(0, 1, row_step(a), 0),
         memory_of(b),
-        Right(0, columns, 0),
+        Right(0, row_step(b), 0),
         (rows, columns, terms),
         True,
     )
@@ -145,11 +152,11 @@ def add_transposed_products(out, a, b):
     rows = a.shape[2]
     _sum_of_products(
         memory_of(out),
-        Out(0, columns),
+        Out(0, row_step(out)),
         memory_of(a),
-        Left(0, 1, rows, terms * rows),
+        Left(0, 1, a.strides[1] // a.itemsize, a.strides[0] // a.itemsize),
         memory_of(b),
-        Right(0, columns, terms * columns),
+        Right(0, b.strides[1] // b.itemsize, b.strides[0] // b.itemsize),
         (rows, columns, terms),
         steps,
         True,

@@ -18,14 +18,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.core.registry import cpu_target
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic
+
+from pytrainr.numerics.vectors import fma, lanes_of, masked, register_bytes, splat
 
 __all__ = [
     "Left",
@@ -33,9 +33,7 @@ __all__ = [
     "Right",
     "fused_segments",
     "fused_tile",
-    "lanes",
     "largest_tile",
-    "memory_of",
     "strict_segments",
     "strict_tile",
 ]
@@ -69,15 +67,9 @@ class Right(NamedTuple):
     segment: int
 
 
-@lru_cache(maxsize=1)
-def _register_bytes() -> int:
-    features = cpu_target.target_context.codegen().magic_tuple()[2]
-    return 64 if "+avx512f" in features else 32 if "+avx2" in features else 16
-
-
 def _widths(segmented: bool) -> dict[int, int]:
     """The largest number of vectors in a tile of so many rows: sums, and with segments totals too, fit in registers."""
-    if _register_bytes() == 64:  # 32 registers
+    if register_bytes() == 64:  # 32 registers
         return {1: 8, 2: 6, 3: 4, 4: 3} if segmented else {1: 8, 2: 8, 3: 4, 4: 4, 5: 4, 6: 4}
     return {1: 4, 2: 2, 3: 2} if segmented else {1: 6, 2: 4, 3: 3, 4: 2, 5: 2, 6: 2}
 
@@ -89,7 +81,7 @@ class _Tile:
         self.element, self.rows, self.vectors = element, rows, vectors
         self.segmented, self.masked, self.strict = segmented, masked, strict
         self.bytes = 8 if isinstance(element, ir.DoubleType) else 4
-        self.lanes = _register_bytes() // self.bytes
+        self.lanes = register_bytes() // self.bytes
         self.vector = ir.VectorType(element, self.lanes)
         pointer = element.as_pointer()
         self.type = ir.FunctionType(
@@ -127,7 +119,7 @@ class _Tile:
         builder = self.builder = ir.IRBuilder(function.append_basic_block("entry"))
         if self.masked:
             iota = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), list(range(self.lanes)))
-            limit = self._splat(builder.trunc(tail, ir.IntType(32)))
+            limit = splat(builder, self.lanes, builder.trunc(tail, ir.IntType(32)))
             self.mask = builder.icmp_unsigned("<", iota, limit)
         self.a_row, self.a_term, self.b_term, self.terms = a_row, a_term, b_term, terms
         out_rows = [self._at(out, builder.mul(out_row, ir.Constant(_INDEX, i))) for i in range(self.rows)]
@@ -192,14 +184,14 @@ class _Tile:
         results = []
         for row in range(self.rows):
             at = self._at(a, self.builder.mul(self.a_row, ir.Constant(_INDEX, row)))
-            left = self._splat(self.builder.load(at, align=self.bytes, typ=self.element))
+            left = splat(self.builder, self.lanes, self.builder.load(at, align=self.bytes, typ=self.element))
             for v in range(self.vectors):
                 if sums is None:
                     results.append(self.builder.fmul(left, right[v]))
                 elif self.strict:
                     results.append(self.builder.fadd(sums[len(results)], self.builder.fmul(left, right[v])))
                 else:
-                    results.append(self.builder.fma(left, right[v], sums[len(results)]))
+                    results.append(fma(self.builder, left, right[v], sums[len(results)]))
         return results
 
     @contextmanager
@@ -244,14 +236,6 @@ class _Tile:
     def _at(self, pointer: Any, offset: Any) -> Any:
         return self.builder.gep(pointer, [offset])
 
-    def _splat(self, value: Any) -> Any:
-        vector = ir.VectorType(value.type, self.lanes)
-        undefined = ir.Constant(vector, ir.Undefined)
-        single = self.builder.insert_element(undefined, value, ir.Constant(ir.IntType(32), 0))
-        return self.builder.shuffle_vector(
-            single, undefined, ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
-        )
-
     def _vector_at(self, row: Any, index: int) -> Any:
         at = self._at(row, ir.Constant(_INDEX, index * self.lanes))
         return self.builder.bitcast(at, self.vector.as_pointer())
@@ -264,33 +248,14 @@ class _Tile:
         if not self._is_masked(index):
             return self.builder.load(at, align=self.bytes, typ=self.vector)
         zero = ir.Constant(self.vector, [0.0] * self.lanes)
-        intrinsic = self._masked_intrinsic("load", self.vector, [at.type, ir.IntType(32), self.mask.type, self.vector])
-        return self.builder.call(intrinsic, [at, ir.Constant(ir.IntType(32), self.bytes), self.mask, zero])
+        return masked(self.builder, "load", at, self.mask, zero)
 
     def _store(self, value: Any, row: Any, index: int) -> None:
         at = self._vector_at(row, index)
         if not self._is_masked(index):
             self.builder.store(value, at, align=self.bytes)
             return
-        intrinsic = self._masked_intrinsic(
-            "store", ir.VoidType(), [self.vector, at.type, ir.IntType(32), self.mask.type]
-        )
-        self.builder.call(intrinsic, [value, at, ir.Constant(ir.IntType(32), self.bytes), self.mask])
-
-    def _masked_intrinsic(self, kind: str, result: Any, arguments: list) -> Any:
-        module = self.builder.module
-        name = f"llvm.masked.{kind}.v{self.lanes}f{8 * self.bytes}.p0"
-        return cgutils.get_or_insert_function(module, ir.FunctionType(result, arguments), name)
-
-
-@intrinsic
-def memory_of(typing: Any, array: types.Array) -> Any:
-    """A pointer to the first element of ``array``, which must stay alive: far cheaper to pass on than the array."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return context.make_array(signature.args[0])(context, builder, arguments[0]).data
-
-    return types.CPointer(array.dtype)(array), generate
+        masked(self.builder, "store", at, self.mask, value)
 
 
 def _tile(*, strict: bool, segmented: bool) -> Callable:
@@ -307,7 +272,7 @@ def _tile(*, strict: bool, segmented: bool) -> Callable:
             start, *steps = cgutils.unpack_tuple(builder, right)
             call_arguments += [builder.gep(b_value, [start]), *steps]
             element = context.get_data_type(out.dtype)
-            lanes = ir.Constant(_INDEX, lanes_of(out.dtype.bitwidth // 8))
+            lanes = ir.Constant(_INDEX, lanes_of(out.dtype.bitwidth))
             tail = builder.urem(width, lanes)
             call_arguments += [terms, segments, builder.zext(accumulate, _INDEX), tail]
             masked = builder.icmp_unsigned("!=", tail, _ZERO)
@@ -333,11 +298,6 @@ def _tile(*, strict: bool, segmented: bool) -> Callable:
     return tile
 
 
-def lanes_of(item_bytes: int) -> int:
-    """How many numbers of ``item_bytes`` bytes a vector register holds."""
-    return _register_bytes() // item_bytes
-
-
 strict_tile = intrinsic(_tile(strict=True, segmented=False))
 strict_segments = intrinsic(_tile(strict=True, segmented=True))
 fused_tile = intrinsic(_tile(strict=False, segmented=False))
@@ -361,13 +321,3 @@ def largest_tile(typing: Any, rows: Any, segmented: Any) -> Any:
         return widest
 
     return types.int64(types.int64, types.boolean), generate
-
-
-@intrinsic
-def lanes(typing: Any, memory: types.CPointer) -> Any:
-    """How many of the numbers in ``memory`` a vector register holds."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return ir.Constant(_INDEX, lanes_of(memory.dtype.bitwidth // 8))
-
-    return types.int64(memory), generate

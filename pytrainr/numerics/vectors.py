@@ -1,0 +1,286 @@
+"""Arithmetic on a whole vector register, written as formulas: ``Lanes`` overloads the operators to emit LLVM code.
+
+    @strict_formula
+    def doubled(x):
+        return x + x
+
+    doubled(memory_of(values), start, count)    # in compiled code: up to a register's worth of values, in place
+
+A formula may return a pair (result, in range); where a lane is out of range nothing is stored and the call is False.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.core.registry import cpu_target
+from numba.extending import intrinsic
+
+__all__ = [
+    "Lanes",
+    "fast_formula",
+    "fma",
+    "lanes",
+    "lanes_of",
+    "masked",
+    "memory_of",
+    "register_bytes",
+    "splat",
+    "strict_formula",
+]
+
+
+@lru_cache(maxsize=1)
+def register_bytes() -> int:
+    """The width of the host's vector registers, as Numba compiles for it."""
+    features = cpu_target.target_context.codegen().magic_tuple()[2]
+    return 64 if "+avx512f" in features else 32 if "+avx2" in features else 16
+
+
+def lanes_of(bits: int) -> int:
+    """How many numbers of ``bits`` bits a vector register holds."""
+    return 8 * register_bytes() // bits
+
+
+@intrinsic
+def lanes(typing: Any, memory: types.CPointer) -> Any:
+    """How many of the numbers in ``memory`` a vector register holds."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return ir.Constant(ir.IntType(64), lanes_of(memory.dtype.bitwidth))
+
+    return types.int64(memory), generate
+
+
+@intrinsic
+def memory_of(typing: Any, array: types.Array) -> Any:
+    """A pointer to the first element of ``array``, which must stay alive: far cheaper to pass on than the array."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return context.make_array(signature.args[0])(context, builder, arguments[0]).data
+
+    return types.CPointer(array.dtype)(array), generate
+
+
+class Lanes:
+    """A vector of numbers, or of truths, in a register while code is emitted; Python numbers join in as constants."""
+
+    def __init__(self, builder: Any, value: Any, flags: Sequence[str] = ()) -> None:
+        self.builder, self.value, self.flags = builder, value, flags
+
+    @property
+    def bits(self) -> int:
+        """The width of one number."""
+        element = self.value.type.element
+        return {ir.DoubleType: 64, ir.FloatType: 32}.get(type(element)) or element.width
+
+    @property
+    def is_float(self) -> bool:
+        return not isinstance(self.value.type.element, ir.IntType)
+
+    def _new(self, value: Any) -> Lanes:
+        return Lanes(self.builder, value, self.flags)
+
+    def constant(self, number: float) -> Lanes:
+        """``number`` in every lane."""
+        kind = self.value.type
+        return self._new(ir.Constant(kind, [number] * kind.count))
+
+    def _value(self, other: Any) -> Any:
+        return other.value if isinstance(other, Lanes) else self.constant(other).value
+
+    def _arithmetic(self, name: str, left: Any, right: Any) -> Lanes:
+        left, right = self._value(left), self._value(right)
+        if self.is_float:
+            return self._new(getattr(self.builder, "f" + name)(left, right, flags=self.flags))
+        return self._new(getattr(self.builder, name)(left, right))
+
+    def __add__(self, other: Any) -> Lanes:
+        return self._arithmetic("add", self, other)
+
+    def __radd__(self, other: Any) -> Lanes:
+        return self._arithmetic("add", other, self)
+
+    def __sub__(self, other: Any) -> Lanes:
+        return self._arithmetic("sub", self, other)
+
+    def __rsub__(self, other: Any) -> Lanes:
+        return self._arithmetic("sub", other, self)
+
+    def __mul__(self, other: Any) -> Lanes:
+        return self._arithmetic("mul", self, other)
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, other: Any) -> Lanes:
+        return self._arithmetic("div", self, other)
+
+    def __rtruediv__(self, other: Any) -> Lanes:
+        return self._arithmetic("div", other, self)
+
+    def __neg__(self) -> Lanes:
+        return self._new(self.builder.fneg(self.value))
+
+    def __and__(self, other: Any) -> Lanes:
+        return self._new(self.builder.and_(self.value, self._value(other)))
+
+    def __or__(self, other: Any) -> Lanes:
+        return self._new(self.builder.or_(self.value, self._value(other)))
+
+    def __lshift__(self, places: int) -> Lanes:
+        return self._new(self.builder.shl(self.value, self._value(places)))
+
+    def __rshift__(self, places: int) -> Lanes:
+        return self._new(self.builder.lshr(self.value, self._value(places)))
+
+    def _compared(self, operator: str, other: Any) -> Lanes:
+        compare = self.builder.fcmp_ordered if self.is_float else self.builder.icmp_signed
+        return self._new(compare(operator, self.value, self._value(other)))
+
+    def __lt__(self, other: Any) -> Lanes:
+        return self._compared("<", other)
+
+    def __le__(self, other: Any) -> Lanes:
+        return self._compared("<=", other)
+
+    def __gt__(self, other: Any) -> Lanes:
+        return self._compared(">", other)
+
+    def __ge__(self, other: Any) -> Lanes:
+        return self._compared(">=", other)
+
+    def equals(self, other: Any) -> Lanes:
+        """Where the numbers are equal; NaN equals nothing, not even itself."""
+        return self._compared("==", other)
+
+    def where(self, chosen: Any, otherwise: Any) -> Lanes:
+        """For truths: ``chosen`` where true, else ``otherwise``; at least one of them must be ``Lanes``."""
+        model = chosen if isinstance(chosen, Lanes) else otherwise
+        return model._new(self.builder.select(self.value, model._value(chosen), model._value(otherwise)))
+
+    def fma(self, factor: Any, summand: Any) -> Lanes:
+        """``self * factor + summand``, rounded once."""
+        return self._unary("fma", factor, summand)
+
+    def _unary(self, name: str, *others: Any) -> Lanes:
+        kind = self.value.type
+        function_type = ir.FunctionType(kind, [kind] * (1 + len(others)))
+        full_name = f"llvm.{name}.v{kind.count}f{self.bits}"
+        function = cgutils.get_or_insert_function(self.builder.module, function_type, full_name)
+        return self._new(self.builder.call(function, [self.value, *map(self._value, others)]))
+
+    def __abs__(self) -> Lanes:
+        return self._unary("fabs")
+
+    def floor(self) -> Lanes:
+        return self._unary("floor")
+
+    def ceil(self) -> Lanes:
+        return self._unary("ceil")
+
+    def rounded(self) -> Lanes:
+        """The nearest whole number, halves to even."""
+        return self._unary("rint")
+
+    def with_sign_of(self, other: Lanes) -> Lanes:
+        return self._unary("copysign", other)
+
+    def as_bits(self) -> Lanes:
+        """The numbers' bits as integers."""
+        return self._new(self.builder.bitcast(self.value, ir.VectorType(ir.IntType(self.bits), self.value.type.count)))
+
+    def as_float(self) -> Lanes:
+        """The numbers whose bits these integers are."""
+        element = ir.DoubleType() if self.bits == 64 else ir.FloatType()
+        return self._new(self.builder.bitcast(self.value, ir.VectorType(element, self.value.type.count)))
+
+    def to_integer(self) -> Lanes:
+        """Whole numbers as integers of the same width."""
+        return self._new(self.builder.fptosi(self.value, ir.VectorType(ir.IntType(self.bits), self.value.type.count)))
+
+    def look_up(self, name: str, table: Sequence[int]) -> Lanes:
+        """Entries of a constant table of integers, by these integers."""
+        builder, kind = self.builder, self.value.type
+        array = ir.ArrayType(kind.element, len(table))
+        stored = builder.module.globals.get(name)
+        if stored is None:
+            stored = ir.GlobalVariable(builder.module, array, name)
+            stored.linkage, stored.global_constant = "internal", True
+            stored.initializer = ir.Constant(array, list(table))
+        start = builder.bitcast(stored, kind.element.as_pointer())
+        result = ir.Constant(kind, ir.Undefined)
+        for lane in range(kind.count):
+            index = builder.extract_element(self.value, ir.Constant(ir.IntType(32), lane))
+            entry = builder.load(builder.gep(start, [index]), typ=kind.element)
+            result = builder.insert_element(result, entry, ir.Constant(ir.IntType(32), lane))
+        return self._new(result)
+
+
+def splat(builder: Any, count: int, value: Any) -> Any:
+    """A vector with ``value`` in all of its ``count`` lanes."""
+    i32 = ir.IntType(32)
+    undefined = ir.Constant(ir.VectorType(value.type, count), ir.Undefined)
+    first = builder.insert_element(undefined, value, ir.Constant(i32, 0))
+    return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(i32, count), [0] * count))
+
+
+def fma(builder: Any, factor: Any, other: Any, summand: Any) -> Any:
+    """``factor * other + summand`` of three vectors, rounded once."""
+    return Lanes(builder, factor).fma(Lanes(builder, other), Lanes(builder, summand)).value
+
+
+def masked(builder: Any, kind: str, at: Any, mask: Any, value: Any) -> Any:
+    """A "load" or "store" of the lanes in ``mask``; ``value`` is what is stored, or what the other lanes get."""
+    i32, vector = ir.IntType(32), value.type
+    bits = 64 if isinstance(vector.element, ir.DoubleType) else 32
+    align = ir.Constant(i32, bits // 8)
+    if kind == "load":
+        function_type, arguments = ir.FunctionType(vector, [at.type, i32, mask.type, vector]), [at, align, mask, value]
+    else:
+        function_type = ir.FunctionType(ir.VoidType(), [vector, at.type, i32, mask.type])
+        arguments = [value, at, align, mask]
+    name = f"llvm.masked.{kind}.v{vector.count}f{bits}.p0"
+    return builder.call(cgutils.get_or_insert_function(builder.module, function_type, name), arguments)
+
+
+def _formula(function: Callable, flags: Sequence[str]) -> Any:
+    def applied(typing: Any, memory: types.CPointer, start: Any, count: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            memory_value, start_value, count_value = arguments
+            number = lanes_of(memory.dtype.bitwidth)
+            vector = ir.VectorType(context.get_data_type(memory.dtype), number)
+            i32 = ir.IntType(32)
+            limit = splat(builder, number, builder.trunc(count_value, i32))
+            mask = builder.icmp_signed("<", ir.Constant(ir.VectorType(i32, number), list(range(number))), limit)
+            at = builder.bitcast(builder.gep(memory_value, [start_value]), vector.as_pointer())
+            zero = ir.Constant(vector, [0.0] * number)
+            result = function(Lanes(builder, masked(builder, "load", at, mask, zero), flags))
+            if not isinstance(result, tuple):
+                masked(builder, "store", at, mask, result.value)
+                return ir.Constant(ir.IntType(1), 1)
+            result, in_range = result
+            bits = builder.bitcast(in_range.value, ir.IntType(number))
+            all_in_range = builder.icmp_unsigned("==", bits, ir.Constant(ir.IntType(number), -1))
+            with builder.if_then(all_in_range, likely=True):
+                masked(builder, "store", at, mask, result.value)
+            return all_in_range
+
+        return types.boolean(memory, start, count), generate
+
+    applied.__name__, applied.__doc__ = function.__name__, function.__doc__
+    return intrinsic(applied)
+
+
+def strict_formula(function: Callable) -> Any:
+    """A formula for compiled code, computed just as written."""
+    return _formula(function, ())
+
+
+def fast_formula(function: Callable) -> Any:
+    """A formula for compiled code, in which LLVM may fuse multiplications with additions."""
+    return _formula(function, ("contract",))
