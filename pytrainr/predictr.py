@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from pytrainr import arguments
 from pytrainr.model import Model
 from pytrainr.networks import network_of
+from pytrainr.series.normalisation import normalised_input, raw_output
 
 __all__ = ["predictr"]
 
@@ -68,6 +69,7 @@ def predictr(
     output, store = _forward(model, samples, steps, hidden)
     if hidden:
         return [*store, output]
+    output = raw_output(model, output)
     if not real_output:
         return output
     if unsync:
@@ -90,7 +92,7 @@ def _forward(model: Model, samples: np.ndarray, steps: int, hidden: bool) -> tup
     for first in range(0, n, chunk):
         rows = slice(first, min(n, first + chunk))
         X = np.zeros((rows.stop - first, steps, samples.shape[2]))
-        X[:, : samples.shape[1]] = samples[rows]
+        X[:, : samples.shape[1]] = normalised_input(model, samples[rows])
         record = np.empty((X.shape[0], sum(sizes) if hidden else 0))
         output[rows] = network.predict(weights, X, first, n, record)
         column = 0
