@@ -1,9 +1,9 @@
 """pytrainr: R's package ``rnn`` in Python, the same to the bit and hundreds of times faster.
 
-    import pytrainr
-    pytrainr.set_seed(1)
-    model = pytrainr.trainr(Y, X, learningrate=0.1, hidden_dim=16, numepochs=10)
-    predictions = pytrainr.predictr(model, X)
+import pytrainr
+pytrainr.set_seed(1)
+model = pytrainr.trainr(Y, X, learningrate=0.1, hidden_dim=16, numepochs=10)
+predictions = pytrainr.predictr(model, X)
 """
 
 from pytrainr.arguments import NotEnoughMemoryError
@@ -14,6 +14,7 @@ from pytrainr.model import Model
 from pytrainr.predictr import predictr
 from pytrainr.r_random import RRandom, rnorm, runif, sample, set_seed
 from pytrainr.storage import ModelFileError
+from pytrainr.tables import trainr_table
 from pytrainr.trainr import TrainingInterrupted, trainr
 from pytrainr.training import DivergedError
 
@@ -38,4 +39,5 @@ __all__ = [
     "sample",
     "set_seed",
     "trainr",
+    "trainr_table",
 ]
