@@ -28,8 +28,8 @@ def predictr(
         What ``trainr`` returned.
     X
         (samples, time, input variables); 2-D is one variable. A model that keeps its normalisation
-        (``pytrainr.series.Normalisation``) takes raw numbers and returns raw numbers. With ``use_bias`` R's recycled bias makes a sample's
-        prediction depend on the samples predicted with it.
+        (``pytrainr.series.Normalisation``) takes and returns raw numbers. With ``use_bias`` R's recycled bias makes a
+        sample's prediction depend on the samples predicted with it.
     hidden
         Return the states of every layer instead: a list with, per hidden layer, (samples, time, hidden) for rnn,
         (samples, time, hidden, 4) = h, z, r, candidate for gru, (samples, time, hidden, 6) = h, cell, f, i, candidate,
