@@ -1,0 +1,148 @@
+#' Training jobs that run in the background
+#'
+#' \code{train_async} hands a training to the server and returns at once. What the server has accepted it will do, even
+#' if it is stopped and started again; R may be closed meanwhile.
+#'
+#' The job draws from a random stream of its own, whose seed is one draw from the caller's: after \code{set.seed} results
+#' are reproducible. The caller's own epoch functions cannot run in the background.
+#'
+#' @param Y,X,model,... As for \code{\link{trainr}}.
+#' @param model_id The result is stored as the next version of \code{"models/<model_id>"}; default: the job's id.
+#' @param connection A connection of \code{\link{trainr_connect}} other than the session's.
+#' @return \code{train_async}: a job, which may be saved with \code{saveRDS} and used in another session.
+#'   \code{job_status}: a list with \code{name}, \code{state}, \code{epoch}, \code{numepochs}, \code{progress} (0 to 1
+#'   within the epoch), \code{mean_error}, \code{model} (its name once there is one), \code{error} and \code{reason}.
+#'   \code{job_wait}, \code{job_model}: the trained model, as \code{trainr} returns it; \code{job_wait} prints as the
+#'   training goes on. \code{job_list}: a data frame. \code{job_cancel}: the status. \code{job_delete}: \code{NULL}.
+#' @examples
+#' \dontrun{
+#' job <- train_async(Y, X, learningrate = 0.1, hidden_dim = 64, numepochs = 1000)
+#' job_status(job)
+#' model <- job_wait(job)
+#' }
+#' @export
+train_async <- function(Y, X, model = NULL, ..., model_id = "", connection = NULL) {
+  connection <- use_connection(connection)
+  plan <- async_plan(Y, X, model, ..., connection = connection)
+  if (needs_pauses(plan$local$epoch_function)) {
+    stop("`epoch_function` holds a function of your own, which cannot run in the background; use trainr()",
+      call. = FALSE
+    )
+  }
+  training <- training_message(plan, connection)
+  training$seed <- sample.int(.Machine$integer.max, 1L)
+  training$model_id <- model_id
+  request <- new_message("CreateTrainingJobRequest", training = training, request_id = new_uuid())
+  job <- with_patience(function() {
+    unary_call(connection, "TrainingService/CreateTrainingJob", request, "TrainingJob")
+  })
+  structure(list(name = job$name, local = plan$local), class = "rnnremote_job")
+}
+
+# trainr's arguments, with its defaults.
+async_plan <- function(Y, X, model, ..., exact = FALSE, keep_store = FALSE, connection) {
+  extra <- list(...)
+  if (!is.null(model)) {
+    unsync <- if (is.null(extra$seq_to_seq_unsync)) FALSE else extra$seq_to_seq_unsync
+    return(retrain_plan(Y, X, model, unsync, keep_store, connection))
+  }
+  if (is.null(extra$learningrate)) stop("argument \"learningrate\" is missing, with no default", call. = FALSE)
+  defaults <- as.list(formals(trainr))[setdiff(intersect(r_fields, names(formals(trainr))), "learningrate")]
+  defaults <- lapply(defaults, eval, envir = environment(trainr))
+  defaults$sigmoid <- defaults$sigmoid[1]
+  given <- utils::modifyList(defaults, extra[names(extra) %in% c("learningrate", names(defaults))], keep.null = TRUE)
+  new_plan(Y, X, given, extra[!names(extra) %in% names(given)], exact, keep_store)
+}
+
+#' @export
+print.rnnremote_job <- function(x, ...) {
+  cat("<training job ", x$name, ">\n", sep = "")
+  invisible(x)
+}
+
+job_name <- function(job) {
+  if (inherits(job, "rnnremote_job")) return(job$name)
+  if (is.character(job) && length(job) == 1) return(job)
+  stop("`job` should be what train_async() returned, or a job's name such as \"trainingJobs/...\"", call. = FALSE)
+}
+
+job_call <- function(call, job, connection) {
+  connection <- use_connection(connection)
+  request <- new_message(paste0(call, "TrainingJobRequest"), name = job_name(job))
+  with_patience(function() {
+    unary_call(connection, paste0("TrainingService/", call, "TrainingJob"), request, "TrainingJob")
+  })
+}
+
+job_states <- c("queued", "running", "paused", "succeeded", "failed", "cancelled")
+
+status_of <- function(job) {
+  list(
+    name = job$name, state = job_states[job$state], epoch = job$epoch, numepochs = job$numepochs,
+    progress = job$progress, mean_error = job$mean_error, model = job$model, error = job$error_message,
+    reason = job$error_reason
+  )
+}
+
+#' @rdname train_async
+#' @param job A job of \code{train_async}, or its name.
+#' @export
+job_status <- function(job, connection = NULL) status_of(job_call("Get", job, connection))
+
+#' @rdname train_async
+#' @export
+job_cancel <- function(job, connection = NULL) status_of(job_call("Cancel", job, connection))
+
+#' @rdname train_async
+#' @export
+job_delete <- function(job, connection = NULL) {
+  connection <- use_connection(connection)
+  request <- new_message("DeleteTrainingJobRequest", name = job_name(job))
+  unary_call(connection, "TrainingService/DeleteTrainingJob", request, "DeleteTrainingJobResponse")
+  invisible()
+}
+
+#' @rdname train_async
+#' @export
+job_list <- function(connection = NULL) {
+  connection <- use_connection(connection)
+  jobs <- all_pages(connection, "TrainingService/ListTrainingJobs", "ListTrainingJobs", "training_jobs")
+  rows <- lapply(jobs, function(job) {
+    as.data.frame(status_of(job)[c("name", "state", "epoch", "numepochs", "mean_error", "model")])
+  })
+  do.call(rbind, rows)
+}
+
+#' @rdname train_async
+#' @export
+job_wait <- function(job, connection = NULL) {
+  connection <- use_connection(connection)
+  local <- if (inherits(job, "rnnremote_job")) job$local else list(epoch_function = list())
+  run <- list2env(list(
+    connection = connection, model = local, pausing = FALSE, job = job_name(job), epoch = 0, pause = NULL,
+    answered = 0, result = NULL, finished = NULL, join = NULL
+  ), parent = emptyenv())
+  follow(run, new_message("WatchTrainingJobRequest", name = run$job), "TrainingService/WatchTrainingJob")
+  stop_unless_succeeded(run$finished)
+  job_model(job, connection)
+}
+
+# Stops with the condition that trainr would have stopped with.
+stop_unless_succeeded <- function(job) {
+  state <- job_states[job$state]
+  if (state == "succeeded") return(invisible())
+  if (state == "cancelled") stop_status(1L, paste(job$name, "was cancelled"))
+  if (state != "failed") stop_status(9L, paste0(job$name, " has not ended yet, it is ", state))
+  fields <- if (nzchar(job$error_field)) structure(job$error_message, names = job$error_field) else character()
+  stop_status(job$error_code, job$error_message, list(fields = fields, reason = job$error_reason, retry_delay = 0))
+}
+
+#' @rdname train_async
+#' @export
+job_model <- function(job, connection = NULL) {
+  connection <- use_connection(connection)
+  status <- job_call("Get", job, connection)
+  stop_unless_succeeded(status)
+  received <- export_model(connection, status$model)
+  if (inherits(job, "rnnremote_job")) merge_trained(job$local, received) else received_model(received)
+}

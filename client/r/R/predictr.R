@@ -1,0 +1,63 @@
+#' Predict on the server
+#'
+#' The function of the package \code{rnn}, with its arguments and its results. With \code{use_bias} a sample's prediction
+#' depends, as in \code{rnn}, on the samples it is predicted with; requests are therefore never split or merged.
+#'
+#' @param model A model of \code{\link{trainr}}, of \code{rnn::trainr}, or the name of one on the server such as
+#'   \code{"models/adder@@prod"}.
+#' @param X Input values, an array (samples, time, variables), or a matrix (samples, time) of one variable.
+#' @param hidden Returns the states of every layer, as a list, instead of the output.
+#' @param real_output With one output variable the result is a matrix (samples, time); \code{FALSE} keeps it an array.
+#' @param ... Further options of the server.
+#' @param connection A connection of \code{\link{trainr_connect}} other than the session's.
+#' @return The predictions: a matrix (samples, time) or an array (samples, time, variables); with \code{hidden} a list.
+#' @export
+predictr <- function(model, X, hidden = FALSE, real_output = TRUE, ..., connection = NULL) {
+  connection <- use_connection(connection)
+  X <- as_samples(X, "X")
+  who <- if (is.character(model)) list(stored_model = model) else list(model = encode_model(model[predicting(model)]))
+  long <- 8 * length(X) > server_info(connection)$inline_bytes
+  if (long && !hidden && real_output && ...length() == 0) return(predict_stream(connection, who, X))
+  request <- do.call(new_message, c(list("PredictRequest"), who, list(
+    x = send_array(connection, X), hidden = hidden, keep_output_dim = !real_output, extra = encode_options(list(...))
+  )))
+  response <- with_patience(function() {
+    unary_call(connection, "PredictionService/Predict", request, "PredictResponse")
+  })
+  if (length(response$store) > 0) lapply(response$store, decode_array) else decode_array(response$prediction)
+}
+
+# The fields without which nothing can be predicted. Updates, errors and the like can stay here.
+predicting <- function(model) {
+  setdiff(names(model), c("error", grep("_update(_old)?$", weight_fields, value = TRUE)))
+}
+
+# A prediction for many samples, in pieces both ways.
+predict_stream <- function(connection, who, X) {
+  samples <- dim(X)[1]
+  rows <- max(1, server_info(connection)$chunk_bytes %/% (8 * length(X) / samples))
+  requests <- function() {
+    position <- 0
+    function() {
+      if (position >= samples) return(NULL)
+      first <- if (position == 0) c(who, list(samples = samples))
+      end <- min(position + rows, samples)
+      piece <- X[(position + 1):end, , , drop = FALSE]
+      position <<- end
+      to_bytes(do.call(new_message, c(list("PredictStreamRequest"), first, list(x = encode_array(piece)))))
+    }
+  }
+  pieces <- with_patience(function() {
+    pieces <- list()
+    grpc_call(connection, "PredictionService/PredictStream", requests(), function(message) {
+      pieces[[length(pieces) + 1L]] <<- from_bytes("PredictStreamResponse", message)
+    })
+    pieces
+  })
+  arrays <- lapply(pieces, function(piece) decode_array(piece$prediction))
+  result <- array(0, c(samples, dim(arrays[[1]])[-1]))
+  for (i in seq_along(arrays)) {
+    result[pieces[[i]]$offset + seq_len(dim(arrays[[i]])[1]), , ] <- arrays[[i]]
+  }
+  if (dim(result)[3] == 1L) matrix(result, samples) else result
+}
