@@ -17,9 +17,9 @@ from math import isqrt
 import numpy as np
 
 from pytrainr.numerics.jit import strict
-from pytrainr.numerics.vectors import Lanes, lanes, memory_of, strict_formula
+from pytrainr.numerics.vectors import Lanes, fast_formula, lanes, memory_of, strict_formula
 
-__all__ = ["exp_", "gompertz_", "logistic_", "vector_bits_equal", "tanh_"]
+__all__ = ["exp_", "fast_exp_", "fast_logistic_", "fast_tanh_", "gompertz_", "logistic_", "tanh_", "vector_bits_equal"]
 
 _x = float.fromhex
 
@@ -135,6 +135,68 @@ def _tanh(x: Lanes) -> tuple[Lanes, Lanes]:
     return (size < 2.0**-55).where(x * (1.0 + x), result), x.equals(x)
 
 
+# --- fast: nearly the same numbers in fewer operations, for float64 and float32 ---------------------------------------
+
+
+def _polynomial(x: Lanes, coefficients: list[float]) -> Lanes:
+    """Σ c_k x^k, split in halves so that many of its operations can run at once."""
+    if len(coefficients) == 1:
+        return x.constant(coefficients[0])
+    if len(coefficients) == 2:
+        return x.fma(coefficients[1], coefficients[0])
+    half = 1 << (len(coefficients) - 1).bit_length() - 1
+    power = x
+    for _ in range(half.bit_length() - 1):
+        power = power * power
+    return power.fma(_polynomial(x, coefficients[half:]), _polynomial(x, coefficients[:half]))
+
+
+def _split_exp(x: Lanes) -> tuple[Lanes, Lanes]:
+    """k and exp(r) - 1, where exp(x) = 2^k·exp(r), k whole and |r| <= ln2 / 2: the series Σ r^n / n!."""
+    double = x.bits == 64
+    k = (x * _PER_LN2).rounded()
+    high = 6.93147180369123816490e-01 if double else 0.693145751953125
+    low = 1.90821492927058770002e-10 if double else 1.428606765330187e-06
+    r = k.fma(-low, k.fma(-high, x))
+    terms = 14 if double else 8
+    return k, (r * r).fma(_polynomial(r, [1.0 / math.factorial(n) for n in range(2, terms)]), r)
+
+
+def _two_to_the(k: Lanes) -> Lanes:
+    """2^k for whole k in a normal number's range."""
+    mantissa, bias = (52, 1023) if k.bits == 64 else (23, 127)
+    return ((k.to_integer() + bias) << mantissa).as_float()
+
+
+def _limited(x: Lanes, limit: float) -> Lanes:
+    """x, or the limit on its side; NaN stays NaN."""
+    x = (x > limit).where(x.constant(limit), x)
+    return (x < -limit).where(x.constant(-limit), x)
+
+
+@fast_formula
+def _fast_exp(x: Lanes) -> Lanes:
+    k, less_one = _split_exp(_limited(x, 1400.0 if x.bits == 64 else 170.0))
+    half = (k * 0.5).floor()  # 2^k in two factors: k may be twice what one can hold
+    return ((less_one + 1.0) * _two_to_the(half)) * _two_to_the(k - half)
+
+
+@fast_formula
+def _fast_logistic(x: Lanes) -> Lanes:
+    k, less_one = _split_exp(_limited(-x, 708.0 if x.bits == 64 else 87.0))
+    scale = _two_to_the(k)
+    return 1.0 / (scale.fma(less_one, scale) + 1.0)
+
+
+@fast_formula
+def _fast_tanh(x: Lanes) -> Lanes:
+    """(exp(2|x|) - 1) / (exp(2|x|) + 1)."""
+    k, less_one = _split_exp(_limited(2.0 * abs(x), 44.0))
+    scale = _two_to_the(k)
+    m = scale.fma(less_one, scale - 1.0)
+    return (m / (m + 2.0)).with_sign_of(x)
+
+
 # --- over vectors -----------------------------------------------------------------------------------------------------
 
 
@@ -203,3 +265,30 @@ def vector_bits_equal() -> bool:
     """Whether the vectorised exp and tanh have libm's bits here: the flag that the functions above expect."""
     spread = np.modf(np.arange(1.0, 2049.0) * 0.6180339887498949)[0] - 0.5  # evenly spread, the same every time
     return bool(_differ(np.concatenate([spread * width for width in (0.2, 2.0, 20.0, 200.0)])) == 0)
+
+
+@strict
+def fast_exp_(values):
+    """``values = exp(values)``, to about one unit in the last place."""
+    memory = memory_of(values)
+    step = lanes(memory)
+    for start in range(0, values.size, step):
+        _fast_exp(memory, start, min(values.size - start, step))
+
+
+@strict
+def fast_logistic_(values):
+    """``values = 1 / (1 + exp(-values))``, to about three units in the last place, and never below the normal numbers."""
+    memory = memory_of(values)
+    step = lanes(memory)
+    for start in range(0, values.size, step):
+        _fast_logistic(memory, start, min(values.size - start, step))
+
+
+@strict
+def fast_tanh_(values):
+    """``values = tanh(values)``, to about three units in the last place."""
+    memory = memory_of(values)
+    step = lanes(memory)
+    for start in range(0, values.size, step):
+        _fast_tanh(memory, start, min(values.size - start, step))

@@ -1,13 +1,28 @@
-"""Matrix products in R's order: sums start at 0 and add ``a[i, l] * b[l, j]`` for ``l`` ascending, each rounded."""
+"""Matrix products.
+
+R's come in R's order: a sum starts at 0 and adds ``a[i, l] * b[l, j]`` for ``l`` ascending, each step rounded. The
+``fast_`` ones fuse each multiplication with its addition and work in float32 as well. All take
+matrices whose columns lie side by side; the rows may lie apart.
+"""
 
 from __future__ import annotations
 
-from pytrainr.numerics.jit import strict
-from pytrainr.numerics.tiles import Left, Out, Right, largest_tile, strict_segments, strict_tile
+from pytrainr.numerics.jit import fast, strict
+from pytrainr.numerics.tiles import Fused, Left, Out, Right, Strict, largest_tile, segments_tile, single_tile
 from pytrainr.numerics.vectors import lanes, memory_of
 
-__all__ = ["add_product", "add_transposed_product", "add_transposed_products", "product", "transpose"]
+__all__ = [
+    "add_product",
+    "add_transposed_product",
+    "add_transposed_products",
+    "fast_add_product",
+    "fast_add_transposed_product",
+    "fast_product",
+    "product",
+    "transpose",
+]
 
+_STRICT, _FUSED = Strict(), Fused()
 _TALLEST, _TALLEST_SEGMENTED = 6, 4
 
 
@@ -29,7 +44,7 @@ def _add_nothing(out, to, rows, columns, accumulate):
 
 
 @strict
-def _one_product(out, to, a, left, b, right, size, accumulate):
+def _one_product(arithmetic, out, to, a, left, b, right, size, accumulate):
     """``out = a b`` or ``out + (a b)``, tile by tile: a panel of ``b`` stays in cache while the rows of ``a`` pass."""
     rows, columns, terms = size
     if rows == 0 or terms == 0:
@@ -45,7 +60,8 @@ def _one_product(out, to, a, left, b, right, size, accumulate):
         row = 0
         while row < rows:
             height = _part(rows - row, _TALLEST)
-            strict_tile(
+            single_tile(
+                arithmetic,
                 (height, width, terms, 1),
                 out,
                 Out(to.start + row * to.row + column, to.row),
@@ -60,7 +76,7 @@ def _one_product(out, to, a, left, b, right, size, accumulate):
 
 
 @strict
-def _sum_of_products(out, to, a, left, b, right, size, segments, accumulate):
+def _sum_of_products(arithmetic, out, to, a, left, b, right, size, segments, accumulate):
     """``out = Σ_s a[s] b[s]`` or ``out + Σ_s``, from the last segment to the first, sum by sum in registers."""
     rows, columns, terms = size
     if rows == 0 or terms == 0:
@@ -76,7 +92,8 @@ def _sum_of_products(out, to, a, left, b, right, size, segments, accumulate):
         row = 0
         while row < rows:
             height = _part(rows - row, _TALLEST_SEGMENTED)
-            strict_segments(
+            segments_tile(
+                arithmetic,
                 (height, width, terms, segments),
                 out,
                 Out(to.start + row * to.row + column, to.row),
@@ -92,75 +109,66 @@ def _sum_of_products(out, to, a, left, b, right, size, segments, accumulate):
 
 @strict
 def row_step(matrix):
-    """Elements from one row to the next: a matrix may be some columns of a wider one, its own columns lie side by side."""
+    """Elements from one row to the next: more than the columns where the matrix is part of a wider one."""
     return matrix.strides[0] // matrix.itemsize
 
 
 @strict
 def product(out, a, b):
     """``out = a b``."""
-    terms, columns = b.shape
-    _one_product(
-        memory_of(out),
-        Out(0, row_step(out)),
-        memory_of(a),
-        Left(0, row_step(a), 1, 0),
-        memory_of(b),
-        Right(0, row_step(b), 0),
-        (a.shape[0], columns, terms),
-        False,
-    )
+    size = a.shape[0], b.shape[1], b.shape[0]
+    to, left, right = Out(0, row_step(out)), Left(0, row_step(a), 1, 0), Right(0, row_step(b), 0)
+    _one_product(_STRICT, memory_of(out), to, memory_of(a), left, memory_of(b), right, size, False)
 
 
 @strict
 def add_product(out, a, b):
     """``out = out + (a b)``, the product summed from 0 and then added once."""
-    terms, columns = b.shape
-    _one_product(
-        memory_of(out),
-        Out(0, row_step(out)),
-        memory_of(a),
-        Left(0, row_step(a), 1, 0),
-        memory_of(b),
-        Right(0, row_step(b), 0),
-        (a.shape[0], columns, terms),
-        True,
-    )
+    size = a.shape[0], b.shape[1], b.shape[0]
+    to, left, right = Out(0, row_step(out)), Left(0, row_step(a), 1, 0), Right(0, row_step(b), 0)
+    _one_product(_STRICT, memory_of(out), to, memory_of(a), left, memory_of(b), right, size, True)
 
 
 @strict
 def add_transposed_product(out, a, b):
     """``out = out + (aᵀ b)``, the product summed from 0 and then added once."""
-    terms, columns = b.shape
-    rows = a.shape[1]
-    _one_product(
-        memory_of(out),
-        Out(0, row_step(out)),
-        memory_of(a),
-        Left(0, 1, row_step(a), 0),
-        memory_of(b),
-        Right(0, row_step(b), 0),
-        (rows, columns, terms),
-        True,
-    )
+    size = a.shape[1], b.shape[1], b.shape[0]
+    to, left, right = Out(0, row_step(out)), Left(0, 1, row_step(a), 0), Right(0, row_step(b), 0)
+    _one_product(_STRICT, memory_of(out), to, memory_of(a), left, memory_of(b), right, size, True)
 
 
 @strict
 def add_transposed_products(out, a, b):
-    """``out = out + (a[t]ᵀ b[t])`` for the steps t of ``a`` (steps, n, K) and ``b`` (steps, n, M) from last to first."""
-    steps, terms, columns = b.shape
-    rows = a.shape[2]
-    _sum_of_products(
-        memory_of(out),
-        Out(0, row_step(out)),
-        memory_of(a),
-        Left(0, 1, a.strides[1] // a.itemsize, a.strides[0] // a.itemsize),
-        memory_of(b),
-        Right(0, b.strides[1] // b.itemsize, b.strides[0] // b.itemsize),
-        (rows, columns, terms),
-        steps,
-        True,
-    )
+    """``out = out + (a[t]ᵀ b[t])`` for the steps t of ``a`` (steps, n, K) and ``b`` (steps, n, M), last to first."""
+    size = a.shape[2], b.shape[2], a.shape[1]
+    to = Out(0, row_step(out))
+    left = Left(0, 1, a.strides[1] // a.itemsize, a.strides[0] // a.itemsize)
+    right = Right(0, b.strides[1] // b.itemsize, b.strides[0] // b.itemsize)
+    _sum_of_products(_STRICT, memory_of(out), to, memory_of(a), left, memory_of(b), right, size, a.shape[0], True)
+
+
+@fast
+def fast_product(out, a, b):
+    """``out = a b``, with fused multiply-adds."""
+    size = a.shape[0], b.shape[1], b.shape[0]
+    to, left, right = Out(0, row_step(out)), Left(0, row_step(a), 1, 0), Right(0, row_step(b), 0)
+    _one_product(_FUSED, memory_of(out), to, memory_of(a), left, memory_of(b), right, size, False)
+
+
+@fast
+def fast_add_product(out, a, b):
+    """``out = out + a b``, with fused multiply-adds."""
+    size = a.shape[0], b.shape[1], b.shape[0]
+    to, left, right = Out(0, row_step(out)), Left(0, row_step(a), 1, 0), Right(0, row_step(b), 0)
+    _one_product(_FUSED, memory_of(out), to, memory_of(a), left, memory_of(b), right, size, True)
+
+
+@fast
+def fast_add_transposed_product(out, a, b):
+    """``out = out + aᵀ b``, with fused multiply-adds."""
+    size = a.shape[1], b.shape[1], b.shape[0]
+    to, left, right = Out(0, row_step(out)), Left(0, 1, row_step(a), 0), Right(0, row_step(b), 0)
+    _one_product(_FUSED, memory_of(out), to, memory_of(a), left, memory_of(b), right, size, True)
 
 
 @strict

@@ -27,16 +27,7 @@ from numba.extending import intrinsic
 
 from pytrainr.numerics.vectors import fma, lanes_of, masked, register_bytes, splat
 
-__all__ = [
-    "Left",
-    "Out",
-    "Right",
-    "fused_segments",
-    "fused_tile",
-    "largest_tile",
-    "strict_segments",
-    "strict_tile",
-]
+__all__ = ["Fused", "Left", "Out", "Right", "Strict", "largest_tile", "segments_tile", "single_tile"]
 
 _INDEX = ir.IntType(64)
 _ONE = ir.Constant(_INDEX, 1)
@@ -258,55 +249,81 @@ class _Tile:
         masked(self.builder, "store", at, self.mask, value)
 
 
-def _tile(*, strict: bool, segmented: bool) -> Callable:
-    """The function for compiled code that computes one tile of at most ``heights`` rows."""
+class Strict(NamedTuple):
+    """Products and sums rounded one after the other."""
 
-    def tile(typing: Any, size: Any, out: Any, to: Any, a: Any, left: Any, b: Any, right: Any, accumulate: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> None:
-            size, out_value, to, a_value, left, b_value, right, accumulate = arguments
-            rows, width, terms, segments = cgutils.unpack_tuple(builder, size)
-            (start, out_row) = cgutils.unpack_tuple(builder, to)
-            call_arguments = [builder.gep(out_value, [start]), out_row]
-            start, *steps = cgutils.unpack_tuple(builder, left)
-            call_arguments += [builder.gep(a_value, [start]), *steps]
-            start, *steps = cgutils.unpack_tuple(builder, right)
-            call_arguments += [builder.gep(b_value, [start]), *steps]
-            element = context.get_data_type(out.dtype)
-            lanes = ir.Constant(_INDEX, lanes_of(out.dtype.bitwidth))
-            tail = builder.urem(width, lanes)
-            call_arguments += [terms, segments, builder.zext(accumulate, _INDEX), tail]
-            masked = builder.icmp_unsigned("!=", tail, _ZERO)
-            vectors = builder.add(builder.udiv(width, lanes), builder.zext(masked, _INDEX))
-            key = builder.add(builder.shl(rows, ir.Constant(_INDEX, 4)), vectors)
-            key = builder.add(builder.shl(key, _ONE), builder.zext(masked, _INDEX))
-            done = builder.append_basic_block("tile.done")
-            switch = builder.switch(key, done)
-            for height, widest in _widths(segmented).items():
-                for number in range(1, widest + 1):
-                    for mask in (False, True):
-                        emitter = _Tile(element, height, number, segmented=segmented, masked=mask, strict=strict)
-                        block = builder.append_basic_block("tile")
-                        switch.add_case((height * 16 + number) * 2 + mask, block)
-                        with builder.goto_block(block):
-                            builder.call(emitter.declare(builder.module), call_arguments)
-                            builder.branch(done)
-            builder.position_at_end(done)
+
+class Fused(NamedTuple):
+    """Fused multiply-adds."""
+
+
+def _emit_call(
+    builder: Any, kinds: dict[int, int], make: Callable, sizes: tuple[Any, Any, int], arguments: list
+) -> None:
+    """Call the tile for ``sizes`` = (rows, columns, lanes), one of those in ``kinds``."""
+    rows, columns, lane_count = sizes
+    tail = builder.urem(columns, ir.Constant(_INDEX, lane_count))
+    masked_tail = builder.zext(builder.icmp_unsigned("!=", tail, _ZERO), _INDEX)
+    vectors = builder.add(builder.udiv(columns, ir.Constant(_INDEX, lane_count)), masked_tail)
+    key = builder.add(builder.shl(rows, ir.Constant(_INDEX, 4)), vectors)
+    key = builder.add(builder.shl(key, _ONE), masked_tail)
+    done = builder.append_basic_block("tile.done")
+    switch = builder.switch(key, done)
+    for height, widest in kinds.items():
+        for number in range(1, widest + 1):
+            for mask in (False, True):
+                block = builder.append_basic_block("tile")
+                switch.add_case((height * 16 + number) * 2 + mask, block)
+                with builder.goto_block(block):
+                    builder.call(make(height, number, mask).declare(builder.module), [*arguments, tail])
+                    builder.branch(done)
+    builder.position_at_end(done)
+
+
+def _tile(*, segmented: bool) -> Any:
+    """The function for compiled code that computes one tile."""
+
+    def tile(
+        typing: Any,
+        arithmetic: Any,
+        size: Any,
+        out: Any,
+        to: Any,
+        a: Any,
+        left: Any,
+        b: Any,
+        right: Any,
+        accumulate: Any,
+    ) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            _, size, out_value, to, a_value, left, b_value, right, accumulate = arguments
+            rows, columns, terms, segments = cgutils.unpack_tuple(builder, size)
+            call_arguments = []
+            for memory, place in ((out_value, to), (a_value, left), (b_value, right)):
+                start, *steps = cgutils.unpack_tuple(builder, place)
+                call_arguments += [builder.gep(memory, [start]), *steps]
+            call_arguments += [terms, segments, builder.zext(accumulate, _INDEX)]
+            element, strict = context.get_data_type(out.dtype), arithmetic.instance_class is Strict
+
+            def make(height: int, number: int, mask: bool) -> _Tile:
+                return _Tile(element, height, number, segmented=segmented, masked=mask, strict=strict)
+
+            sizes = rows, columns, lanes_of(out.dtype.bitwidth)
+            _emit_call(builder, _widths(segmented), make, sizes, call_arguments)
             return context.get_dummy_value()
 
-        return types.void(size, out, to, a, left, b, right, accumulate), generate
+        return types.void(arithmetic, size, out, to, a, left, b, right, accumulate), generate
 
-    return tile
+    return intrinsic(tile)
 
 
-strict_tile = intrinsic(_tile(strict=True, segmented=False))
-strict_segments = intrinsic(_tile(strict=True, segmented=True))
-fused_tile = intrinsic(_tile(strict=False, segmented=False))
-fused_segments = intrinsic(_tile(strict=False, segmented=True))
+single_tile = _tile(segmented=False)
+segments_tile = _tile(segmented=True)
 
 
 @intrinsic
 def largest_tile(typing: Any, rows: Any, segmented: Any) -> Any:
-    """How many vectors wide a tile of ``rows`` rows can be."""
+    """How many vectors wide a tile of ``rows`` rows can be; ``segmented`` is a literal."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         rows, segmented = arguments
@@ -314,9 +331,8 @@ def largest_tile(typing: Any, rows: Any, segmented: Any) -> Any:
         for kind in (False, True):
             of_kind = ir.Constant(_INDEX, 0)
             for height, width in _widths(kind).items():
-                of_kind = builder.select(
-                    builder.icmp_signed("==", rows, ir.Constant(_INDEX, height)), ir.Constant(_INDEX, width), of_kind
-                )
+                same = builder.icmp_signed("==", rows, ir.Constant(_INDEX, height))
+                of_kind = builder.select(same, ir.Constant(_INDEX, width), of_kind)
             widest = builder.select(builder.icmp_unsigned("==", segmented, segmented.type(kind)), of_kind, widest)
         return widest
 

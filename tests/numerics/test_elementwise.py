@@ -82,3 +82,33 @@ def test_any_length(name, values):
     np.testing.assert_array_equal(inside, expected)
     assert (memory[:16] == 7.25).all()
     assert (memory[16 + len(values) :] == 7.25).all()
+
+
+LONG_DOUBLE = {
+    "fast_exp_": np.exp,
+    "fast_tanh_": np.tanh,
+    "fast_logistic_": lambda x: 1 / (1 + np.exp(-x)),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", LONG_DOUBLE)
+def test_fast_is_within_three_units(name, dtype):
+    random = np.random.default_rng(3)
+    for width in (1e-6, 1e-2, 0.3, 1.0, 5.0, 20.0):
+        values = (random.standard_normal(100_001) * width).astype(dtype)
+        exact = LONG_DOUBLE[name](values.astype(np.longdouble))
+        getattr(elementwise, name)(values)
+        assert (np.abs(values - exact) <= 3 * np.spacing(np.abs(exact).astype(dtype))).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_fast_at_the_ends(dtype):
+    ends = np.array([0.0, -np.inf, np.inf, np.nan, -2000.0, 2000.0, -160.0 if dtype == np.float32 else -1000.0], dtype)
+    got = {}
+    for name in LONG_DOUBLE:
+        got[name] = ends.copy()
+        getattr(elementwise, name)(got[name])
+    np.testing.assert_array_equal(got["fast_exp_"], [1, 0, np.inf, np.nan, 0, np.inf, 0])
+    np.testing.assert_array_equal(got["fast_tanh_"], [0, -1, 1, np.nan, -1, 1, -1])
+    np.testing.assert_allclose(got["fast_logistic_"], [0.5, 0, 1, np.nan, 0, 1, 0], rtol=0, atol=3e-38)

@@ -66,6 +66,37 @@ def test_transposed_products(steps, terms, rows, columns, seed, special):
         assert same_bits(out, expected)
 
 
+@settings(deadline=None, max_examples=60)
+@given(SIZES, SIZES, SIZES, st.integers(0, 2**32 - 1))
+def test_parts_of_wider_matrices(rows, terms, columns, seed):
+    """The columns of a gate inside the matrix of all gates; nothing beside them is touched."""
+    a, b = numbers(seed, (rows, terms + 5), 0.0), numbers(seed + 1, (terms, columns + 3), 0.0)
+    wide = numbers(seed + 2, (rows, columns + 9), 0.0)
+    expected = wide.copy()
+    expected[:, 4 : 4 + columns] += plain_product(np.ascontiguousarray(a[:, 2 : 2 + terms]), b[:, 1 : 1 + columns])
+    linalg.add_product(wide[:, 4 : 4 + columns], a[:, 2 : 2 + terms], b[:, 1 : 1 + columns])
+    assert same_bits(wide, expected)
+
+
+@settings(deadline=None, max_examples=150)
+@given(SIZES, SIZES, SIZES, st.integers(0, 2**32 - 1), st.sampled_from([np.float32, np.float64]))
+def test_fast_products(rows, terms, columns, seed, dtype):
+    random = np.random.default_rng(seed)
+    a, b = random.standard_normal((rows, terms)).astype(dtype), random.standard_normal((terms, columns)).astype(dtype)
+    before = random.standard_normal((rows, columns)).astype(dtype)
+    exact = a.astype(np.float64) @ b.astype(np.float64)
+    tolerance = 4 * (terms + 2) * np.finfo(dtype).eps * (np.abs(a) @ np.abs(b) + np.abs(before) + 1)
+    out = np.full_like(before, np.nan)
+    linalg.fast_product(out, a, b)
+    assert (np.abs(out - exact) <= tolerance).all()
+    out = before.copy()
+    linalg.fast_add_product(out, a, b)
+    assert (np.abs(out - (before + exact)) <= tolerance).all()
+    out = before.copy()
+    linalg.fast_add_transposed_product(out, np.ascontiguousarray(a.T), b)
+    assert (np.abs(out - (before + exact)) <= tolerance).all()
+
+
 @pytest.mark.parametrize("shape", [(0, 3), (1, 1), (3, 5), (8, 8), (16, 24), (19, 33), (64, 128)])
 def test_transpose(shape):
     a = numbers(0, shape, 0.1)
