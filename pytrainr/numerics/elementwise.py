@@ -278,7 +278,7 @@ def fast_exp_(values):
 
 @strict
 def fast_logistic_(values):
-    """``values = 1 / (1 + exp(-values))``, to about three units in the last place, and never below the normal numbers."""
+    """``values = 1 / (1 + exp(-values))``, to about three units in the last place, at least the smallest normal."""
     memory = memory_of(values)
     step = lanes(memory)
     for start in range(0, values.size, step):

@@ -23,9 +23,8 @@ from typing import Any, NamedTuple
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
-from pytrainr.numerics.vectors import fma, lanes_of, masked, register_bytes, splat
+from pytrainr.numerics.vectors import fma, intrinsic, lanes_of, masked, register_bytes, splat
 
 __all__ = ["Fused", "Left", "Out", "Right", "Strict", "largest_tile", "segments_tile", "single_tile"]
 

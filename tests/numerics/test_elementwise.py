@@ -96,7 +96,7 @@ LONG_DOUBLE = {
 def test_fast_is_within_three_units(name, dtype):
     random = np.random.default_rng(3)
     for width in (1e-6, 1e-2, 0.3, 1.0, 5.0, 20.0):
-        values = (random.standard_normal(100_001) * width).astype(dtype)
+        values = np.clip(random.standard_normal(100_001) * width, -80, 80).astype(dtype)
         exact = LONG_DOUBLE[name](values.astype(np.longdouble))
         getattr(elementwise, name)(values)
         assert (np.abs(values - exact) <= 3 * np.spacing(np.abs(exact).astype(dtype))).all()
