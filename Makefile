@@ -1,0 +1,51 @@
+# Two commands do all set-up: `make demo` runs the main job, `make test` the tests.
+# They need Python 3.10 or later, make, git and a C compiler. Versions and tools that the tests use beyond that
+# (R, g++, Node.js) are installed by .ci/run; without them the tests say what they leave out.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+BIN := $(VENV)/bin
+TEST_EXTRAS ?= test
+WORKERS ?= 2
+
+.PHONY: demo test lint format proto warmup benchmark clean
+
+demo: $(VENV)/.demo
+	$(BIN)/pytrainr demo
+
+test: $(VENV)/.test lint
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy pytrainr server/pytrainr_server client/python/pytrainr_client
+
+format: $(VENV)/.test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+proto: $(VENV)/.test
+	$(BIN)/python proto/generate.py
+
+benchmark: $(VENV)/.test
+	$(BIN)/python benchmarks/train.py
+
+warmup: $(VENV)/.demo
+	$(BIN)/pytrainr warmup
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+$(VENV)/.demo: $(BIN)/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[demo]'
+	touch $@
+
+$(VENV)/.test: $(BIN)/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[$(TEST_EXTRAS)]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
