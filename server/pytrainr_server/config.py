@@ -110,7 +110,9 @@ class Config:
             if isinstance(value, (int, float)) and not isinstance(value, bool) and value <= 0:
                 raise ConfigError(f"{field.name} is {value}; it must be greater than zero")
             if field.metadata["choices"] and value not in field.metadata["choices"]:
-                raise ConfigError(f"{field.name} is {value!r}; it must be one of {', '.join(field.metadata['choices'])}")
+                raise ConfigError(
+                    f"{field.name} is {value!r}; it must be one of {', '.join(field.metadata['choices'])}"
+                )
         if bool(self.tls_certificate) != bool(self.tls_key):
             raise ConfigError("TLS needs both tls_certificate and tls_key")
         if self.tls_client_ca and not self.tls_certificate:
@@ -235,4 +237,3 @@ def _parsed(name: str, text: str, default: Any) -> Any:
 def with_changes(config: Config, **changes: Any) -> Config:
     """The same settings but for some."""
     return dataclasses.replace(config, **changes)
-

@@ -103,7 +103,8 @@ class Pause:
                     self._show_life(State.PAUSED)
                     if time.monotonic() > until:
                         raise precondition(
-                            "PAUSE_TIMEOUT", f"The caller's epoch functions did not answer for {self._seconds:g} seconds."
+                            "PAUSE_TIMEOUT",
+                            f"The caller's epoch functions did not answer for {self._seconds:g} seconds.",
                         )
                 changed.clear()
                 if (answer := self._answer(epoch)) is not None:

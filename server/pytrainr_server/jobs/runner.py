@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, wait
 
 from pytrainr_server import telemetry
 from pytrainr_server.errors import ServiceError
@@ -25,9 +25,7 @@ log = logging.getLogger("pytrainr_server.jobs")
 class Runner:
     """Leases jobs while there are threads for them and submits ``run_job`` to any ``concurrent.futures.Executor``."""
 
-    def __init__(
-        self, store: Store, executor: Executor, settings: WorkerSettings, name: str, at_once: int
-    ) -> None:
+    def __init__(self, store: Store, executor: Executor, settings: WorkerSettings, name: str, at_once: int) -> None:
         self._store = store
         self._executor = executor
         self._settings = settings
@@ -54,12 +52,8 @@ class Runner:
         until = time.monotonic() + seconds
         for key in self._store.jobs.ask_back(self._name):
             changes.notify(control(key))
-        for future in tuple(self._futures):
-            try:
-                future.exception(max(until - time.monotonic(), 0.0))
-            except TimeoutError:
-                return False
-        return True
+        unfinished = wait(tuple(self._futures), max(until - time.monotonic(), 0.0)).not_done
+        return not unfinished
 
     def _run(self) -> None:
         with changes.listening("queue", self._changed.set):

@@ -187,7 +187,7 @@ class Worker:
     def _log_epoch(self, training: Training, files: JobFiles, learningrate: float) -> None:
         model, epoch = training.model, training.epoch
         column = model.error[:, epoch - 1]
-        mean_error = float(pytrainr.mean_error(column))
+        mean_error = mean_of(column)
         files.append(Epoch(epoch, mean_error, learningrate, float(model.learningrate)), column)
         self._logged = epoch
         telemetry.epochs_trained.inc()
@@ -217,7 +217,7 @@ class Worker:
         if training is not None:
             values |= {"epoch": training.epoch, "progress": min(float(training.progress), 1.0)}
             if training.epoch and state == State.RUNNING:
-                values["mean_error"] = _or_null(float(pytrainr.mean_error(training.model.error[:, training.epoch - 1])))
+                values["mean_error"] = _or_null(mean_of(training.model.error[:, training.epoch - 1]))
         wishes = self._store.jobs.update(self._key, self._lease, self._settings.lease_seconds, **values)
         self._next_report = time.monotonic() + REPORT_SECONDS
         if wishes.cancel:
@@ -359,7 +359,7 @@ def save_model(
     errors = model.get("error")
     final_error = None
     if isinstance(errors, np.ndarray) and errors.size:
-        final_error = _or_null(float(pytrainr.mean_error(errors[:, -1])))
+        final_error = _or_null(mean_of(errors[:, -1]))
     return NewModel(
         key=key,
         owner=owner,
@@ -374,6 +374,11 @@ def save_model(
         request_id=request_id,
         expire_time=expire_time,
     )
+
+
+def mean_of(errors: np.ndarray) -> float:
+    """The mean of an epoch's errors (samples,), summed one by one in long double as R's ``colMeans`` does."""
+    return float(np.cumsum(errors, dtype=np.longdouble)[-1] / errors.size)
 
 
 def _or_null(value: float) -> float | None:

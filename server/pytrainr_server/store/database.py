@@ -106,7 +106,9 @@ def _reported() -> Iterator[None]:
                 Code.UNAVAILABLE, "STORE_READ_ONLY", f"The server's storage cannot be written to: {text}."
             ) from error
         if "locked" in text:
-            raise ServiceError(Code.UNAVAILABLE, "STORE_BUSY", "The server's storage is busy.", retry_seconds=1) from error
+            raise ServiceError(
+                Code.UNAVAILABLE, "STORE_BUSY", "The server's storage is busy.", retry_seconds=1
+            ) from error
         if "malformed" in text or "not a database" in text:
             raise ServiceError(Code.DATA_LOSS, "STORE_DAMAGED", f"The server's database is damaged: {text}.") from error
         raise

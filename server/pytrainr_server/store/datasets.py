@@ -136,7 +136,9 @@ class DatasetStore:
                 raise invalid("offset", f"is {offset}; this upload goes on at {row.committed_bytes if row else 0}")
             mine_open = connection.execute(select(func.count()).where(uploads.c.owner == owner)).scalar_one()
             if mine_open >= MAX_OPEN_UPLOADS:
-                raise exhausted("TOO_MANY_UPLOADS", f"You have {mine_open} unfinished uploads; finish some first.", 60.0)
+                raise exhausted(
+                    "TOO_MANY_UPLOADS", f"You have {mine_open} unfinished uploads; finish some first.", 60.0
+                )
             connection.execute(uploads.delete().where(mine))
             file = new_key()
             connection.execute(
@@ -214,7 +216,9 @@ class Upload:
             data = handle.read(min(READ_BYTES, left))
             if not data:
                 handle.close()
-                raise invalid("offset", f"is {self.offset}, but only {self.offset - left} bytes are still there; begin anew")
+                raise invalid(
+                    "offset", f"is {self.offset}, but only {self.offset - left} bytes are still there; begin anew"
+                )
             self._hash.update(data)
             left -= len(data)
         handle.truncate(self.offset)

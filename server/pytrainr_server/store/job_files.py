@@ -151,7 +151,9 @@ class JobFiles:
         os.fsync(self._epochs.fileno())
         content = io.BytesIO()
         own = {_OWN + "epochs": epochs, _OWN + "checksum": self._checksum}
-        np.savez(content, allow_pickle=False, **{name: np.asarray(value) for name, value in {**checkpoint, **own}.items()})
+        np.savez(
+            content, allow_pickle=False, **{name: np.asarray(value) for name, value in {**checkpoint, **own}.items()}
+        )
         data = content.getbuffer()
         with replacing(self._checkpoint_path, "checkpoint-before-rename") as file:
             file.write(data[: len(data) // 2])

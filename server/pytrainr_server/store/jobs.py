@@ -107,9 +107,12 @@ class JobStore:
                 )
                 for sha256 in job.sha256s:
                     self._refer(connection, key, job.owner, sha256)
-                if job.initial_model_key and not connection.execute(
-                    select(models.c.key).where(models.c.key == job.initial_model_key)
-                ).first():
+                if (
+                    job.initial_model_key
+                    and not connection.execute(
+                        select(models.c.key).where(models.c.key == job.initial_model_key)
+                    ).first()
+                ):
                     raise not_found("stored_model")
                 return self._by_key(connection, key), True
         except IntegrityError as error:
@@ -131,7 +134,9 @@ class JobStore:
         waiting = jobs.c.state.in_(UNFINISHED)
         in_all = connection.execute(select(func.count()).select_from(jobs).where(waiting)).scalar_one()
         if in_all >= limits.max_queue:
-            raise exhausted("QUEUE_FULL", f"The server's queue is full ({in_all} jobs); try again later.", RETRY_SECONDS)
+            raise exhausted(
+                "QUEUE_FULL", f"The server's queue is full ({in_all} jobs); try again later.", RETRY_SECONDS
+            )
         mine = connection.execute(select(func.count()).where(waiting, jobs.c.owner == job.owner)).scalar_one()
         if mine >= limits.max_jobs:
             raise exhausted(
@@ -185,9 +190,7 @@ class JobStore:
         with self._database.read() as connection:
             return connection.execute(select(jobs.c.training).where(jobs.c.key == key)).scalar_one()
 
-    def page(
-        self, owner: str, states: Sequence[int], size: int, after: tuple[float, str] | None
-    ) -> list[Row[Any]]:
+    def page(self, owner: str, states: Sequence[int], size: int, after: tuple[float, str] | None) -> list[Row[Any]]:
         """The owner's jobs, newest first, from one position on."""
         query = select(*WITHOUT_DATA).where(jobs.c.owner == owner)
         if states:
@@ -239,7 +242,9 @@ class JobStore:
             if not again:
                 values["start_time"] = now
             # Only one of several servers finds the row as it was.
-            unchanged = and_(jobs.c.key == candidate.key, jobs.c.state == candidate.state, jobs.c.lease == candidate.lease)
+            unchanged = and_(
+                jobs.c.key == candidate.key, jobs.c.state == candidate.state, jobs.c.lease == candidate.lease
+            )
             with self._database.write(durable=False) as connection:
                 if connection.execute(jobs.update().where(unchanged).values(**values)).rowcount == 1:
                     return candidate.key, lease
@@ -418,7 +423,9 @@ def end(connection: Connection, key: str, state: State, ttl_seconds: float, **va
     connection.execute(
         jobs.update()
         .where(jobs.c.key == key)
-        .values(state=state, end_time=now, expire_time=now + ttl_seconds, worker="", lease="", lease_until=0.0, **values)
+        .values(
+            state=state, end_time=now, expire_time=now + ttl_seconds, worker="", lease="", lease_until=0.0, **values
+        )
     )
     connection.execute(continuations.delete().where(continuations.c.job_key == key))
     connection.execute(job_datasets.delete().where(job_datasets.c.job_key == key))

@@ -97,9 +97,7 @@ class ModelStore:
         """Point the alias at a version, or take it away from it."""
         with self._database.write() as connection:
             model = self._get(connection, owner, id, version)
-            mine = and_(
-                model_aliases.c.owner == owner, model_aliases.c.id == id, model_aliases.c.alias == alias
-            )
+            mine = and_(model_aliases.c.owner == owner, model_aliases.c.id == id, model_aliases.c.alias == alias)
             if remove:
                 connection.execute(model_aliases.delete().where(mine, model_aliases.c.version == model.version))
             else:
@@ -123,9 +121,7 @@ class ModelStore:
         else:
             query = query.where(models.c.id == id)
         if after:
-            query = query.where(
-                or_(models.c.id > after[0], and_(models.c.id == after[0], models.c.version < after[1]))
-            )
+            query = query.where(or_(models.c.id > after[0], and_(models.c.id == after[0], models.c.version < after[1])))
         with self._database.read() as connection:
             return list(connection.execute(query.order_by(models.c.id, models.c.version.desc()).limit(size)))
 

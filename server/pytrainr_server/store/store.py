@@ -171,7 +171,9 @@ def lock_directory(data_dir: str | Path) -> Any:
         _lock(file.fileno(), exclusive=True, wait=False)
     except OSError as error:
         file.close()
-        raise DirectoryInUseError(f"another pytrainr-server runs on {data_dir}; give this one its own --data-dir") from error
+        raise DirectoryInUseError(
+            f"another pytrainr-server runs on {data_dir}; give this one its own --data-dir"
+        ) from error
     return file
 
 

@@ -1,0 +1,210 @@
+"""One running server: store, runner and gRPC front, from start to SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from trainr.v1 import (
+    dataset_pb2,
+    dataset_pb2_grpc,
+    model_pb2,
+    model_pb2_grpc,
+    prediction_pb2,
+    prediction_pb2_grpc,
+    server_info_pb2,
+    server_info_pb2_grpc,
+    training_pb2,
+    training_pb2_grpc,
+)
+
+from pytrainr_server import telemetry
+from pytrainr_server.config import Config, ConfigError
+from pytrainr_server.jobs.runner import MAX_WAITING_FOR_CALLERS, Runner
+from pytrainr_server.jobs.worker import WorkerSettings, lower_priority
+from pytrainr_server.security.callers import Callers
+from pytrainr_server.security.tls import server_credentials
+from pytrainr_server.security.tokens import TokenStore
+from pytrainr_server.service import connections
+from pytrainr_server.service.admission import Admission
+from pytrainr_server.service.datasets import DatasetService
+from pytrainr_server.service.guard import Guard
+from pytrainr_server.service.models import ModelService
+from pytrainr_server.service.prediction import PredictionService
+from pytrainr_server.service.server_info import ServerInfoService
+from pytrainr_server.service.training import TrainingService
+from pytrainr_server.store.store import Store, StoreSettings, lock_directory, opened
+
+STORE_THREADS = 8
+SERVICES = tuple(
+    descriptor.full_name
+    for module in (dataset_pb2, model_pb2, prediction_pb2, server_info_pb2, training_pb2)
+    for descriptor in module.DESCRIPTOR.services_by_name.values()
+)
+log = logging.getLogger("pytrainr_server")
+
+
+def store_settings(config: Config) -> StoreSettings:
+    """What opens the store of these settings."""
+    return StoreSettings(
+        config.database_url,
+        config.data_dir,
+        config.dataset_ttl_seconds,
+        config.upload_ttl_seconds,
+        config.max_stored_bytes,
+    )
+
+
+class Server:
+    """A server. ``executor`` may be any ``concurrent.futures.Executor``; by default a pool of threads trains."""
+
+    def __init__(self, config: Config, executor: Executor | None = None) -> None:
+        self.config = config
+        self.addresses: list[str] = []
+        self._executor = executor
+        self._own_executor = executor is None
+        # The directory is this server's alone, so a later server in it may take back what this one has leased.
+        self._name = f"{socket.gethostname()}:{config.data_dir}"
+
+    async def run(self, ready: Callable[[list[str]], None] | None = None) -> None:
+        """Serve until SIGTERM or SIGINT; ``ready`` gets the addresses once calls are answered."""
+        stopping = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with contextlib.suppress(NotImplementedError):  # Windows
+                loop.add_signal_handler(number, stopping.set)
+        await self._start()
+        try:
+            log.info("serving on %s", ", ".join(self.addresses))
+            if ready:
+                ready(self.addresses)
+            await stopping.wait()
+        finally:
+            await self._stop()
+
+    async def _start(self) -> None:
+        config = self.config
+        self._store = self._open_store()
+        self._lock = lock_directory(config.data_dir)
+        self._store.remove_temporary_files()
+        self._store.jobs.leave_all(self._name, time.time() + config.grace_seconds)
+        self._store_threads = ThreadPoolExecutor(STORE_THREADS, "store")
+        self._prediction_threads = ThreadPoolExecutor(config.prediction_threads, "predict")
+        if self._executor is None:
+            threads = config.training_threads + MAX_WAITING_FOR_CALLERS
+            self._executor = ThreadPoolExecutor(threads, "train", initializer=lower_priority)
+        self._runner = self._make_runner(self._executor)
+        self._metrics = telemetry.serve_metrics(config.metrics) if config.metrics else None
+        self._grpc = self._make_grpc()
+        self._bind()
+        await self._grpc.start()
+        self._runner.start()
+        for service in ("", *SERVICES):
+            await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
+
+    def _open_store(self) -> Store:
+        settings = store_settings(self.config)
+        try:
+            return opened(settings)
+        except OSError as error:
+            raise ConfigError(f"the data directory {self.config.data_dir} cannot be used: {error.strerror}") from error
+
+    def _make_runner(self, executor: Executor) -> Runner:
+        config = self.config
+        settings = WorkerSettings(
+            store_settings(config), config.checkpoint_seconds, config.lease_seconds, config.pause_seconds
+        )
+        return Runner(self._store, executor, settings, self._name, config.training_threads)
+
+    def _make_grpc(self) -> grpc.aio.Server:
+        config = self.config
+        run = self._run
+        server = grpc.aio.server(
+            interceptors=(Guard(Callers(config, TokenStore(self._store.database)), run),),
+            maximum_concurrent_rpcs=config.max_calls,
+            options=[
+                ("grpc.max_receive_message_length", config.max_message_bytes),
+                ("grpc.max_send_message_length", -1),
+                ("grpc.so_reuseport", 0),
+                # A client that is gone without a word is noticed, and cannot hold memory for long.
+                ("grpc.keepalive_time_ms", 30_000),
+                ("grpc.keepalive_timeout_ms", 10_000),
+                ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+                ("grpc.http2.max_ping_strikes", 0),
+                connections.SERVER_OPTION,
+            ],
+        )
+        admission = Admission(self._store, config, self._name)
+        self._training = TrainingService(self._store, config, admission, run, self._name)
+        training_pb2_grpc.add_TrainingServiceServicer_to_server(self._training, server)
+        model_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(self._store, config, run), server)
+        prediction_pb2_grpc.add_PredictionServiceServicer_to_server(
+            PredictionService(self._store, config, run, self._prediction_threads), server
+        )
+        dataset_pb2_grpc.add_DatasetServiceServicer_to_server(DatasetService(self._store, config, run), server)
+        server_info_pb2_grpc.add_ServerInfoServiceServicer_to_server(
+            ServerInfoService(self._store, config, run), server
+        )
+        self._health = health.aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        if config.reflection:
+            reflection.enable_server_reflection((*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+        if config.channelz:
+            from grpc_channelz.v1 import channelz
+
+            channelz.add_channelz_servicer(server)
+        return server
+
+    def _bind(self) -> None:
+        credentials = server_credentials(self.config)
+        for address in self.config.listen:
+            try:
+                if credentials is None:
+                    port = self._grpc.add_insecure_port(address)
+                else:
+                    port = self._grpc.add_secure_port(address, credentials)
+            except RuntimeError as error:
+                raise ConfigError(f"cannot listen on {address}: is it in use, or not this machine's?") from error
+            self.addresses.append(address if address.startswith("unix:") else f"{address.rpartition(':')[0]}:{port}")
+
+    async def _run(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Run what touches the store in a thread, so that the loop stays free for other calls."""
+        return await asyncio.get_running_loop().run_in_executor(self._store_threads, partial(function, *arguments))
+
+    async def _stop(self) -> None:
+        """Say that no more will be taken, checkpoint, leave; within the time for it."""
+        log.info("going down")
+        seconds = self.config.shutdown_seconds
+        await self._health.enter_graceful_shutdown()
+        # Streams of Train end with UNAVAILABLE: their callers try again and find the job where it was.
+        self._training.close()
+        await self._grpc.stop(min(1.0, seconds / 4))
+        in_time = await asyncio.to_thread(self._runner.stop, seconds / 2)
+        if not in_time:
+            log.warning("some jobs could not be given back in time; they go on from their last checkpoint")
+        if self._metrics is not None:
+            self._metrics.shutdown()
+        for pool in (self._store_threads, self._prediction_threads, self._executor if self._own_executor else None):
+            if pool is not None:
+                pool.shutdown(wait=in_time, cancel_futures=True)
+        self._store.database.close()
+        opened.cache_clear()
+        self._lock.close()
+
+
+def serve(config: Config, ready: Callable[[list[str]], None] | None = None) -> None:
+    """Run a server until it is told to stop."""
+    telemetry.set_up_logs(config.log_level, config.log_format)
+    telemetry.set_up_tracing(config.tracing)
+    asyncio.run(Server(config).run(ready))

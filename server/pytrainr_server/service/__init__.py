@@ -1,0 +1,1 @@
+"""The gRPC front: thin translations between messages and the layers below."""

@@ -1,0 +1,26 @@
+"""Whether a caller's connection still stands: a cancelled call and a lost connection look the same to a handler.
+
+gRPC keeps a list of its sockets (channelz); it is asked in this process and shown to nobody, unless --channelz says so.
+"""
+
+from __future__ import annotations
+
+import json
+
+from grpc._cython import cygrpc
+
+SERVER_OPTION = ("grpc.enable_channelz", 1)
+
+
+def is_open(peer: str) -> bool:
+    """Whether the connection of the peer ("ipv4:HOST:PORT" and the like) is open.
+
+    Peers on a Unix socket have no address of their own; for them this is always true.
+    """
+    if peer.startswith("unix"):
+        return True
+    for server in json.loads(cygrpc.channelz_get_servers(0)).get("server", []):
+        sockets = json.loads(cygrpc.channelz_get_server_sockets(int(server["ref"]["serverId"]), 0, 0))
+        if any(socket["name"].endswith(" " + peer) for socket in sockets.get("socketRef", [])):
+            return True
+    return False

@@ -1,0 +1,152 @@
+"""Follows a job: from the store to a stream of events, whoever does the job and wherever."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any, NamedTuple
+
+from sqlalchemy import Row
+from trainr import wire
+from trainr.v1 import model_pb2, training_pb2
+
+import pytrainr
+from pytrainr_server.errors import Code, ServiceError
+from pytrainr_server.jobs import changes
+from pytrainr_server.jobs.pause import read_state
+from pytrainr_server.jobs.worker import load_model
+from pytrainr_server.service.messages import epochs_event, job_message
+from pytrainr_server.store.job_files import Epoch, EpochLog
+from pytrainr_server.store.names import job_name
+from pytrainr_server.store.schema import UNFINISHED, State
+from pytrainr_server.store.store import Store
+
+PROGRESS_SECONDS = 0.5
+Run = Callable[..., Awaitable[Any]]
+
+
+class _Seen(NamedTuple):
+    """One look at a job."""
+
+    job: Row[Any]
+    epochs: list[Epoch]
+    queue_position: int
+
+
+class Follower:
+    """One caller's view of one job."""
+
+    def __init__(
+        self, store: Store, run: Run, key: str, after_epoch: int, chunk_bytes: int, closing: asyncio.Event
+    ) -> None:
+        self._store = store
+        self._run = run
+        self._key = key
+        self._sent = after_epoch
+        self._paused_sent = 0
+        self._chunk_bytes = chunk_bytes
+        self._closing = closing
+        self._log = EpochLog(store.directories.job(key))
+        self._next_progress = 0.0
+
+    async def events(self, *, to_train: bool) -> AsyncIterator[training_pb2.TrainingEvent]:
+        """All events until the job's end; ``to_train`` adds pauses and the result, and ends with an error as a call
+        of Train does."""
+        listener = changes.AsyncListener()
+        with changes.listening(self._key, listener.wake):
+            while True:
+                seen: _Seen = await self._run(self._look)
+                if seen.epochs:
+                    self._sent = seen.epochs[-1].epoch
+                    yield epochs_event(seen.epochs)
+                    continue  # there may be more than one batch
+                if seen.job.state not in UNFINISHED:
+                    break
+                if to_train and seen.job.state == State.PAUSED and seen.job.epoch >= self._paused_sent:
+                    async for event in self._pause(seen.job.epoch + 1):
+                        yield event
+                elif time.monotonic() >= self._next_progress:
+                    self._next_progress = time.monotonic() + PROGRESS_SECONDS
+                    yield _progress(seen)
+                if self._closing.is_set():
+                    raise ServiceError(
+                        Code.UNAVAILABLE,
+                        "GOING_DOWN",
+                        "The server is going down; the job goes on when it is back.",
+                        retry_seconds=1.0,
+                    )
+                await listener.wait()
+        async for event in self._end(seen.job, to_train):
+            yield event
+
+    def _look(self) -> _Seen:
+        job = self._store.jobs.by_key(self._key)
+        position = self._store.jobs.queue_position(job.create_time) if job.state == State.QUEUED else 0
+        # The log is read after the row: when the row says that all is done the log is complete.
+        return _Seen(job, self._log.read(self._sent), position)
+
+    async def _pause(self, epoch: int) -> AsyncIterator[training_pb2.TrainingEvent]:
+        self._paused_sent = epoch
+        model, random_seed = await self._run(read_state, self._store.directories.job(self._key))
+        if int(model.current_epoch) != epoch:  # between our look and now the caller answered and the next epoch ended
+            epoch = self._paused_sent = int(model.current_epoch)
+        state = wire.encode_random_state(random_seed)
+        yield training_pb2.TrainingEvent(pause=training_pb2.PauseEvent(epoch=epoch, random_state=state))
+        async for part in self._parts(model):
+            yield training_pb2.TrainingEvent(model=part)
+
+    async def _end(self, job: Row[Any], to_train: bool) -> AsyncIterator[training_pb2.TrainingEvent]:
+        if to_train:
+            if job.state != State.SUCCEEDED:
+                raise ending(job)
+            model = await self._run(load_model, self._store, job.model_key)
+            async for part in self._parts(model):
+                yield training_pb2.TrainingEvent(model=part)
+        yield training_pb2.TrainingEvent(finished=job_message(job))
+
+    async def _parts(self, model: pytrainr.Model) -> AsyncIterator[model_pb2.ModelPart]:
+        async for part in model_parts(self._run, model, self._chunk_bytes):
+            yield part
+
+
+async def model_parts(run: Run, model: pytrainr.Model, chunk_bytes: int) -> AsyncIterator[model_pb2.ModelPart]:
+    """The parts in which a model is sent."""
+    parts: Iterator[model_pb2.ModelPart] = await run(split, model, chunk_bytes)
+    for part in parts:
+        yield part
+        if part.HasField("chunk"):
+            await asyncio.sleep(0)
+
+
+def split(model: pytrainr.Model, chunk_bytes: int) -> Iterator[model_pb2.ModelPart]:
+    """A model as messages."""
+    return wire.split_model(message_of(model), chunk_bytes)
+
+
+def message_of(model: pytrainr.Model) -> model_pb2.Model:
+    """A model as one message."""
+    errors = model.get("error")
+    means = () if errors is None or not errors.size else model.mean_error
+    return wire.encode_model(dict(model.items()), exact=model.exact, mean_error=means)
+
+
+def ending(job: Row[Any]) -> ServiceError:
+    """How a job ended that did not succeed, as the error of a call of Train."""
+    metadata = {"job": job_name(job.id), "epoch": str(job.epoch)}
+    if job.model_name:
+        metadata["model"] = job.model_name
+    if job.state == State.CANCELLED:
+        return ServiceError(
+            Code.CANCELLED, "CANCELLED", job.error_message or "The job was cancelled.", metadata=metadata
+        )
+    return ServiceError(
+        Code(job.error_code), job.error_reason, job.error_message, field=job.error_field, metadata=metadata
+    )
+
+
+def _progress(seen: _Seen) -> training_pb2.TrainingEvent:
+    event = training_pb2.ProgressEvent(
+        epoch=seen.job.epoch, progress=seen.job.progress, queue_position=seen.queue_position
+    )
+    return training_pb2.TrainingEvent(progress=event)

@@ -1,0 +1,148 @@
+"""What every call passes through: who calls, is the message whole, how long did it take, what went wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextvars import ContextVar
+from typing import Any
+
+import grpc
+from google.protobuf.message import DecodeError, Message
+
+from pytrainr_server import telemetry
+from pytrainr_server.errors import Code, ServiceError
+from pytrainr_server.security.callers import Callers
+from pytrainr_server.service.status import abort, as_service_error
+
+OURS = "/trainr.v1."
+_owner: ContextVar[str] = ContextVar("owner")
+log = logging.getLogger("pytrainr_server.calls")
+
+Context = grpc.aio.ServicerContext
+
+
+def current_owner() -> str:
+    """In whose name the call under way is made."""
+    return _owner.get()
+
+
+class Guard(grpc.aio.ServerInterceptor):
+    """Wraps every method of this service; health and reflection stay open to all."""
+
+    def __init__(self, callers: Callers, run: Callable[..., Awaitable[Any]]) -> None:
+        self._callers = callers
+        self._run = run
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler:
+        """Replace the method's handler by a guarded one that reads the raw bytes itself."""
+        handler = await continuation(handler_call_details)
+        method = handler_call_details.method
+        if handler is None or not method.startswith(OURS):
+            return handler
+        parse = handler.request_deserializer
+        if handler.response_streaming:
+            behaviour = handler.stream_stream if handler.request_streaming else handler.unary_stream
+            wrap = (
+                grpc.stream_stream_rpc_method_handler
+                if handler.request_streaming
+                else grpc.unary_stream_rpc_method_handler
+            )
+            guarded: Any = self._streaming(method, behaviour, parse, handler.request_streaming)
+        else:
+            behaviour = handler.stream_unary if handler.request_streaming else handler.unary_unary
+            wrap = (
+                grpc.stream_unary_rpc_method_handler
+                if handler.request_streaming
+                else grpc.unary_unary_rpc_method_handler
+            )
+            guarded = self._single(method, behaviour, parse, handler.request_streaming)
+        return wrap(guarded, request_deserializer=None, response_serializer=handler.response_serializer)
+
+    def _single(self, method: str, behaviour: Any, parse: Any, many: bool) -> Any:
+        async def guarded(raw: Any, context: Context[Any, Any]) -> Message:
+            with _Observed(method, context) as observed:
+                try:
+                    await self._identify(context)
+                    request = _parsed_all(raw, parse) if many else _parsed(raw, parse)
+                    return await behaviour(request, context)
+                except Exception as error:
+                    await abort(context, observed.error(error))
+
+        return guarded
+
+    def _streaming(self, method: str, behaviour: Any, parse: Any, many: bool) -> Any:
+        async def guarded(raw: Any, context: Context[Any, Any]) -> AsyncIterator[Message]:
+            with _Observed(method, context) as observed:
+                try:
+                    await self._identify(context)
+                    request = _parsed_all(raw, parse) if many else _parsed(raw, parse)
+                    async for response in behaviour(request, context):
+                        yield response
+                except Exception as error:
+                    await abort(context, observed.error(error))
+
+        return guarded
+
+    async def _identify(self, context: Context[Any, Any]) -> None:
+        metadata = context.invocation_metadata() or ()
+        _owner.set(await self._run(self._callers.owner, metadata, context.auth_context()))
+
+
+def _parsed(raw: bytes, parse: Callable[[bytes], Message]) -> Message:
+    try:
+        return parse(raw)
+    except DecodeError as error:
+        raise ServiceError(
+            Code.INVALID_ARGUMENT, "BROKEN_MESSAGE", "The message is not a valid protocol buffer of its type."
+        ) from error
+
+
+async def _parsed_all(raw: AsyncIterator[bytes], parse: Callable[[bytes], Message]) -> AsyncIterator[Message]:
+    async for message in raw:
+        yield _parsed(message, parse)
+
+
+class _Observed:
+    """Counts and times one call, and traces it."""
+
+    def __init__(self, method: str, context: Context[Any, Any]) -> None:
+        self._method = method.removeprefix(OURS)
+        self._code = "OK"
+        parent = {name: value for name, value in context.invocation_metadata() or () if name == "traceparent"}
+        self._span = telemetry.span(self._method, {"rpc.system": "grpc", "rpc.method": self._method}, parent)
+
+    def __enter__(self) -> _Observed:
+        self._started = time.perf_counter()
+        telemetry.calls_in_progress.inc()
+        self._span.__enter__()
+        return self
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, (asyncio.CancelledError, GeneratorExit)):
+            self._code = "CANCELLED"
+        seconds = time.perf_counter() - self._started
+        telemetry.calls_in_progress.dec()
+        telemetry.calls.labels(self._method, self._code).inc()
+        telemetry.call_seconds.labels(self._method).observe(seconds)
+        self._span.__exit__(None, None, None)
+        level = logging.DEBUG if self._code == "OK" else logging.INFO
+        if log.isEnabledFor(level):
+            owner = _owner.get("")
+            more = {"method": self._method, "code": self._code, "seconds": round(seconds, 4), "owner": owner}
+            log.log(level, "call", extra=more)
+
+    def error(self, error: Exception) -> ServiceError:
+        """The error to tell the caller; what is the server's own fault is logged and not told."""
+        known = as_service_error(error)
+        if known is None:
+            log.error("call failed", exc_info=error, extra={"method": self._method})
+            known = ServiceError(Code.INTERNAL, "INTERNAL", "The server failed; its log says why.")
+        self._code = known.code.name
+        return known

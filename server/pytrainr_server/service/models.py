@@ -1,0 +1,162 @@
+"""ModelService."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from sqlalchemy import Row
+from trainr import wire
+from trainr.v1 import model_pb2, model_pb2_grpc
+
+import pytrainr
+from pytrainr_server.config import Config
+from pytrainr_server.errors import exhausted, invalid
+from pytrainr_server.jobs import specification
+from pytrainr_server.jobs.worker import load_model, save_model
+from pytrainr_server.service.follow import Run, model_parts
+from pytrainr_server.service.guard import Context, current_owner
+from pytrainr_server.service.messages import model_message
+from pytrainr_server.service.missing import deleted_or_missing
+from pytrainr_server.store import names
+from pytrainr_server.store.jobs import check_storage
+from pytrainr_server.store.models import NEWEST
+from pytrainr_server.store.pages import decode_token, encode_token, page_size
+from pytrainr_server.store.store import Store
+
+
+class ModelService(model_pb2_grpc.ModelServiceServicer):
+    """Keeps models: see proto/trainr/v1/model.proto for what each call does."""
+
+    def __init__(self, store: Store, config: Config, run: Run) -> None:
+        self._store = store
+        self._config = config
+        self._run = run
+
+    def _message(self, model: Row[Any]) -> model_pb2.StoredModel:
+        return model_message(model, self._store.models.aliases(model.owner, model.id).get(model.version, []))
+
+    async def GetModel(  # noqa: N802
+        self, request: model_pb2.GetModelRequest, context: Context[Any, Any]
+    ) -> model_pb2.StoredModel:
+        """What is known of a model."""
+        return await self._run(self._get, current_owner(), request.name)
+
+    def _get(self, owner: str, name: str) -> model_pb2.StoredModel:
+        return self._message(self._store.models.get(owner, *names.model_parts(name)))
+
+    async def ListModels(  # noqa: N802
+        self, request: model_pb2.ListModelsRequest, context: Context[Any, Any]
+    ) -> model_pb2.ListModelsResponse:
+        """A page of models."""
+        return await self._run(self._list, current_owner(), request)
+
+    def _list(self, owner: str, request: model_pb2.ListModelsRequest) -> model_pb2.ListModelsResponse:
+        id = None
+        if request.parent:
+            id, version = names.model_parts(request.parent, "parent")
+            if version is not None:
+                raise invalid("parent", f"is {request.parent!r}; it should name a model without a version")
+        size = page_size(request.page_size)
+        position = decode_token(request.page_token, (str, int))
+        found = self._store.models.page(owner, id, size + 1, (position[0], position[1]) if position else None)
+        token = encode_token([found[size - 1].id, found[size - 1].version]) if len(found) > size else ""
+        return model_pb2.ListModelsResponse(
+            models=[self._message(model) for model in found[:size]], next_page_token=token
+        )
+
+    async def DeleteModel(  # noqa: N802
+        self, request: model_pb2.DeleteModelRequest, context: Context[Any, Any]
+    ) -> model_pb2.DeleteModelResponse:
+        """Delete a version, or all."""
+        deleted = await self._run(self._delete, current_owner(), request.name, request.allow_missing)
+        return model_pb2.DeleteModelResponse(deleted=deleted)
+
+    def _delete(self, owner: str, name: str, allow_missing: bool) -> int:
+        return deleted_or_missing(lambda: self._delete_model(owner, *names.model_parts(name)), allow_missing)
+
+    def _delete_model(self, owner: str, id: str, version: int | str | None) -> int:
+        with self._store.keeping_files():
+            keys = self._store.models.delete(owner, id, version)
+            for key in keys:
+                self._store.directories.model(key).unlink(missing_ok=True)
+        return len(keys)
+
+    async def SetModelAlias(  # noqa: N802
+        self, request: model_pb2.SetModelAliasRequest, context: Context[Any, Any]
+    ) -> model_pb2.StoredModel:
+        """Point an alias at a version."""
+        return await self._run(self._set_alias, current_owner(), request)
+
+    def _set_alias(self, owner: str, request: model_pb2.SetModelAliasRequest) -> model_pb2.StoredModel:
+        alias = names.checked_id(request.alias, "alias")
+        if alias == NEWEST:
+            raise invalid("alias", f"is {NEWEST!r}, which always means the newest version")
+        return self._message(
+            self._store.models.set_alias(owner, *names.model_parts(request.name), alias, request.remove)
+        )
+
+    async def ImportModel(  # noqa: N802
+        self, request: AsyncIterator[model_pb2.ImportModelRequest], context: Context[Any, Any]
+    ) -> model_pb2.StoredModel:
+        """Store a model made elsewhere."""
+        owner = current_owner()
+        joiner = wire.ModelJoiner(limit=self._config.max_stored_bytes)
+        model_id = request_id = None
+        async for message in request:
+            if model_id is None:
+                model_id, request_id = message.model_id, message.request_id
+            joiner.add(message.part)
+        if not joiner.complete:
+            raise invalid("model", "ends before its last part")
+        return await self._run(self._import, owner, model_id or "", request_id or "", joiner)
+
+    def _import(self, owner: str, model_id: str, request_id: str, joiner: wire.ModelJoiner) -> model_pb2.StoredModel:
+        known_request = names.checked_request_id(request_id)
+        id = names.checked_id(model_id, "model_id") if model_id else names.new_id("model")
+        with self._store.database.read() as connection:
+            if known_request and (known := self._store.models.by_request(connection, owner, known_request)):
+                return self._message(known)
+        model = specification.model_of(joiner.model(), joiner.array)
+        check_model(model)
+        new = save_model(self._store, model, owner=owner, id=id, request_id=known_request)
+        try:
+            with self._store.database.write() as connection:
+                check_storage(connection, owner, new.size_bytes, self._config.max_stored_bytes)
+                version = self._store.models.add(connection, new)
+        except Exception:
+            self._store.directories.model(new.key).unlink(missing_ok=True)
+            raise
+        return self._message(self._store.models.get(owner, id, version))
+
+    async def ExportModel(  # noqa: N802
+        self, request: model_pb2.ExportModelRequest, context: Context[Any, Any]
+    ) -> AsyncIterator[model_pb2.ModelPart]:
+        """A model's content."""
+        model = await self._run(self._load, current_owner(), request.name)
+        async for part in model_parts(self._run, model, self._config.chunk_bytes):
+            yield part
+
+    def _load(self, owner: str, name: str) -> pytrainr.Model:
+        return load_model(self._store, self._store.models.get(owner, *names.model_parts(name)).key)
+
+
+def check_model(model: pytrainr.Model) -> None:
+    """Refuse what cannot predict: a model must describe a network, and have its weights in the right shapes.
+
+    Raises INVALID_ARGUMENT that names the field.
+    """
+    from pytrainr.networks import network_of
+
+    for name in ("input_dim", "hidden_dim", "output_dim", "synapse_dim", "time_dim", "network_type", "time_synapse"):
+        if name not in model:
+            raise invalid(name, "is missing; a model should have every field that trainr gives it")
+    try:
+        network = network_of(model)
+        weights = network.layout.zeros()
+        fields = network.layout.views(weights)
+        network.layout.collect(pytrainr.Model({field: list(model[field]) for field in fields}), weights)
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+        raise specification.named_argument(error, dict(model.items())) from error
+    except (MemoryError, OverflowError) as error:
+        raise exhausted("OUT_OF_MEMORY", f"The model's dimensions are too large: {error}") from error

@@ -1,0 +1,49 @@
+"""Errors as callers see them: a status with google.rpc details, ErrorInfo always."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+import grpc
+from google.protobuf import any_pb2, duration_pb2
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+from trainr import wire
+
+from pytrainr_server.errors import ServiceError, invalid
+
+DOMAIN = "pytrainr"
+
+
+def as_service_error(error: Exception) -> ServiceError | None:
+    """The error as callers may see it; None for one that is the server's own affair."""
+    if isinstance(error, ServiceError):
+        return error
+    if isinstance(error, wire.WireError):
+        return invalid(error.field, error.description)
+    return None
+
+
+def status_of(error: ServiceError) -> status_pb2.Status:
+    """The status with its details."""
+    details = [error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)]
+    if error.field:
+        violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=error.message)
+        details.append(error_details_pb2.BadRequest(field_violations=[violation]))
+    if error.retry_seconds is not None:
+        delay = duration_pb2.Duration()
+        delay.FromNanoseconds(int(error.retry_seconds * 1e9))
+        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
+    status = status_pb2.Status(code=int(error.code), message=error.message)
+    for detail in details:
+        packed = any_pb2.Any()
+        packed.Pack(detail)
+        status.details.append(packed)
+    return status
+
+
+async def abort(context: grpc.aio.ServicerContext[Any, Any], error: ServiceError) -> NoReturn:
+    """End the call with the error."""
+    status = rpc_status.to_status(status_of(error))
+    await context.abort(status.code, status.details, status.trailing_metadata)
+    raise AssertionError("context.abort always raises")
