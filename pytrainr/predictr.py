@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,6 +17,18 @@ __all__ = ["predictr"]
 _CHUNK_NUMBERS = 4e6  # hidden states held at a time
 
 
+@overload
+def predictr(
+    model: Model, X: ArrayLike, hidden: Literal[False] = False, real_output: bool = True, **extra: Any
+) -> np.ndarray: ...
+@overload
+def predictr(
+    model: Model, X: ArrayLike, hidden: Literal[True], real_output: bool = True, **extra: Any
+) -> list[np.ndarray]: ...
+@overload
+def predictr(
+    model: Model, X: ArrayLike, hidden: bool, real_output: bool = True, **extra: Any
+) -> np.ndarray | list[np.ndarray]: ...
 def predictr(
     model: Model, X: ArrayLike, hidden: bool = False, real_output: bool = True, **extra: Any
 ) -> np.ndarray | list[np.ndarray]:
