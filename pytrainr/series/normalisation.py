@@ -67,7 +67,7 @@ class Normalisation(NamedTuple):
         self._check(series)
         return series * self.scale + self.center
 
-    def fields(self, target: int | Sequence[int] = 0) -> dict[str, NDArray[np.float64]]:
+    def fields(self, target: int | Sequence[int] = 0) -> dict[str, Any]:
         """Keyword arguments for `trainr`, when all variables are inputs and the columns ``target`` are outputs."""
         columns = [target] if isinstance(target, int) else list(target)
         numbers = (self.center, self.scale, self.center[columns], self.scale[columns])

@@ -100,7 +100,7 @@ def test_retraining_goes_on_with_the_model(tmp_path, arrays):
     assert main(["train", *files, "--learningrate", "0.1", "--seed", "1", "--out", f"{tmp_path}/first.model"]) == 0
     more = ["--retrain", f"{tmp_path}/first.model", "--seed", "2", "--out", f"{tmp_path}/second.model"]
     assert main(["train", *files, *more]) == 0
-    first = pytrainr.Model.load(tmp_path / "first.model", functions=[pytrainr.epoch_annealing, pytrainr.loss_L1])
+    first = pytrainr.Model.load(tmp_path / "first.model")
     expected = pytrainr.trainr(Y, X, model=first, rng=pytrainr.RRandom(2))
     second = pytrainr.Model.load(tmp_path / "second.model")
     assert all(map(np.array_equal, second.recurrent_synapse, expected.recurrent_synapse))

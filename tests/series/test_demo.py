@@ -38,7 +38,8 @@ def test_activity_is_the_lecture_s():
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
     """The demo's results, what it said and the calls it made through the functions it was handed."""
-    made, said = [], []
+    made: list[dict[str, object]] = []
+    said: list[str] = []
 
     def trainr(*arrays, **options):
         made.append(options)
@@ -63,13 +64,15 @@ def test_demo_has_r_s_error(demo, network_type):
 
 def test_demo_shows_that_sigmoid_changes_only_rnn(demo):
     _, measured, _, _ = demo
-    assert measured["Activity 9.1", "lstm sigmoid='tanh'"].startswith("the very weights of lstm")
+    assert measured["Activity 9.1", "lstm tanh, rate 0.1"].startswith("the very weights of lstm")
+    assert "stuck" in measured["Activity 9.1", "rnn tanh, rate 0.1"]
+    assert measured["Activity 9.1", "rnn tanh, rate 0.1, seed 1"] == "diverges in epoch 2"
 
 
 def test_demo_forecasts_better_than_the_baselines(demo):
     _, measured, _, _ = demo
     off = {
-        network: float(re.search(r"off by ([\d.]+) F", text).group(1))
+        network: float(re.findall(r"off by ([\d.]+) F", text)[0])
         for (task, network), text in measured.items()
         if task.startswith("nottem")
     }
@@ -79,7 +82,7 @@ def test_demo_forecasts_better_than_the_baselines(demo):
 
 def test_demo_uses_the_functions_it_is_handed_and_says_where_its_plots_are(demo):
     folder, measured, said, made = demo
-    assert len(made) == 8
+    assert len(made) == 12
     assert str(folder.resolve()) in said
     for name in ("adder_error.png", "activity91_error.png", "activity91_fit.png", "nottem.png"):
         assert (folder / name).stat().st_size > 5000
