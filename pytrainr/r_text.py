@@ -39,8 +39,7 @@ def number_text(value: float) -> str:
 def _significant_digits(value: float) -> int:
     """How many of the 15 significant digits of a positive ``value`` are left without trailing zeros.
 
-    R scales the value to 15 digits before the point in long double, and its roundings show in one number of ten
-    thousand. Without a long double the digits of the correctly rounded decimal are counted.
+    R scales the value to 15 digits before the point in long double, and its roundings show in some numbers. Without a long double the digits of the correctly rounded decimal are counted.
     """
     if _HAS_LONG_DOUBLE:
         digits = str(int(np.rint(_scaled(value))))
