@@ -1,0 +1,46 @@
+"""The Elman network, R's ``rnn``: the hidden units hear themselves a step later."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pytrainr.exact.activations import activate, times_slope
+from pytrainr.exact.gradients import add_plain_gradient
+from pytrainr.exact.products import product
+from pytrainr.exact.vectors import copy
+from pytrainr.numerics.jit import part
+
+GATES = ("hidden",)
+
+
+class Cell(NamedTuple):
+    """h ← f(x W + h R [+ b])."""
+
+    activation: int
+
+
+def widths(hidden: int, outputs: int) -> dict[str, int]:
+    """The cell needs no arrays of its own."""
+    return {}
+
+
+@part
+def forward(cell, weights, tape, t):
+    """h_t = f(x_t W + h_{t−1} R [+ b])."""
+    product(tape.product, tape.context[t], weights.recurrent)
+    h, s, recurrent = tape.hidden[t + 1].reshape(-1), tape.gates[t].reshape(-1), tape.product.reshape(-1)
+    for k in range(h.size):
+        h[k] = s[k] + recurrent[k]
+    activate(cell.activation, h)
+
+
+@part
+def backward(cell, weights, transposed, tape, t):
+    """δ_t = dh_t · f′;  dh_{t−1} = δ_t Rᵀ."""
+    copy(tape.delta[t], tape.upstream[t])
+    times_slope(cell.activation, tape.delta[t].reshape(-1), tape.hidden[t + 1].reshape(-1))
+    if t > 0:
+        product(tape.carried, tape.delta[t], transposed.recurrent)
+
+
+add_gradient = add_plain_gradient

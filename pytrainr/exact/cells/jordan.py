@@ -1,0 +1,78 @@
+"""The Jordan network (Jordan 1986): the hidden units hear the network's output of the step before.
+
+In a stack only the last hidden layer hears the output; those below are Elman layers. The output is computed inside the
+layer, step by step: it is the layer's ``projection``, with a bias and the output's activation.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pytrainr.exact.activations import activate, times_slope
+from pytrainr.exact.cells import elman
+from pytrainr.exact.gradients import add_plain_gradient
+from pytrainr.exact.outputs import activate_output, output_slope
+from pytrainr.exact.products import add_column_sums, product, transposed_product
+from pytrainr.exact.shapes import flattened
+from pytrainr.exact.vectors import copy, fill
+from pytrainr.numerics.jit import part
+
+GATES = ("hidden",)
+
+
+class Cell(NamedTuple):
+    """h ← f(x W + y R [+ b]);  y ← out(h V [+ c])."""
+
+    activation: int
+    output: int
+    use_bias: bool
+
+
+def widths(hidden: int, outputs: int) -> dict[str, int]:
+    """``hidden`` on the tape is the output y; ``memory`` is h, ``memory_delta`` its gradient, ``gate_delta`` that of h V."""
+    return {"memories": hidden, "memory_deltas": hidden, "gate_deltas": outputs}
+
+
+@part
+def forward(cell, weights, tape, t):
+    """h_t = f(x_t W + y_{t−1} R [+ b]);  y_t = out(h_t V [+ c])."""
+    if weights.projection.shape[0] == 0:
+        elman.forward(cell, weights, tape, t)
+        return
+    product(tape.product, tape.context[t], weights.recurrent)
+    h, s, recurrent = tape.memory[t].reshape(-1), tape.gates[t].reshape(-1), tape.product.reshape(-1)
+    for k in range(h.size):
+        h[k] = s[k] + recurrent[k]
+    activate(cell.activation, h)
+    y = tape.hidden[t + 1]
+    product(y, tape.memory[t], weights.projection)
+    if cell.use_bias:
+        for row in range(y.shape[0]):
+            for k in range(y.shape[1]):
+                y[row, k] += weights.projection_bias[k]
+    activate_output(cell.output, y)
+
+
+@part
+def backward(cell, weights, transposed, tape, t):
+    """δ_y = dy_t · out′;  δ_t = (δ_y Vᵀ) · f′;  dy_{t−1} = δ_t Rᵀ."""
+    if weights.projection.shape[0] == 0:
+        elman.backward(cell, weights, transposed, tape, t)
+        return
+    copy(tape.gate_delta[t], tape.upstream[t])
+    output_slope(cell.output, tape.gate_delta[t], tape.hidden[t + 1])
+    product(tape.delta[t], tape.gate_delta[t], transposed.projection)
+    times_slope(cell.activation, tape.delta[t].reshape(-1), tape.memory[t].reshape(-1))
+    if t > 0:
+        product(tape.carried, tape.delta[t], transposed.recurrent)
+
+
+@part
+def add_gradient(cell, gradient, weights, tape):
+    """dR = Σ_t y_{t−1}ᵀ δ_t;  dV = Σ_t h_tᵀ δ_y."""
+    add_plain_gradient(cell, gradient, weights, tape)
+    if weights.projection.shape[0] > 0:
+        delta = flattened(tape.gate_delta)
+        transposed_product(gradient.projection, flattened(tape.memory), delta)
+        fill(gradient.projection_bias, 0.0)
+        add_column_sums(gradient.projection_bias, delta)

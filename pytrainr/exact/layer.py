@@ -1,0 +1,125 @@
+"""One layer over all its time steps: what surrounds the cell's equations, whatever the cell.
+
+The input's share of all gates is one product over all time steps. Then, step by step, recurrent dropout, the cell, and, for
+sequences of different length, holding the state where a sample has no entry.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from pytrainr.exact.cells import add_gradient, backward, forward
+from pytrainr.exact.products import product
+from pytrainr.exact.shapes import flattened
+from pytrainr.exact.vectors import copy, fill, multiply
+from pytrainr.numerics.jit import part
+
+__all__ = ["Around", "add_bias", "finish_gradient", "layer_backward", "layer_forward", "step_backward", "step_forward"]
+
+
+class Around(NamedTuple):
+    """What surrounds a layer's cell.
+
+    ``present`` (steps, n) is 0 where a sample has no entry, and has no rows where all are whole; ``mask`` (n, outputs)
+    is the recurrent dropout and has no rows where there is none; ``held`` and ``held_cell`` are room for gradients.
+    """
+
+    use_bias: bool
+    backwards: bool
+    present: np.ndarray
+    mask: np.ndarray
+    held: np.ndarray
+    held_cell: np.ndarray
+
+
+@part
+def add_bias(s, bias):
+    """Add the bias to every row."""
+    for row in range(s.shape[0]):
+        values = s[row]
+        for k in range(values.size):
+            values[k] += bias[k]
+
+
+@part
+def _is_absent(around, t, s):
+    step = around.present.shape[0] - 1 - t if around.backwards else t
+    return around.present[step, s] == 0.0
+
+
+@part
+def step_forward(cell, around, weights, tape, t):
+    """One time step: dropout of the state, the cell's equations, the state held where there is no entry."""
+    n = tape.hidden.shape[1]
+    if around.mask.shape[0] > 0:
+        for s in range(n):
+            context, hidden, mask = tape.context[t, s], tape.hidden[t, s], around.mask[s]
+            for k in range(hidden.size):
+                context[k] = hidden[k] * mask[k]
+    forward(cell, weights, tape, t)
+    if around.present.shape[0] > 0:
+        for s in range(n):
+            if _is_absent(around, t, s):
+                copy(tape.hidden[t + 1, s], tape.hidden[t, s])
+                copy(tape.cell[t + 1, s], tape.cell[t, s])
+
+
+@part
+def step_backward(cell, around, weights, transposed, tape, t):
+    """One time step back. A held state passes its gradient on as it is; the cell sees none of it."""
+    n = tape.hidden.shape[1]
+    padded = around.present.shape[0] > 0
+    if t + 1 < tape.x.shape[0]:
+        d_hidden, carried, direct = tape.upstream[t].reshape(-1), tape.carried.reshape(-1), tape.direct.reshape(-1)
+        for k in range(d_hidden.size):
+            d_hidden[k] += carried[k] + direct[k]
+            direct[k] = 0.0
+    if padded:
+        for s in range(n):
+            if _is_absent(around, t, s):
+                copy(around.held[s], tape.upstream[t, s])
+                copy(around.held_cell[s], tape.carried_cell[s])
+                fill(tape.upstream[t, s], 0.0)
+                fill(tape.carried_cell[s], 0.0)
+    backward(cell, weights, transposed, tape, t)
+    if around.mask.shape[0] > 0:
+        multiply(tape.carried, around.mask)
+    if padded:
+        for s in range(n):
+            if _is_absent(around, t, s):
+                copy(tape.direct[s], around.held[s])
+                copy(tape.carried_cell[s], around.held_cell[s])
+
+
+@part
+def layer_forward(cell, around, weights, tape):
+    """Fill ``tape.hidden[1:]`` from ``tape.x`` and the state ``tape.hidden[0]``, ``tape.cell[0]``."""
+    gates = flattened(tape.gates)
+    product(gates, flattened(tape.x), weights.time)
+    if around.use_bias:
+        add_bias(gates, weights.bias)
+    for t in range(tape.x.shape[0]):
+        step_forward(cell, around, weights, tape, t)
+
+
+@part
+def finish_gradient(cell, around, gradient, weights, tape):
+    """The weights' gradient once all steps back are taken."""
+    add_gradient(cell, gradient, weights, tape)
+    if not around.use_bias:
+        fill(gradient.bias, 0.0)
+        fill(gradient.projection_bias, 0.0)
+
+
+@part
+def layer_backward(cell, around, gradient, weights, transposed, tape, to_input):
+    """From ``tape.upstream`` to the weights' gradient and, if ``to_input``, ``tape.downstream``."""
+    fill(tape.direct, 0.0)
+    fill(tape.carried_cell, 0.0)
+    for t in range(tape.x.shape[0] - 1, -1, -1):
+        step_backward(cell, around, weights, transposed, tape, t)
+    finish_gradient(cell, around, gradient, weights, tape)
+    if to_input:
+        product(flattened(tape.downstream), flattened(tape.delta), transposed.time)

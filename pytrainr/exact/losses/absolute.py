@@ -1,0 +1,24 @@
+"""The absolute error."""
+
+from __future__ import annotations
+
+from pytrainr.numerics.jit import part
+
+CANONICAL = None
+
+
+@part
+def value(y, target, width):
+    """Σ |y − target|."""
+    total = 0.0
+    for k in range(y.size):
+        total += abs(y[k] - target[k])
+    return total
+
+
+@part
+def gradient(d, y, target, width):
+    """The sign of y − target, 0 where they are equal."""
+    for k in range(y.size):
+        difference = y[k] - target[k]
+        d[k] = 1.0 if difference > 0.0 else -1.0 if difference < 0.0 else difference  # so that NaN stays NaN

@@ -1,0 +1,27 @@
+"""Binary cross-entropy: the negative log-likelihood of independent yes-or-no targets."""
+
+from __future__ import annotations
+
+import math
+
+from pytrainr.numerics.jit import part
+
+CANONICAL = "logistic"
+_SMALLEST = 1e-300  # keeps the logarithm of an output that rounded to 0 or 1 finite
+
+
+@part
+def value(y, target, width):
+    """−Σ target·ln y + (1 − target)·ln(1 − y)."""
+    total = 0.0
+    for k in range(y.size):
+        yes, no = max(float(y[k]), _SMALLEST), max(1.0 - y[k], _SMALLEST)
+        total -= target[k] * math.log(yes) + (1.0 - target[k]) * math.log(no)
+    return total
+
+
+@part
+def gradient(d, y, target, width):
+    """(y − target) / (y·(1 − y))."""
+    for k in range(y.size):
+        d[k] = (y[k] - target[k]) / max(y[k] * (1.0 - y[k]), _SMALLEST)

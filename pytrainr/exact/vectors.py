@@ -1,0 +1,70 @@
+"""Loops over contiguous arrays of the same shape, for compiled code.
+
+NumPy's own ``a[:] = b`` would do, but Numba compiles a check of shapes with a formatted message into every use of it,
+which costs more compilation than all the mathematics.
+"""
+
+from __future__ import annotations
+
+from pytrainr.numerics.jit import part
+
+__all__ = ["add", "copy", "dot", "fill", "largest", "multiply", "total"]
+
+
+@part
+def fill(array, value):
+    """``array = value``, everywhere."""
+    values = array.reshape(-1)
+    for k in range(values.size):
+        values[k] = value
+
+
+@part
+def copy(to, source):
+    """``to = source``."""
+    values, given = to.reshape(-1), source.reshape(-1)
+    for k in range(values.size):
+        values[k] = given[k]
+
+
+@part
+def add(to, source):
+    """``to = to + source``."""
+    values, given = to.reshape(-1), source.reshape(-1)
+    for k in range(values.size):
+        values[k] += given[k]
+
+
+@part
+def multiply(to, source):
+    """``to = to · source``, entry by entry."""
+    values, given = to.reshape(-1), source.reshape(-1)
+    for k in range(values.size):
+        values[k] *= given[k]
+
+
+@part
+def dot(a, b):
+    """Σ a·b for vectors."""
+    result = a[0] * b[0]
+    for k in range(1, a.size):
+        result += a[k] * b[k]
+    return result
+
+
+@part
+def total(a):
+    """Σ a for a vector."""
+    result = a[0]
+    for k in range(1, a.size):
+        result += a[k]
+    return result
+
+
+@part
+def largest(a):
+    """The largest entry of a vector."""
+    result = a[0]
+    for k in range(1, a.size):
+        result = max(result, a[k])
+    return result
