@@ -29,7 +29,7 @@ _OPTIONAL = (
     "exact",
 )
 _ARGUMENTS = frozenset(inspect.signature(pytrainr.trainr).parameters)
-_RESERVED = frozenset({"Y", "X", "model", "rng", "epoch_function", "hidden_dim", *_NAMED, *_OPTIONAL})
+_RESERVED = frozenset({"Y", "X", "model", "rng", "epoch_function"})
 
 
 def _epoch_print(model: pytrainr.Model) -> pytrainr.Model:
@@ -117,8 +117,8 @@ def options(message: training_pb2.TrainingOptions, array: Callable) -> dict[str,
     if message.epoch_function:
         given["epoch_function"] = tuple(named(name, "epoch_function") for name in message.epoch_function)
     for name, value in wire.decode_options(message.extra, "extra", array, function_named(LOSS_FUNCTIONS)).items():
-        if name in _RESERVED:
-            raise invalid(name, "is given as an extra option; it has a field of its own")
+        if name in _RESERVED or name in given:
+            raise invalid(name, "is given as an extra option besides the field that it has of its own")
         given[name] = value
     return given
 

@@ -27,7 +27,7 @@ from pytrainr_server.jobs import changes, specification
 from pytrainr_server.jobs.pause import AnyFunction, Pause, control
 from pytrainr_server.store.files import sync_directory
 from pytrainr_server.store.job_files import DamagedCheckpointError, Epoch, JobFiles, Restored
-from pytrainr_server.store.jobs import LeaseLostError
+from pytrainr_server.store.jobs import LeaseLostError, error_values
 from pytrainr_server.store.models import NewModel
 from pytrainr_server.store.names import new_key
 from pytrainr_server.store.schema import State
@@ -93,7 +93,7 @@ class Worker:
         except LeaseLostError:
             raise
         except _CancelledError:
-            self._fail(ServiceError(Code.CANCELLED, "CANCELLED", "The job was cancelled."), State.CANCELLED)
+            self._cancelled()
         except _GiveBackError:
             self._give_back()
         except pytrainr.DivergedError as error:
@@ -254,16 +254,39 @@ class Worker:
         telemetry.jobs_ended.labels("succeeded").inc()
         log.info("job succeeded", extra={"job": self._job.id, "epochs": training.epoch})
 
+    def _cancelled(self) -> None:
+        """Keep the model of the last whole epoch: it is what an interrupted training leaves."""
+        error = ServiceError(Code.CANCELLED, "CANCELLED", "The job was cancelled.")
+        if self._training is None or self._training.epoch == 0:
+            self._fail(error, State.CANCELLED)
+            return
+        row = self._save(self._training.last_whole_epoch())
+        self._store.publish(
+            self._key,
+            self._lease,
+            State.CANCELLED,
+            row,
+            epoch=self._training.epoch,
+            progress=0.0,
+            **error_values(error),
+        )
+        telemetry.jobs_ended.labels("cancelled").inc()
+
     def _diverged(self, error: pytrainr.DivergedError) -> None:
         failure = ServiceError(Code.FAILED_PRECONDITION, "DIVERGED", str(error))
-        values = {"error_code": int(failure.code), "error_reason": failure.reason, "error_message": failure.message}
         random_state = wire.encode_random_state(self._stream.random_seed).SerializeToString()
         if error.model is None:
             self._fail(failure)
         else:
             row = self._save(error.model)
             self._store.publish(
-                self._key, self._lease, State.FAILED, row, epoch=int(error.epoch), random_state=random_state, **values
+                self._key,
+                self._lease,
+                State.FAILED,
+                row,
+                epoch=int(error.epoch),
+                random_state=random_state,
+                **error_values(failure),
             )
             telemetry.jobs_ended.labels("diverged").inc()
 
@@ -309,7 +332,12 @@ def build(
         if message.pause_each_epoch:
             given["epoch_function"] = (pause or specification.placeholder("callers_epoch_function"),)
         x, y = array(message.x, "X"), array(message.y, "Y")
-        return Training(y, x, _initial_model(store, message, array), rng=stream, **given), pause
+        model = _initial_model(store, message, array)
+        if (
+            model is not None and "epoch_function" in given
+        ):  # the library would take the model's own, known here by name
+            model.epoch_function = list(given.pop("epoch_function"))
+        return Training(y, x, model, rng=stream, **given), pause
     except MemoryError as error:
         raise exhausted("OUT_OF_MEMORY", str(error)) from error
     except (ValueError, TypeError) as error:

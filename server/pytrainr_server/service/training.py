@@ -25,7 +25,7 @@ from pytrainr_server.service.missing import deleted_or_missing
 from pytrainr_server.store import job_files
 from pytrainr_server.store.names import checked_request_id, job_id
 from pytrainr_server.store.pages import decode_token, encode_token, page_size
-from pytrainr_server.store.schema import UNFINISHED, State
+from pytrainr_server.store.schema import UNFINISHED
 from pytrainr_server.store.store import Store
 
 LEAVE_SECONDS = 0.05
@@ -138,10 +138,9 @@ class TrainingService(training_pb2_grpc.TrainingServiceServicer):
             raise invalid("random_state", f"has {len(request.random_state.value)} integers; it should have 626")
         if request.epoch <= job.epoch or job.state not in UNFINISHED:
             return job_message(job)  # answered before
-        if job.state != State.PAUSED or request.epoch != job.epoch + 1:
-            # Not seen to be paused yet, or again, perhaps because a killed server's job is being taken up.
-            if not job.pauses or request.epoch != job.epoch + 1:
-                raise not_paused(job.id, request.epoch)
+        # The state itself may lag behind: a job that was taken up again after a crash has yet to come to its pause.
+        if not job.pauses or request.epoch != job.epoch + 1:
+            raise not_paused(job.id, request.epoch)
         self._store.jobs.put_continuation(job.key, request.epoch, request.SerializeToString())
         failpoint("after-continue")
         changes.notify(control(job.key))

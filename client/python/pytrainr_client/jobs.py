@@ -1,0 +1,115 @@
+"""Jobs in the background: created, watched, fetched later."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+import grpc
+from trainr.v1 import training_pb2
+
+import pytrainr
+from pytrainr_client.errors import ServerError
+from pytrainr_client.retry import Patience, retried
+
+if TYPE_CHECKING:
+    from pytrainr_client.client import Client
+
+_PREFIX = "JOB_STATE_"
+
+
+class JobInfo(NamedTuple):
+    """What is known of a job. Times are seconds since 1970, 0 for what has not happened."""
+
+    name: str
+    state: str  # "QUEUED", "RUNNING", "PAUSED", "SUCCEEDED", "FAILED" or "CANCELLED"
+    epoch: int
+    numepochs: int
+    mean_error: float
+    model: str
+    create_time: float
+    end_time: float
+    error_reason: str
+    error_message: str
+
+    @property
+    def ended(self) -> bool:
+        """Whether it succeeded, failed or was cancelled."""
+        return self.state in ("SUCCEEDED", "FAILED", "CANCELLED")
+
+
+class EpochInfo(NamedTuple):
+    """One whole epoch of a job."""
+
+    epoch: int
+    mean_error: float
+    learningrate: float
+
+
+def info_of(message: training_pb2.TrainingJob) -> JobInfo:
+    """The message as a tuple."""
+    return JobInfo(
+        message.name,
+        training_pb2.JobState.Name(message.state).removeprefix(_PREFIX),
+        message.epoch,
+        message.numepochs,
+        message.mean_error,
+        message.model,
+        message.create_time,
+        message.end_time,
+        message.error_reason,
+        message.error_message,
+    )
+
+
+class Job:
+    """A job at a server; ``name`` finds it again from anywhere: ``client.job(name)``."""
+
+    def __init__(self, client: Client, name: str) -> None:
+        self._client = client
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"<Job {self.name}>"
+
+    def info(self) -> JobInfo:
+        """How it is now."""
+        request = training_pb2.GetTrainingJobRequest(name=self.name)
+        return info_of(self._client.retried(lambda: self._client.training.GetTrainingJob(request)))
+
+    def watch(self, after_epoch: int = 0) -> Iterator[EpochInfo]:
+        """Every epoch after one as it is completed, until the job's end; a lost line is taken up without a gap."""
+        patience = Patience(self._client.retry_seconds)
+        while True:
+            request = training_pb2.WatchTrainingJobRequest(name=self.name, after_epoch=after_epoch)
+            try:
+                for event in self._client.training.WatchTrainingJob(request):
+                    patience.succeeded()
+                    for epoch in event.epochs.epoch:
+                        after_epoch = epoch.epoch
+                        yield EpochInfo(epoch.epoch, epoch.mean_error, epoch.learningrate)
+                return
+            except grpc.RpcError as error:
+                patience.wait(error)
+
+    def wait(self) -> pytrainr.Model:
+        """Wait for the end and fetch the model. Raises what ``trainr`` would, ``ServerError`` for a cancelled job."""
+        for _ in self.watch(after_epoch=1 << 62):
+            pass
+        info = self.info()
+        if info.state == "SUCCEEDED":
+            return self._client.model(info.model)
+        if info.error_reason == "DIVERGED" and info.model:
+            raise pytrainr.DivergedError(info.error_message, info.epoch, self._client.model(info.model))
+        code = grpc.StatusCode.CANCELLED if info.state == "CANCELLED" else grpc.StatusCode.FAILED_PRECONDITION
+        raise ServerError(info.error_message or f"{self.name} was cancelled", code, info.error_reason)
+
+    def cancel(self) -> JobInfo:
+        """Stop it for good."""
+        request = training_pb2.CancelTrainingJobRequest(name=self.name)
+        return info_of(self._client.retried(lambda: self._client.training.CancelTrainingJob(request)))
+
+    def delete(self) -> None:
+        """Forget it, once it has ended; its model stays."""
+        request = training_pb2.DeleteTrainingJobRequest(name=self.name, allow_missing=True)
+        retried(lambda: self._client.training.DeleteTrainingJob(request), self._client.retry_seconds)

@@ -1,0 +1,64 @@
+"""Large arrays on their way to the server: uploaded once, in chunks, named by their SHA-256."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+import grpc
+import numpy as np
+from trainr import wire
+from trainr.v1 import dataset_pb2, dataset_pb2_grpc, server_info_pb2, tensor_pb2
+
+from pytrainr_client.retry import Patience, retried
+
+
+class Uploader:
+    """Makes tensors of arrays; the bytes of large ones go ahead as datasets, and only once."""
+
+    def __init__(self, channel: grpc.Channel, limits: server_info_pb2.ServerInfo, retry_seconds: float) -> None:
+        self._stub = dataset_pb2_grpc.DatasetServiceStub(channel)
+        self._limits = limits
+        self._retry_seconds = retry_seconds
+
+    def tensor(self, array: np.ndarray) -> tensor_pb2.Tensor:
+        """The array as a message that fits into a request."""
+        tensor = wire.encode_array(array)
+        self.lighten(tensor)
+        return tensor
+
+    def lighten(self, tensor: tensor_pb2.Tensor) -> None:
+        """Send a large tensor's bytes ahead and let it name them."""
+        if len(tensor.data) > self._limits.inline_bytes:
+            tensor.dataset = self.upload(tensor.data)
+            tensor.ClearField("data")
+
+    def upload(self, data: bytes) -> str:
+        """Make sure the server has these bytes; the dataset's name."""
+        sha256 = hashlib.sha256(data).hexdigest()
+        name = f"datasets/{sha256}"
+        if self._is_there(name):
+            return name
+        patience = Patience(self._retry_seconds)
+        while True:
+            try:
+                offset = self._stub.GetUpload(dataset_pb2.GetUploadRequest(upload_id=sha256)).committed_bytes
+                return self._stub.UploadDataset(self._messages(data, sha256, offset)).name
+            except grpc.RpcError as error:
+                patience.wait(error)
+
+    def _is_there(self, name: str) -> bool:
+        try:
+            retried(lambda: self._stub.GetDataset(dataset_pb2.GetDatasetRequest(name=name)), self._retry_seconds)
+        except LookupError:
+            return False
+        return True
+
+    def _messages(self, data: bytes, sha256: str, offset: int) -> Iterator[dataset_pb2.UploadDatasetRequest]:
+        first = dataset_pb2.UploadDatasetRequest(
+            upload_id=sha256, sha256=sha256, size_bytes=len(data), offset=min(offset, len(data))
+        )
+        yield first
+        step = self._limits.chunk_bytes
+        for start in range(first.offset, len(data), step):
+            yield dataset_pb2.UploadDatasetRequest(data=data[start : start + step])
