@@ -10,6 +10,7 @@ import numpy as np
 __all__ = ["message", "number_text"]
 
 _DIGITS = 15  # as.character() shows no more of a double
+_TABLED_POWERS = 27  # R has a table of the powers of ten up to here, in double: those from 10²³ on are rounded
 _HAS_LONG_DOUBLE = np.finfo(np.longdouble).nmant >= 63
 
 
@@ -33,13 +34,22 @@ def number_text(value: float) -> str:
     power = int(scientific.partition("e")[2])
     decimals = max(significant - 1 - power, 0)
     width = (value < 0) + max(power, 0) + 1 + (decimals > 0) + decimals
-    return f"{value:.{decimals}f}" if width <= len(scientific) else scientific
+    if width <= len(scientific):
+        return _without_zeros(f"{value:.{decimals}f}")
+    mantissa, _, exponent = scientific.partition("e")
+    return f"{_without_zeros(mantissa)}e{exponent}"
+
+
+def _without_zeros(decimal: str) -> str:
+    """``decimal`` without the zeros that end its fraction: the count below is now and then one digit too high."""
+    return decimal.rstrip("0").rstrip(".") if "." in decimal else decimal
 
 
 def _significant_digits(value: float) -> int:
     """How many of the 15 significant digits of a positive ``value`` are left without trailing zeros.
 
-    R scales the value to 15 digits before the point in long double, and its roundings show in some numbers. Without a long double the digits of the correctly rounded decimal are counted.
+    R scales the value to 15 digits before the point in long double, and its roundings show in some numbers. Without
+    a long double the digits of the correctly rounded decimal are counted.
     """
     if _HAS_LONG_DOUBLE:
         digits = str(int(np.rint(_scaled(value))))
@@ -53,8 +63,9 @@ def _scaled(value: float) -> np.longdouble:
     ten = np.longdouble(10)
     power = math.floor(math.log10(value)) - _DIGITS + 1
     scaled = np.longdouble(value)
-    if 0 < -power < 10:
-        scaled *= ten**-power
+    if abs(power) <= _TABLED_POWERS:
+        factor = np.longdouble(float(10 ** abs(power)))
+        scaled = scaled * factor if power < 0 else scaled / factor
     elif power <= -308:  # the power of ten itself would be too small
         scaled = scaled * np.longdouble(1e303) / ten ** (power + 303)
     else:

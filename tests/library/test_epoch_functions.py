@@ -43,6 +43,8 @@ def test_numbers_as_r_pastes_them():
         (1234567890123456.0, "1234567890123456"),
         (123456789012345678.0, "123456789012345680"),
         (1e22, "1e+22"),
+        (float.fromhex("0x1.32635223a814ap-34"), "6.9664559327066e-11"),  # where R's roundings show
+        (float.fromhex("-0x1.a2e00bb2abcd0p-1"), "-0.8181155830006"),
         (float("nan"), "NaN"),
         (float("inf"), "Inf"),
         (float("-inf"), "-Inf"),
