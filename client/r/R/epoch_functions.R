@@ -26,9 +26,9 @@ epoch_annealing <- function(model) {
 #' @rdname epoch_print
 #' @export
 loss_L1 <- function(model) {
-  for (field in c("time_synapse_update", "recurrent_synapse_update", "bias_synapse_update")) {
-    model[[field]] <- lapply(model[[field]], function(update) update * model$learningrate)
-  }
+  model$time_synapse_update <- lapply(model$time_synapse_update, "*", model$learningrate)
+  model$recurrent_synapse_update <- lapply(model$recurrent_synapse_update, "*", model$learningrate)
+  model$bias_synapse_update <- lapply(model$bias_synapse_update, "*", model$learningrate)
   model
 }
 
