@@ -38,7 +38,7 @@ class Network(NamedTuple):
 
 NETWORKS = {
     "rnn, R's arithmetic": Network(
-        {"network_type": "rnn"}, {"hidden_dim": [8, 16], "learningrate": [0.05, 0.1, 0.3], "numepochs": [20, 50]}
+        {"network_type": "rnn"}, {"hidden_dim": [8, 16], "learningrate": [0.1, 0.3, 1.0], "numepochs": [20, 50, 100]}
     ),
 }
 

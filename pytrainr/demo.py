@@ -39,7 +39,7 @@ class Result(NamedTuple):
     task: str
     network: str
     measured: str
-    seconds: float
+    seconds: float | None  # of training; a baseline has none
 
 
 def run_demo(folder: Path, calls: Calls | None = None, say: Callable[[str], None] = print) -> list[Result]:
@@ -66,7 +66,7 @@ def run_demo(folder: Path, calls: Calls | None = None, say: Callable[[str], None
     for number, part in enumerate((add_binary_numbers, activity, monthly_temperatures), start=1):
         say(f"\n{number}. {(part.__doc__ or '').splitlines()[0]}")
         for result in part(calls, folder):
-            say(f"   {result.network:28} {result.measured}  ({result.seconds:.1f} s)")
+            say(f"   {result.network:28} {result.measured}")
             results.append(result)
     say("\n" + table(results))
     say(f"\nPlots in {folder.resolve()}: {', '.join(sorted(path.name for path in folder.glob('*.png')))}")
@@ -75,8 +75,8 @@ def run_demo(folder: Path, calls: Calls | None = None, say: Callable[[str], None
 
 def table(results: list[Result]) -> str:
     """All results under one another."""
-    rows = [("task", "network", "measured", "seconds")]
-    rows += [(result.task, result.network, result.measured, f"{result.seconds:.1f}") for result in results]
+    rows = [("task", "network", "measured", "trained in s")]
+    rows += [(*result[:3], "" if result.seconds is None else f"{result.seconds:.2f}") for result in results]
     widths = [max(len(row[k]) for row in rows) for k in range(4)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
@@ -198,7 +198,7 @@ def monthly_temperatures(calls: Calls, folder: Path) -> list[Result]:
             "nottem, next month",
             f"rnn 16 units, {model.numepochs} epochs" if name == "rnn" else name,
             f"off by {accuracy(actual, forecast).mean_absolute_error:.2f} F on average over {len(actual)} months",
-            seconds if name == "rnn" else 0.0,
+            seconds if name == "rnn" else None,
         )
         for name, forecast in forecasts.items()
     ]

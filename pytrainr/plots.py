@@ -76,7 +76,8 @@ def plot_series(
         guess = np.asarray(values, dtype=np.float64).ravel()
         axes.plot(moments[len(moments) - len(guess) :], guess, color=colour, linewidth=1.2, label=name)
     axes.set(title=title, xlabel="time", ylabel=ylabel)
-    _finish(figure, path, legend=True)
+    figure.legend(loc="outside lower center", ncols=len(predicted) + 1, frameon=False)
+    _finish(figure, path)
 
 
 def _figure(width: float = 6) -> Figure:
@@ -91,7 +92,7 @@ def _colours(count: int) -> list[str]:
     return [COLOURS[k % len(COLOURS)] for k in range(count)]
 
 
-def _finish(figure: Figure, path: str | os.PathLike[str], legend: bool) -> None:
+def _finish(figure: Figure, path: str | os.PathLike[str], legend: bool = False) -> None:
     axes = figure.axes[0]
     axes.spines[["top", "right"]].set_visible(False)
     if legend:
