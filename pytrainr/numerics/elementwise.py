@@ -16,7 +16,8 @@ from math import isqrt
 
 import numpy as np
 
-from pytrainr.numerics.jit import strict
+from pytrainr.numerics.compiled_once import compiled_once
+from pytrainr.numerics.jit import fast, strict
 from pytrainr.numerics.vectors import Lanes, fast_formula, lanes, memory_of, strict_formula
 
 __all__ = ["exp_", "fast_exp_", "fast_logistic_", "fast_tanh_", "gompertz_", "logistic_", "tanh_", "vector_bits_equal"]
@@ -200,52 +201,64 @@ def _fast_tanh(x: Lanes) -> Lanes:
 # --- over vectors -----------------------------------------------------------------------------------------------------
 
 
-@strict
-def exp_(values, vectorised):
-    """``values = exp(values)``."""
-    memory = memory_of(values)
-    step = lanes(memory)
-    for start in range(0, values.size, step):
-        count = min(values.size - start, step)
-        if not (vectorised and _exp(memory, start, count)):
+@compiled_once
+def _exp_all(values, size, vectorised):
+    for start in range(0, size, lanes(values)):
+        count = min(size - start, lanes(values))
+        if not (vectorised and _exp(values, start, count)):
             for i in range(start, start + count):
                 values[i] = math.exp(values[i])
 
 
 @strict
-def tanh_(values, vectorised):
-    """``values = tanh(values)``."""
-    memory = memory_of(values)
-    step = lanes(memory)
-    for start in range(0, values.size, step):
-        count = min(values.size - start, step)
-        if not (vectorised and _tanh(memory, start, count)):
+def exp_(values, vectorised):
+    """``values = exp(values)``."""
+    _exp_all(memory_of(values), values.size, vectorised)
+
+
+@compiled_once
+def _tanh_all(values, size, vectorised):
+    for start in range(0, size, lanes(values)):
+        count = min(size - start, lanes(values))
+        if not (vectorised and _tanh(values, start, count)):
             for i in range(start, start + count):
                 values[i] = math.tanh(values[i])
 
 
 @strict
-def logistic_(values, vectorised):
-    """``values = 1 / (1 + exp(-values))``."""
-    memory = memory_of(values)
-    step = lanes(memory)
-    for start in range(0, values.size, step):
-        count = min(values.size - start, step)
-        if not (vectorised and _logistic(memory, start, count)):
+def tanh_(values, vectorised):
+    """``values = tanh(values)``."""
+    _tanh_all(memory_of(values), values.size, vectorised)
+
+
+@compiled_once
+def _logistic_all(values, size, vectorised):
+    for start in range(0, size, lanes(values)):
+        count = min(size - start, lanes(values))
+        if not (vectorised and _logistic(values, start, count)):
             for i in range(start, start + count):
                 values[i] = 1.0 / (1.0 + math.exp(-values[i]))
 
 
 @strict
-def gompertz_(values, vectorised):
-    """``values = exp(-exp(-values))``."""
-    memory = memory_of(values)
-    step = lanes(memory)
-    for start in range(0, values.size, step):
-        count = min(values.size - start, step)
-        if not (vectorised and _gompertz(memory, start, count)):
+def logistic_(values, vectorised):
+    """``values = 1 / (1 + exp(-values))``."""
+    _logistic_all(memory_of(values), values.size, vectorised)
+
+
+@compiled_once
+def _gompertz_all(values, size, vectorised):
+    for start in range(0, size, lanes(values)):
+        count = min(size - start, lanes(values))
+        if not (vectorised and _gompertz(values, start, count)):
             for i in range(start, start + count):
                 values[i] = math.exp(-math.exp(-values[i]))
+
+
+@strict
+def gompertz_(values, vectorised):
+    """``values = exp(-exp(-values))``."""
+    _gompertz_all(memory_of(values), values.size, vectorised)
 
 
 @strict
@@ -267,28 +280,37 @@ def vector_bits_equal() -> bool:
     return bool(_differ(np.concatenate([spread * width for width in (0.2, 2.0, 20.0, 200.0)])) == 0)
 
 
-@strict
+@compiled_once
+def _fast_exp_all(values, size):
+    for start in range(0, size, lanes(values)):
+        _fast_exp(values, start, min(size - start, lanes(values)))
+
+
+@fast
 def fast_exp_(values):
     """``values = exp(values)``, to about one unit in the last place."""
-    memory = memory_of(values)
-    step = lanes(memory)
-    for start in range(0, values.size, step):
-        _fast_exp(memory, start, min(values.size - start, step))
+    _fast_exp_all(memory_of(values), values.size)
 
 
-@strict
+@compiled_once
+def _fast_logistic_all(values, size):
+    for start in range(0, size, lanes(values)):
+        _fast_logistic(values, start, min(size - start, lanes(values)))
+
+
+@fast
 def fast_logistic_(values):
     """``values = 1 / (1 + exp(-values))``, to about three units in the last place, at least the smallest normal."""
-    memory = memory_of(values)
-    step = lanes(memory)
-    for start in range(0, values.size, step):
-        _fast_logistic(memory, start, min(values.size - start, step))
+    _fast_logistic_all(memory_of(values), values.size)
 
 
-@strict
+@compiled_once
+def _fast_tanh_all(values, size):
+    for start in range(0, size, lanes(values)):
+        _fast_tanh(values, start, min(size - start, lanes(values)))
+
+
+@fast
 def fast_tanh_(values):
     """``values = tanh(values)``, to about three units in the last place."""
-    memory = memory_of(values)
-    step = lanes(memory)
-    for start in range(0, values.size, step):
-        _fast_tanh(memory, start, min(values.size - start, step))
+    _fast_tanh_all(memory_of(values), values.size)

@@ -7,9 +7,10 @@ matrices whose columns lie side by side; the rows may lie apart.
 
 from __future__ import annotations
 
+from pytrainr.numerics.compiled_once import compiled_once
 from pytrainr.numerics.jit import fast, strict
-from pytrainr.numerics.tiles import Fused, Left, Out, Right, Strict, largest_tile, segments_tile, single_tile
-from pytrainr.numerics.vectors import lanes, memory_of
+from pytrainr.numerics.tiles import Fused, Left, Right, Strict, largest_tile, segments_tile, single_tile
+from pytrainr.numerics.vectors import lanes, memory_of, moved
 
 __all__ = [
     "add_product",
@@ -18,6 +19,7 @@ __all__ = [
     "fast_add_product",
     "fast_add_transposed_product",
     "fast_product",
+    "fast_transposed_product",
     "product",
     "transpose",
 ]
@@ -34,75 +36,32 @@ def _part(left, most):
     return most if left >= 2 * most else (left + 1) // 2
 
 
-@strict
-def _add_nothing(out, to, rows, columns, accumulate):
-    """What a sum of no terms does to ``out``."""
-    for row in range(rows):
-        for column in range(columns):
-            at = to.start + row * to.row + column
-            out[at] = out[at] + 0.0 if accumulate else 0.0
-
-
-@strict
-def _one_product(arithmetic, out, to, a, left, b, right, size, accumulate):
-    """``out = a b`` or ``out + (a b)``, tile by tile: a panel of ``b`` stays in cache while the rows of ``a`` pass."""
-    rows, columns, terms = size
-    if rows == 0 or terms == 0:
-        _add_nothing(out, to, rows, columns, accumulate)
+@compiled_once
+def _multiply(arithmetic, size, out, out_row, a, left, b, right, accumulate):
+    """``out = Σ_s a[s] b[s]`` or ``out + Σ_s``, tile by tile: a panel of ``b`` stays in cache while the rows pass."""
+    rows, columns, terms, segments = size
+    if rows == 0 or terms == 0 or segments == 0:
+        for row in range(rows):
+            for column in range(columns):
+                at = row * out_row + column
+                out[at] = out[at] + 0.0 if accumulate else 0.0
         return
-    lane_count = lanes(out)
-    widest = largest_tile(min(rows, _TALLEST), False) * lane_count
+    segmented = segments > 1
+    tallest = _TALLEST_SEGMENTED if segmented else _TALLEST
+    widest = largest_tile(min(rows, tallest), segmented)
     column = 0
     while column < columns:
-        width = columns - column
-        if width > widest:
-            width = min(_part((width + lane_count - 1) // lane_count, widest // lane_count) * lane_count, width)
+        vectors = _part((columns - column + lanes(out) - 1) // lanes(out), widest)
+        width = min(vectors * lanes(out), columns - column)
         row = 0
         while row < rows:
-            height = _part(rows - row, _TALLEST)
-            single_tile(
-                arithmetic,
-                (height, width, terms, 1),
-                out,
-                Out(to.start + row * to.row + column, to.row),
-                a,
-                Left(left.start + row * left.row, left.row, left.term, 0),
-                b,
-                Right(right.start + column, right.term, 0),
-                accumulate,
-            )
-            row += height
-        column += width
-
-
-@strict
-def _sum_of_products(arithmetic, out, to, a, left, b, right, size, segments, accumulate):
-    """``out = Σ_s a[s] b[s]`` or ``out + Σ_s``, from the last segment to the first, sum by sum in registers."""
-    rows, columns, terms = size
-    if rows == 0 or terms == 0:
-        _add_nothing(out, to, rows, columns, accumulate)
-        return
-    lane_count = lanes(out)
-    widest = largest_tile(min(rows, _TALLEST_SEGMENTED), True) * lane_count
-    column = 0
-    while column < columns:
-        width = columns - column
-        if width > widest:
-            width = min(_part((width + lane_count - 1) // lane_count, widest // lane_count) * lane_count, width)
-        row = 0
-        while row < rows:
-            height = _part(rows - row, _TALLEST_SEGMENTED)
-            segments_tile(
-                arithmetic,
-                (height, width, terms, segments),
-                out,
-                Out(to.start + row * to.row + column, to.row),
-                a,
-                Left(left.start + row * left.row, left.row, left.term, left.segment),
-                b,
-                Right(right.start + column, right.term, right.segment),
-                accumulate,
-            )
+            height = _part(rows - row, tallest)
+            tile_size = height, width, terms, segments
+            tile_out, tile_a, tile_b = moved(out, row * out_row + column), moved(a, row * left.row), moved(b, column)
+            if segmented:
+                segments_tile(arithmetic, tile_size, tile_out, out_row, tile_a, left, tile_b, right, accumulate)
+            else:
+                single_tile(arithmetic, tile_size, tile_out, out_row, tile_a, left, tile_b, right, accumulate)
             row += height
         column += width
 
@@ -116,59 +75,66 @@ def row_step(matrix):
 @strict
 def product(out, a, b):
     """``out = a b``."""
-    size = a.shape[0], b.shape[1], b.shape[0]
-    to, left, right = Out(0, row_step(out)), Left(0, row_step(a), 1, 0), Right(0, row_step(b), 0)
-    _one_product(_STRICT, memory_of(out), to, memory_of(a), left, memory_of(b), right, size, False)
+    size = a.shape[0], b.shape[1], b.shape[0], 1
+    left, right = Left(row_step(a), 1, 0), Right(row_step(b), 0)
+    _multiply(_STRICT, size, memory_of(out), row_step(out), memory_of(a), left, memory_of(b), right, False)
 
 
 @strict
 def add_product(out, a, b):
     """``out = out + (a b)``, the product summed from 0 and then added once."""
-    size = a.shape[0], b.shape[1], b.shape[0]
-    to, left, right = Out(0, row_step(out)), Left(0, row_step(a), 1, 0), Right(0, row_step(b), 0)
-    _one_product(_STRICT, memory_of(out), to, memory_of(a), left, memory_of(b), right, size, True)
+    size = a.shape[0], b.shape[1], b.shape[0], 1
+    left, right = Left(row_step(a), 1, 0), Right(row_step(b), 0)
+    _multiply(_STRICT, size, memory_of(out), row_step(out), memory_of(a), left, memory_of(b), right, True)
 
 
 @strict
 def add_transposed_product(out, a, b):
     """``out = out + (aᵀ b)``, the product summed from 0 and then added once."""
-    size = a.shape[1], b.shape[1], b.shape[0]
-    to, left, right = Out(0, row_step(out)), Left(0, 1, row_step(a), 0), Right(0, row_step(b), 0)
-    _one_product(_STRICT, memory_of(out), to, memory_of(a), left, memory_of(b), right, size, True)
+    size = a.shape[1], b.shape[1], b.shape[0], 1
+    left, right = Left(1, row_step(a), 0), Right(row_step(b), 0)
+    _multiply(_STRICT, size, memory_of(out), row_step(out), memory_of(a), left, memory_of(b), right, True)
 
 
 @strict
 def add_transposed_products(out, a, b):
     """``out = out + (a[t]ᵀ b[t])`` for the steps t of ``a`` (steps, n, K) and ``b`` (steps, n, M), last to first."""
-    size = a.shape[2], b.shape[2], a.shape[1]
-    to = Out(0, row_step(out))
-    left = Left(0, 1, a.strides[1] // a.itemsize, a.strides[0] // a.itemsize)
-    right = Right(0, b.strides[1] // b.itemsize, b.strides[0] // b.itemsize)
-    _sum_of_products(_STRICT, memory_of(out), to, memory_of(a), left, memory_of(b), right, size, a.shape[0], True)
+    size = a.shape[2], b.shape[2], a.shape[1], a.shape[0]
+    left = Left(1, a.strides[1] // a.itemsize, a.strides[0] // a.itemsize)
+    right = Right(b.strides[1] // b.itemsize, b.strides[0] // b.itemsize)
+    _multiply(_STRICT, size, memory_of(out), row_step(out), memory_of(a), left, memory_of(b), right, True)
 
 
 @fast
 def fast_product(out, a, b):
     """``out = a b``, with fused multiply-adds."""
-    size = a.shape[0], b.shape[1], b.shape[0]
-    to, left, right = Out(0, row_step(out)), Left(0, row_step(a), 1, 0), Right(0, row_step(b), 0)
-    _one_product(_FUSED, memory_of(out), to, memory_of(a), left, memory_of(b), right, size, False)
+    size = a.shape[0], b.shape[1], b.shape[0], 1
+    left, right = Left(row_step(a), 1, 0), Right(row_step(b), 0)
+    _multiply(_FUSED, size, memory_of(out), row_step(out), memory_of(a), left, memory_of(b), right, False)
 
 
 @fast
 def fast_add_product(out, a, b):
     """``out = out + a b``, with fused multiply-adds."""
-    size = a.shape[0], b.shape[1], b.shape[0]
-    to, left, right = Out(0, row_step(out)), Left(0, row_step(a), 1, 0), Right(0, row_step(b), 0)
-    _one_product(_FUSED, memory_of(out), to, memory_of(a), left, memory_of(b), right, size, True)
+    size = a.shape[0], b.shape[1], b.shape[0], 1
+    left, right = Left(row_step(a), 1, 0), Right(row_step(b), 0)
+    _multiply(_FUSED, size, memory_of(out), row_step(out), memory_of(a), left, memory_of(b), right, True)
 
 
 @fast
 def fast_add_transposed_product(out, a, b):
     """``out = out + aᵀ b``, with fused multiply-adds."""
-    size = a.shape[1], b.shape[1], b.shape[0]
-    to, left, right = Out(0, row_step(out)), Left(0, 1, row_step(a), 0), Right(0, row_step(b), 0)
-    _one_product(_FUSED, memory_of(out), to, memory_of(a), left, memory_of(b), right, size, True)
+    size = a.shape[1], b.shape[1], b.shape[0], 1
+    left, right = Left(1, row_step(a), 0), Right(row_step(b), 0)
+    _multiply(_FUSED, size, memory_of(out), row_step(out), memory_of(a), left, memory_of(b), right, True)
+
+
+@fast
+def fast_transposed_product(out, a, b):
+    """``out = aᵀ b``, with fused multiply-adds."""
+    size = a.shape[1], b.shape[1], b.shape[0], 1
+    left, right = Left(1, row_step(a), 0), Right(row_step(b), 0)
+    _multiply(_FUSED, size, memory_of(out), row_step(out), memory_of(a), left, memory_of(b), right, False)
 
 
 @strict

@@ -26,33 +26,24 @@ from numba.core import cgutils
 
 from pytrainr.numerics.vectors import fma, intrinsic, lanes_of, masked, register_bytes, splat
 
-__all__ = ["Fused", "Left", "Out", "Right", "Strict", "largest_tile", "segments_tile", "single_tile"]
+__all__ = ["Fused", "Left", "Right", "Strict", "largest_tile", "segments_tile", "single_tile"]
 
 _INDEX = ir.IntType(64)
 _ONE = ir.Constant(_INDEX, 1)
 _ZERO = ir.Constant(_INDEX, 0)
 
 
-class Out(NamedTuple):
-    """Where a tile's result lies in its array: first element, elements from row to row."""
-
-    start: int
-    row: int
-
-
 class Left(NamedTuple):
-    """Where a tile's left factor lies: first element, elements from row to row, term to term, segment to segment."""
+    """How a product's left factor lies in memory: elements from row to row, term to term, segment to segment."""
 
-    start: int
     row: int
     term: int
     segment: int
 
 
 class Right(NamedTuple):
-    """Where a tile's right factor lies: first element, elements from term to term, segment to segment."""
+    """How a product's right factor lies in memory: elements from term to term, segment to segment."""
 
-    start: int
     term: int
     segment: int
 
@@ -283,24 +274,13 @@ def _tile(*, segmented: bool) -> Any:
     """The function for compiled code that computes one tile."""
 
     def tile(
-        typing: Any,
-        arithmetic: Any,
-        size: Any,
-        out: Any,
-        to: Any,
-        a: Any,
-        left: Any,
-        b: Any,
-        right: Any,
-        accumulate: Any,
+        typing: Any, arithmetic: Any, size: Any, out: Any, out_row: Any, a: Any, left: Any, b: Any, right: Any, add: Any
     ) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            _, size, out_value, to, a_value, left, b_value, right, accumulate = arguments
+            _, size, out_value, out_row, a_value, left, b_value, right, accumulate = arguments
             rows, columns, terms, segments = cgutils.unpack_tuple(builder, size)
-            call_arguments = []
-            for memory, place in ((out_value, to), (a_value, left), (b_value, right)):
-                start, *steps = cgutils.unpack_tuple(builder, place)
-                call_arguments += [builder.gep(memory, [start]), *steps]
+            call_arguments = [out_value, out_row, a_value, *cgutils.unpack_tuple(builder, left)]
+            call_arguments += [b_value, *cgutils.unpack_tuple(builder, right)]
             call_arguments += [terms, segments, builder.zext(accumulate, _INDEX)]
             element, strict = context.get_data_type(out.dtype), arithmetic.instance_class is Strict
 
@@ -311,7 +291,7 @@ def _tile(*, segmented: bool) -> Any:
             _emit_call(builder, _widths(segmented), make, sizes, call_arguments)
             return context.get_dummy_value()
 
-        return types.void(arithmetic, size, out, to, a, left, b, right, accumulate), generate
+        return types.void(arithmetic, size, out, out_row, a, left, b, right, add), generate
 
     return intrinsic(tile)
 

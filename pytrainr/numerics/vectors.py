@@ -31,6 +31,7 @@ __all__ = [
     "lanes_of",
     "masked",
     "memory_of",
+    "moved",
     "register_bytes",
     "splat",
     "strict_formula",
@@ -67,6 +68,16 @@ def memory_of(typing: Any, array: types.Array) -> Any:
         return context.make_array(signature.args[0])(context, builder, arguments[0]).data
 
     return types.CPointer(array.dtype)(array), generate
+
+
+@intrinsic
+def moved(typing: Any, memory: types.CPointer, elements: Any) -> Any:
+    """The pointer ``elements`` further on."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.gep(arguments[0], [arguments[1]])
+
+    return memory(memory, types.int64), generate
 
 
 class Lanes:

@@ -1,6 +1,7 @@
 """The vectorised functions against the C library's, bit for bit, over all magnitudes."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -84,7 +85,7 @@ def test_any_length(name, values):
     assert (memory[16 + len(values) :] == 7.25).all()
 
 
-LONG_DOUBLE = {
+LONG_DOUBLE: dict[str, Callable] = {
     "fast_exp_": np.exp,
     "fast_tanh_": np.tanh,
     "fast_logistic_": lambda x: 1 / (1 + np.exp(-x)),
