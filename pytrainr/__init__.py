@@ -15,8 +15,8 @@ from pytrainr.predictr import predictr
 from pytrainr.r_random import RRandom, rnorm, runif, sample, set_seed
 from pytrainr.storage import ModelFileError
 from pytrainr.tables import trainr_table
-from pytrainr.trainr import TrainingInterrupted, trainr
 from pytrainr.training import DivergedError
+from pytrainr.trainr import TrainingInterrupted, trainr
 
 __version__ = "0.1.0"
 

@@ -47,8 +47,8 @@ def as_samples(value: Any, name: str) -> np.ndarray:
         array = np.asarray(value)
     except ValueError as error:
         raise ValueError(
-            f"{name} is ragged, its rows differ in length ({error}): every sample should have the same number of time steps "
-            "and variables; pad the shorter ones"
+            f"{name} is ragged, its rows differ in length ({error}): every sample should have the same number of time "
+            "steps and variables; pad the shorter ones"
         ) from None
     if array.dtype == object:
         raise TypeError(
@@ -63,8 +63,8 @@ def as_samples(value: Any, name: str) -> np.ndarray:
         hint = ""
         if array.ndim == 1:
             hint = (
-                f": for one series of {array.size} steps use {name}.reshape(1, {array.size}, 1), for {array.size} samples of "
-                f"one step {name}.reshape({array.size}, 1, 1); pytrainr.series cuts a long series into windows"
+                f": for one series of {array.size} steps use {name}.reshape(1, {array.size}, 1), for {array.size} "
+                f"samples of one step {name}.reshape({array.size}, 1, 1); pytrainr.series cuts a long series into windows"
             )
         raise ValueError(
             f"{name} should be (samples, time, variables), or (samples, time) for one variable; it has the shape "
@@ -90,8 +90,8 @@ def check_finite(array: np.ndarray, name: str) -> None:
             sample, time, variable = np.argwhere(~finite)[0]
             value = array[start + sample, time, variable]
             raise ValueError(
-                f"{name}[{start + sample}, {time}, {variable}] is {value} (sample, time step, variable): {name} should hold "
-                "finite numbers only; remove or fill the sample"
+                f"{name}[{start + sample}, {time}, {variable}] is {value} (sample, time step, variable): {name} should "
+                "hold finite numbers only; remove or fill the sample"
             )
 
 
@@ -99,13 +99,14 @@ def check_shapes(X: np.ndarray, Y: np.ndarray, seq_to_seq_unsync: bool) -> None:
     """Raise ``ValueError`` where X and Y do not belong together."""
     if X.shape[0] != Y.shape[0]:
         raise ValueError(
-            f"X and Y should have the same number of samples (first dimension); X has {X.shape[0]}, Y has {Y.shape[0]}: "
-            f"X is {X.shape}, Y is {Y.shape}"
+            f"X and Y should have the same number of samples (first dimension); X has {X.shape[0]}, Y has {Y.shape[0]}"
+            f": X is {X.shape}, Y is {Y.shape}"
         )
     if not seq_to_seq_unsync and X.shape[1] != Y.shape[1]:
         raise ValueError(
-            f"the time dimension of X is different from the time dimension of Y: X has {X.shape[1]} steps, Y has {Y.shape[1]} "
-            f"(X is {X.shape}, Y is {Y.shape}); with seq_to_seq_unsync=True the output begins where the input ends"
+            f"the time dimension of X is different from the time dimension of Y: X has {X.shape[1]} steps, Y has "
+            f"{Y.shape[1]} (X is {X.shape}, Y is {Y.shape}); with seq_to_seq_unsync=True the output begins "
+            "where the input ends"
         )
 
 

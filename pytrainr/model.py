@@ -32,8 +32,8 @@ class Model:
         the pending updates (momentum), shaped as the weights.
     ``error``
         (n, numepochs): the sum of absolute errors of each sample in each epoch.
-    ``input_dim``, ``hidden_dim``, ``output_dim``, ``synapse_dim``, ``time_dim``, ``current_epoch`` and every argument of
-    ``trainr`` (``learningrate`` as annealed so far), those given beyond R's own included
+    ``input_dim``, ``hidden_dim``, ``output_dim``, ``synapse_dim``, ``time_dim``, ``current_epoch`` and every argument
+    of ``trainr`` (``learningrate`` as annealed so far), those given beyond R's own included
     ``store``, ``last_layer_error``, ``last_layer_delta``, ``store_best``
         only with ``keep_store=True``: the states of every layer for every training sample, see ``predictr``.
     """

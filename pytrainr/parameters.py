@@ -109,9 +109,7 @@ class Layout:
                     continue
                 values = np.asarray(array, dtype=np.float64)
                 if values.shape != view.shape:
-                    raise ValueError(
-                        f"model.{name}[{layer}] should have the shape {view.shape}, it has {values.shape}"
-                    )
+                    raise ValueError(f"model.{name}[{layer}] should have the shape {view.shape}, it has {values.shape}")
                 view[...] = values
         self.attach(model, flat, suffix)
 

@@ -47,8 +47,9 @@ def predictr(
         (samples, time, hidden, 4) = h, z, r, candidate for gru, (samples, time, hidden, 6) = h, cell, f, i, candidate,
         o for lstm; last the output (samples, time, output).
     real_output
-        For a network of one output variable return (samples, time); for one trained with ``seq_to_seq_unsync`` go on after
-        the input's end and return only the steps from there. False returns (samples, time, output) of the input's steps.
+        For a network of one output variable return (samples, time); for one trained with ``seq_to_seq_unsync`` go on
+        after the input's end and return only the steps from there. False returns (samples, time, output) of the input's
+        steps.
 
     Returns
     -------
@@ -76,8 +77,8 @@ def predictr(
         steps = model.time_dim
         if given_steps > steps:
             raise ValueError(
-                f"X should have at most {steps} time steps, the length of the network trained with seq_to_seq_unsync; it has "
-                f"{given_steps}: its shape is {samples.shape}"
+                f"X should have at most {steps} time steps, the length of the network trained with seq_to_seq_unsync; "
+                f"it has {given_steps}: its shape is {samples.shape}"
             )
     output, store = _forward(model, samples, steps, hidden)
     if hidden:

@@ -37,11 +37,24 @@ DEFAULTS: dict[str, Any] = {
 """R's arguments of ``trainr`` beyond Y, X and model, with R's defaults, in R's order."""
 
 OURS = ("Y", "X", "model", "rng", "keep_store", "exact", "clipping")
-SET_BY_TRAINING = (
-    "input_dim output_dim synapse_dim time_dim time_dim_input error current_epoch time_synapse recurrent_synapse "
-    "bias_synapse time_synapse_update recurrent_synapse_update bias_synapse_update time_synapse_update_old "
-    "recurrent_synapse_update_old"
-).split() + list(TRAINING_SIZED)
+SET_BY_TRAINING = [
+    "input_dim",
+    "output_dim",
+    "synapse_dim",
+    "time_dim",
+    "time_dim_input",
+    "error",
+    "current_epoch",
+    "time_synapse",
+    "recurrent_synapse",
+    "bias_synapse",
+    "time_synapse_update",
+    "recurrent_synapse_update",
+    "bias_synapse_update",
+    "time_synapse_update_old",
+    "recurrent_synapse_update_old",
+    *TRAINING_SIZED,
+]
 
 
 def new_model(Y: Any, X: Any, *, exact: bool = False, **options: Any) -> tuple[Model, np.ndarray, np.ndarray]:
@@ -79,9 +92,19 @@ def new_model(Y: Any, X: Any, *, exact: bool = False, **options: Any) -> tuple[M
 
 
 _R_ORDER = (
-    "sigmoid network_type numepochs batch_size learningrate learningrate_decay momentum update_rule use_bias "
-    "seq_to_seq_unsync epoch_function loss_function"
-).split()
+    "sigmoid",
+    "network_type",
+    "numepochs",
+    "batch_size",
+    "learningrate",
+    "learningrate_decay",
+    "momentum",
+    "update_rule",
+    "use_bias",
+    "seq_to_seq_unsync",
+    "epoch_function",
+    "loss_function",
+)
 
 
 def _checked(fields: dict[str, Any]) -> dict[str, Any]:
@@ -113,8 +136,8 @@ def _check_size(X: np.ndarray, Y: np.ndarray, time_dim: int, fields: dict[str, A
     samples, batch_size = X.shape[0], fields["batch_size"]
     if number_of_groups(samples, batch_size) < 1:
         raise ValueError(
-            f"batch_size should be smaller than twice the number of samples: round({samples} / {batch_size:g}) = 0 groups; "
-            f"for one group of all samples use batch_size={samples}"
+            f"batch_size should be smaller than twice the number of samples: round({samples} / {batch_size:g}) = 0 "
+            f"groups; for one group of all samples use batch_size={samples}"
         )
     gates = {"rnn": 1, "gru": 5, "lstm": 7}[fields["network_type"]]
     numbers = samples * (fields["numepochs"] + 2.0)
@@ -150,15 +173,15 @@ def retrained_model(
             )
     if unsync and X.shape[1] != model.time_dim_input:
         raise ValueError(
-            f"X should have {model.time_dim_input} time steps as in the first training, it has {X.shape[1]}: its shape is "
-            f"{X.shape}"
+            f"X should have {model.time_dim_input} time steps as in the first training, it has {X.shape[1]}: its shape "
+            f"is {X.shape}"
         )
     arguments.check_finite(X, "X")
     arguments.check_finite(Y, "Y")
     if number_of_groups(X.shape[0], model.batch_size) < 1:
         raise ValueError(
-            f"X has {X.shape[0]} samples, too few for the model's batch_size of {model.batch_size:g}: it should have more than "
-            "half of that"
+            f"X has {X.shape[0]} samples, too few for the model's batch_size of {model.batch_size:g}: it should have more "
+            "than half of that"
         )
     kept = {name: value for name, value in model.items() if keep_store or name not in TRAINING_SIZED}
     return Model(kept).copy(), X, Y

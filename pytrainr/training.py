@@ -210,8 +210,8 @@ class Training:
     def _call(self, expected_seconds: float, function: Callable[[], tuple[int, bool]]) -> tuple[int, bool]:
         """Call a compiled function; where it may take long, in a thread of its own, so that Ctrl-C is heard at once.
 
-        Python handles Ctrl-C between two of its own instructions, never inside a compiled call. After one, the call runs
-        on to the end of its group and is forgotten: the model handed back shares nothing with it.
+        Python handles Ctrl-C between two of its own instructions, never inside a compiled call. After one, the call
+        runs on to the end of its group and is forgotten: the model handed back shares nothing with it.
         """
         if expected_seconds < _SLICE_SECONDS * 1.2 or threading.current_thread() is not threading.main_thread():
             return function()
@@ -254,9 +254,9 @@ class Training:
         column = self.model.error[:, self.epoch]
         if math.isnan(column.sum()):
             raise DivergedError(
-                f"the error became NaN in epoch {self.epoch + 1} of {self.numepochs}: the weights have grown beyond all "
-                f"bounds. Try a smaller learningrate (it is {self.model.learningrate:.6g}) or clipping=1; the model after "
-                f"epoch {self._whole[0]} is attached to this error as .model",
+                f"the error became NaN in epoch {self.epoch + 1} of {self.numepochs}: the weights have grown beyond "
+                f"all bounds. Try a smaller learningrate (it is {self.model.learningrate:.6g}) or clipping=1; the model "
+                f"after epoch {self._whole[0]} is attached to this error as .model",
                 self.epoch + 1,
                 self.last_whole_epoch(),
             )
@@ -274,8 +274,8 @@ class Training:
         if not isinstance(returned, Model):
             name = getattr(function, "__name__", repr(function))
             raise TypeError(
-                f"{argument} {name!r} should return the model that it was given (changed or not); it returned {returned!r}: "
-                "is a 'return model' missing at its end?"
+                f"{argument} {name!r} should return the model that it was given (changed or not); it returned {returned!r}"
+                ": is a 'return model' missing at its end?"
             )
         self.model = returned
         self._make_network()

@@ -118,7 +118,7 @@ def gather(to, samples):
 
 @strict
 def forward_pass(cell, table, weights, x, out, work, rows):
-    """Every layer over all time steps, then the output layer: fills the states in ``work`` and ``out`` (T, n, output)."""
+    """Every layer over all time steps, then the output layer; fills the states in ``work``, ``out`` (T, n, output)."""
     steps, n = x.shape[0], x.shape[1]
     layers = table.hidden_dim.size - 1
     inputs = x
@@ -223,10 +223,10 @@ def save_steps(values, record, column):
 
 @strict
 def run_groups(cell, table, state, rule, batch, first, updating, stop):
-    """Train on the groups of ``batch`` from ``first`` on; how many groups are done, and whether the last lacks its update.
+    """Train on the groups from ``first`` on; how many groups are done, and whether the last lacks its update.
 
-    Ends early where ``stop`` is set, or before the update of a group: after each one with ``updating`` false (the caller's
-    own loss function comes then), or where clipping has to replace NaN by random numbers, which are the caller's to draw.
+    Ends early where ``stop`` is set, or before the update of a group: after each one with ``updating`` false (the
+    caller's own loss function comes then), or where clipping has to replace NaN by random numbers: the caller's to draw.
     """
     steps = batch.X.shape[1]
     groups = batch.starts.size - 1
@@ -276,7 +276,7 @@ def finish_update(state, table, rule):
 
 @strict
 def predict_rows(cell, table, weights, X, rows, out, record):
-    """The forward pass of ``X`` (n, T, input), ``rows`` of all that R would compute at once; fills ``out`` (n, T, output).
+    """The forward pass of ``X`` (n, T, input), ``rows`` of all that R computes at once; fills ``out`` (n, T, output).
 
     ``record`` (n, size) is filled with R's ``store`` unless it has no columns.
     """

@@ -134,7 +134,7 @@ def flattened(a):
 
 @strict
 def add_recycled_bias(s, bias, rows):
-    """Add the bias as R does: recycled down the columns of the matrix, so row r, unit k gets bias[(r + k·n) mod hidden].
+    """Add the bias as R does, recycled down the columns of the matrix: row r, unit k gets bias[(r + k·n) mod hidden].
 
     That is the bias of unit k only where one sample is computed at a time.
     """

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -32,9 +33,9 @@ class RNetwork:
         self.dims: tuple[int, ...] = tuple(int(n) for n in model.synapse_dim)
         self.layout = _layout(model.network_type, self.dims, self.cell_kind.gates)
         self.table = _table(self.layout, self.dims)
-        self.slots: dict[str, Layout] = {"_update": self.layout}
+        self.slots: Mapping[str, Layout] = {"_update": self.layout}
         if model.update_rule == "adagrad":
-            self.slots["_update_old"] = self.layout.without("bias_synapse")
+            self.slots = {**self.slots, "_update_old": self.layout.without("bias_synapse")}
         options: dict[str, Any] = {"use_bias": bool(model.use_bias), "vectorised": vector_bits_equal()}
         if self.cell_kind.options is Rnn:
             options["sigmoid"] = SIGMOIDS.index(model.sigmoid)
@@ -45,8 +46,8 @@ class RNetwork:
     def initial_weights(self, rng: RRandom) -> Flat:
         """R's random initial weights, drawn in R's order: every array column-major.
 
-        rnn: all of time_synapse, recurrent_synapse U(−1, 1), bias_synapse U(−0.1, 0.1). gru and lstm: layer by layer time,
-        recurrent, bias U(−1, 1); then the output layer's weights U(−1, 1) and bias U(−0.1, 0.1).
+        rnn: all of time_synapse, recurrent_synapse U(−1, 1), bias_synapse U(−0.1, 0.1). gru and lstm: layer by layer
+        time, recurrent, bias U(−1, 1); then the output layer's weights U(−1, 1) and bias U(−0.1, 0.1).
         """
         flat = self.layout.zeros()
         output = len(self.dims) - 2
@@ -75,8 +76,8 @@ class RNetwork:
     ) -> tuple[int, bool]:
         """Train on the groups of ``batch`` from ``first`` on, until all are done or ``stop`` is set.
 
-        Returns how many groups are done and whether the last of them lacks its update: with ``updating`` false each does,
-        so that a loss function of the caller's can come first; :meth:`finish_update` makes it up.
+        Returns how many groups are done and whether the last of them lacks its update: with ``updating`` false each
+        does, so that a loss function of the caller's can come first; :meth:`finish_update` makes it up.
         """
         table, rule = self.table, self._rule(model)
         while True:
@@ -132,13 +133,14 @@ class RNetwork:
     def store_shapes(self, steps: int) -> list[tuple[int, ...]]:
         """The shape of each entry of R's ``store`` for one sample."""
         k = self.cell_kind.stored_arrays
-        return [(steps, h) if k == 1 else (steps, h, k) for h in self.dims[1:-1]] + [(steps, self.dims[-1])]
+        hidden: list[tuple[int, ...]] = [(steps, h) if k == 1 else (steps, h, k) for h in self.dims[1:-1]]
+        return [*hidden, (steps, self.dims[-1])]
 
 
 def _layout(network_type: str, dims: Sequence[int], gates: int) -> Layout:
     gate_dimension = 0 if network_type == "rnn" else gates
     blocks = []
-    for layer, (inputs, hidden) in enumerate(zip(dims[:-2], dims[1:-1], strict=True)):
+    for layer, (inputs, hidden) in enumerate(pairwise(dims[:-1])):
         blocks.append(Block("time_synapse", layer, inputs, hidden, gate_dimension))
         blocks.append(Block("recurrent_synapse", layer, hidden, hidden, gate_dimension))
         blocks.append(Block("bias_synapse", layer, 0, hidden, gate_dimension))

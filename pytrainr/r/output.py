@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pytrainr.numerics.jit import strict
 from pytrainr.numerics.linalg import add_transposed_product, add_transposed_products, product
 from pytrainr.numerics.long_double import add, add_column_means, divided, long_double
@@ -28,7 +30,7 @@ def output_errors(out, y, delta, error, unused_steps):
                 e[k] -= o[k]
                 d[k] = e[k] * (o[k] * (1.0 - o[k]))
     for s in range(n):
-        total = long_double(0.0)
+        total: Any = long_double(0.0)
         for k in range(outputs):
             for t in range(steps):
                 total = add(total, abs(y[t, s, k]))
@@ -46,7 +48,7 @@ def through_weights(weights, transposed, updates, bias_update, delta, h, up):
 
 @strict
 def through_pending_update(weights, transposed, updates, bias_update, delta, h, up):
-    """The gru's and lstm's: the same updates, but up_t = (δ_t ΔWᵀ)·h_t(1 − h_t) with the pending update for the weight."""
+    """The gru's and lstm's: the same updates, but up_t = (δ_t ΔWᵀ)·h_t(1 − h_t): the pending update, not the weight."""
     for t in range(delta.shape[0] - 1, -1, -1):
         add_transposed_product(updates, h[t], delta[t])
         add_column_means(bias_update, delta[t])

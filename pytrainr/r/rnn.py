@@ -75,4 +75,3 @@ def backward(cell, weights, transposed, updates, x, states, gradient, scratch):
 def stored(cell, states, t, sample, k, unit):
     """Entry k of R's ``store`` for one unit: the hidden state."""
     return states.hidden[t + 1, sample, unit]
-

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ FOLDER = Path(__file__).resolve().parents[1] / "golden"
 NAMES = sorted(path.name.removesuffix(".json.gz") for path in FOLDER.glob("*.json.gz"))
 
 
-@lru_cache(maxsize=None)
+@cache
 def run(name: str) -> dict[str, Any]:
     """One run as R recorded it."""
     with gzip.open(FOLDER / f"{name}.json.gz") as file:

@@ -87,7 +87,10 @@ class Naive:
     def __post_init__(self) -> None:
         self.rng = RRandom(self.seed)
         gates, layers = GATES[self.network_type], len(self.dims) - 2
-        draw = lambda *shape, limit=1.0: self.rng.runif(math.prod(shape), -limit, limit).reshape(shape, order="F")
+
+        def draw(*shape: int, limit: float = 1.0) -> Array:
+            return self.rng.runif(math.prod(shape), -limit, limit).reshape(shape, order="F")
+
         pairs = list(zip(self.dims[:-1], self.dims[1:], strict=True))
         if self.network_type == "rnn":
             self.W = [draw(*pair) for pair in pairs]
