@@ -64,7 +64,7 @@ def as_samples(value: Any, name: str) -> np.ndarray:
         if array.ndim == 1:
             hint = (
                 f": for one series of {array.size} steps use {name}.reshape(1, {array.size}, 1), for {array.size} "
-                f"samples of one step {name}.reshape({array.size}, 1, 1); pytrainr.series cuts a long series into windows"
+                f"samples of one step {name}.reshape({array.size}, 1, 1); pytrainr.series cuts a series into windows"
             )
         raise ValueError(
             f"{name} should be (samples, time, variables), or (samples, time) for one variable; it has the shape "

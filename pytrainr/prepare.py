@@ -180,8 +180,8 @@ def retrained_model(
     arguments.check_finite(Y, "Y")
     if number_of_groups(X.shape[0], model.batch_size) < 1:
         raise ValueError(
-            f"X has {X.shape[0]} samples, too few for the model's batch_size of {model.batch_size:g}: it should have more "
-            "than half of that"
+            f"X has {X.shape[0]} samples, too few for the model's batch_size of {model.batch_size:g}: it should have "
+            "more than half of that"
         )
     kept = {name: value for name, value in model.items() if keep_store or name not in TRAINING_SIZED}
     return Model(kept).copy(), X, Y

@@ -255,8 +255,8 @@ class Training:
         if math.isnan(column.sum()):
             raise DivergedError(
                 f"the error became NaN in epoch {self.epoch + 1} of {self.numepochs}: the weights have grown beyond "
-                f"all bounds. Try a smaller learningrate (it is {self.model.learningrate:.6g}) or clipping=1; the model "
-                f"after epoch {self._whole[0]} is attached to this error as .model",
+                f"all bounds. Try a smaller learningrate (it is {self.model.learningrate:.6g}) or clipping=1; the "
+                f"model after epoch {self._whole[0]} is attached to this error as .model",
                 self.epoch + 1,
                 self.last_whole_epoch(),
             )
@@ -274,8 +274,8 @@ class Training:
         if not isinstance(returned, Model):
             name = getattr(function, "__name__", repr(function))
             raise TypeError(
-                f"{argument} {name!r} should return the model that it was given (changed or not); it returned {returned!r}"
-                ": is a 'return model' missing at its end?"
+                f"{argument} {name!r} should return the model that it was given (changed or not); it returned "
+                f"{returned!r}: is a 'return model' missing at its end?"
             )
         self.model = returned
         self._make_network()

@@ -51,7 +51,7 @@ def trainr(
     Y
         What to answer, (samples, time, output variables); 2-D is one variable. Between 0 and 1: the output is logistic.
     X
-        What is seen, (samples, time, input variables); 2-D is one variable. Any numeric dtype, memory order, memory map.
+        What is seen, (samples, time, input variables); 2-D is one variable. Any dtype, memory order or memory map.
     model
         A model to train further. Every option but ``seq_to_seq_unsync`` is then the model's own; the model passed in
         is not changed.

@@ -194,7 +194,7 @@ def backward_pass(cell, table, state, x, delta, work):
 @strict
 def save_states(cell, table, work, out, record, column):
     """Write the group's ``store`` into ``record`` (n, size) from ``column`` on, sample by sample; the next column."""
-    steps, n, outputs = out.shape
+    steps, n = out.shape[0], out.shape[1]
     for layer in range(table.hidden_dim.size - 1):
         states = layer_states(cell, table, work, layer, steps, n)
         for s in range(n):
@@ -226,7 +226,7 @@ def run_groups(cell, table, state, rule, batch, first, updating, stop):
     """Train on the groups from ``first`` on; how many groups are done, and whether the last lacks its update.
 
     Ends early where ``stop`` is set, or before the update of a group: after each one with ``updating`` false (the
-    caller's own loss function comes then), or where clipping has to replace NaN by random numbers: the caller's to draw.
+    caller's own loss function comes then), or where clipping must replace NaN by random numbers (the caller draws).
     """
     steps = batch.X.shape[1]
     groups = batch.starts.size - 1

@@ -62,7 +62,7 @@ def backward(cell, weights, transposed, updates, x, states, gradient, scratch):
 
     dc = up·o·(1 − cell²) + dc_{t+1}·f_{t+1} (the derivative taken at the cell, not at tanh(cell));
     post = (f: dc·cell_{t−1}, i: dc·c, c: dc·i, o: up·tanh(cell)); pre = post · the gate's derivative.
-    The updates use post where the gradient has pre; what flows on, pre Rᵀ and pre Wᵀ, adds the gates in order o, c, i, f.
+    The updates use post where the gradient has pre; what flows on, pre Rᵀ and pre Wᵀ, adds them in order o, c, i, f.
     Only the last layer receives its own future hidden gradient.
     """
     h, memory, gates, tanh_memory = states

@@ -149,14 +149,18 @@ def test_a_checkpoint_goes_on_to_the_same_bits() -> None:
         assert np.array_equal(other.random_seed, rng.random_seed)
 
 
+def train_on(training: Training) -> None:
+    while not training.finished:
+        training.advance()
+
+
 def test_stop_from_another_thread() -> None:
     Y, X = data(2000)
     training = Training(Y, X, learningrate=0.01, hidden_dim=32, numepochs=10**6, epoch_function=[], rng=RRandom(1))
     timer = threading.Timer(0.5, training.stop)
     timer.start()
     with pytest.raises(Stopped):
-        while True:
-            training.advance()
+        train_on(training)
     done = training.epoch
     training.advance(1000)
     assert training.epoch == done + 1
