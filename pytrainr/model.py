@@ -13,6 +13,16 @@ __all__ = ["Model"]
 TRAINING_SIZED = ("store", "store_best", "last_layer_error", "last_layer_delta")
 """Fields as large as the training data: there only when asked for (``keep_store=True``)."""
 
+R_ORDER = (
+    *("input_dim", "hidden_dim", "output_dim", "synapse_dim", "time_dim", "sigmoid", "network_type", "numepochs"),
+    *("batch_size", "learningrate", "learningrate_decay", "momentum", "update_rule", "use_bias", "seq_to_seq_unsync"),
+    *("epoch_function", "loss_function", "last_layer_error", "last_layer_delta", "time_dim_input", "store"),
+    *("time_synapse", "recurrent_synapse", "bias_synapse"),
+    *("time_synapse_update", "bias_synapse_update", "recurrent_synapse_update", "error", "current_epoch"),
+    *("recurrent_synapse_update_old", "time_synapse_update_old", "store_best"),
+)
+"""The fields of R's list, in R's order; what else a model has (R's ``...``) comes before them."""
+
 
 class Model:
     """What ``trainr`` returns: R's list, with R's names, in R's order and R's shapes.
@@ -98,6 +108,13 @@ class Model:
         """Names and values, in R's order."""
         return self._fields.items()
 
+    def sort(self) -> None:
+        """Put the fields in R's order: further arguments first, as they were given, then R's own."""
+        place = {name: k for k, name in enumerate(R_ORDER)}
+        ordered = sorted(self._fields.items(), key=lambda item: place.get(item[0], -1))
+        self._fields.clear()
+        self._fields.update(ordered)
+
     def get(self, name: str, default: Any = None) -> Any:
         """The field ``name``, or ``default`` where the model has none."""
         return self._fields.get(name, default)
@@ -149,7 +166,7 @@ class Model:
         text = f"<Model {self.get('network_type', '?')} {dims}, {self.get('time_dim', '?')} time steps"
         epochs = self.get("current_epoch", 0)
         if epochs and self.get("error") is not None and self.error.size:
-            text += f", {epochs} epochs, mean error {self.mean_error[-1]:.6g}"
+            text += f", {epochs} epoch{'s' * (epochs > 1)}, mean error {self.mean_error[-1]:.6g}"
         return text + (", exact" if self.exact else "") + ">"
 
     def save(self, path: str | os.PathLike[str], *, keep_store: bool = False) -> None:

@@ -88,6 +88,7 @@ class Training:
         self.model.current_epoch = 0
         if self.keep_store:
             self._make_store()
+        self.model.sort()
         self._whole = self._snapshot()
 
     # where it stands ----------------------------------------------------------------------------------------------
