@@ -19,6 +19,8 @@ class Network(Protocol):
 
     layout: Layout
     slots: Mapping[str, Layout]
+    pads_targets: bool
+    takes_whole_epochs: bool
 
     def initial_weights(self, rng: RRandom) -> Flat: ...
 

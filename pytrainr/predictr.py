@@ -62,8 +62,14 @@ def predictr(
     """
     if not isinstance(model, Model):
         raise TypeError(f"model should be what trainr returned (a pytrainr.Model), it is {model!r}")
-    arguments.check_extra(extra, ["model", "X", "hidden", "real_output"], ())
     hidden, real_output = arguments.flag(hidden, "hidden"), arguments.flag(real_output, "real_output")
+    if model.exact:
+        from pytrainr.exact.prediction import predict_exact
+
+        more = {name: extra.pop(name) for name in ("state", "return_state", "mask") if name in extra}
+        arguments.check_extra(extra, ["model", "X", "hidden", "real_output", "state", "return_state", "mask"], ())
+        return predict_exact(model, X, hidden=hidden, real_output=real_output, **more)
+    arguments.check_extra(extra, ["model", "X", "hidden", "real_output"], ())
     samples = arguments.as_samples(X, "X")
     if samples.shape[2] != model.input_dim:
         raise ValueError(

@@ -59,10 +59,14 @@ SET_BY_TRAINING = [
 
 def new_model(Y: Any, X: Any, *, exact: bool = False, **options: Any) -> tuple[Model, np.ndarray, np.ndarray]:
     """A model ready for training, without weights yet, and X and Y as (samples, time, variables)."""
+    if exact:
+        return _new_exact_model(Y, X, options)
     X, Y = arguments.as_samples(X, "X"), arguments.as_samples(Y, "Y")
     given = {name: options.pop(name) for name in DEFAULTS if name in options}
     arguments.check_extra(options, [*DEFAULTS, *OURS], SET_BY_TRAINING)
     fields = _checked({**DEFAULTS, **given})
+    if fields["network_type"] in ("gru", "lstm"):
+        message(f"note: R's {fields['network_type']} does not follow the gradient; exact=True does")
     if options.get("clipping") is not None:
         options["clipping"] = arguments.rate(options["clipping"], "clipping", zero=False)
     unsync = fields["seq_to_seq_unsync"]
@@ -91,6 +95,17 @@ def new_model(Y: Any, X: Any, *, exact: bool = False, **options: Any) -> tuple[M
     return model, X, Y
 
 
+def _new_exact_model(Y: Any, X: Any, options: dict[str, Any]) -> tuple[Model, np.ndarray, np.ndarray]:
+    from pytrainr.exact.preparation import exact_checks, new_exact_model
+
+    if options.get("hidden_activation") is not None:
+        options["sigmoid"] = options.pop("hidden_activation")
+    given = {name: options.pop(name) for name in DEFAULTS if name in options}
+    fields = _checked({**DEFAULTS, **given}, exact_checks())
+    arguments.check_extra(options, [], SET_BY_TRAINING)
+    return new_exact_model(Y, X, fields, options, tuple(_R_ORDER))
+
+
 _R_ORDER = (
     "sigmoid",
     "network_type",
@@ -107,8 +122,10 @@ _R_ORDER = (
 )
 
 
-def _checked(fields: dict[str, Any]) -> dict[str, Any]:
-    """R's arguments, checked one by one."""
+def _checked(
+    fields: dict[str, Any], wider: dict[str, Callable[[Any, str], Any]] | None = None
+) -> dict[str, Any]:
+    """R's arguments, checked one by one; ``wider`` are checks that replace some."""
     check: dict[str, Callable[[Any, str], Any]] = {
         "learningrate": arguments.rate,
         "learningrate_decay": arguments.rate,
@@ -122,6 +139,7 @@ def _checked(fields: dict[str, Any]) -> dict[str, Any]:
         "seq_to_seq_unsync": arguments.flag,
         "update_rule": lambda value, name: arguments.choice(value, name, UPDATE_RULES),
         "epoch_function": arguments.functions,
+        **(wider or {}),
     }
     if fields["learningrate"] is None:
         raise TypeError("learningrate is missing: it should be a number such as 0.1 (how far each update goes)")
@@ -151,6 +169,10 @@ def retrained_model(
     """A copy of ``model``, ready for further training on X and Y; as in R every other option is the model's own."""
     if not isinstance(model, Model):
         raise TypeError(f"model should be what trainr returned (a pytrainr.Model), it is {model!r}")
+    if model.exact:
+        from pytrainr.exact.preparation import retrained_exact_model
+
+        return retrained_exact_model(model, Y, X, options)
     X, Y = arguments.as_samples(X, "X"), arguments.as_samples(Y, "Y")
     unsync = arguments.flag(options.get("seq_to_seq_unsync", False), "seq_to_seq_unsync")
     if unsync != bool(model.seq_to_seq_unsync):

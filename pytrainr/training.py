@@ -64,11 +64,20 @@ class Training:
     ) -> None:
         self.keep_store = arguments.flag(keep_store, "keep_store")
         self.rng = _stream(rng)
+        self.validation: Any = None
+        if options.get("validation") is not None and (options.get("exact") or (model is not None and model.exact)):
+            from pytrainr.exact.validation import held_out
+
+            self.validation, Y, X = held_out(options.pop("validation"), Y, X)
         if model is None:
             self.model, self.X, self.Y = new_model(Y, X, **options)
         else:
             self.model, self.X, self.Y = retrained_model(model, Y, X, keep_store=self.keep_store, **options)
+        if self.keep_store and self.model.exact:
+            raise ValueError("keep_store belongs to R's arithmetic; predictr(model, X, hidden=True) computes the states")
         self.numepochs: int = self.model.numepochs
+        if self.model.exact:
+            self.model.validated = self.validation is not None
         self.epoch = 0
         self._stop = np.zeros(1, dtype=np.uint8)
         self._groups: Groups | None = None
@@ -86,6 +95,8 @@ class Training:
         self._collect()
         self.model.error = np.zeros((self.samples, self.numepochs), order="F")
         self.model.current_epoch = 0
+        if self.validation is not None:
+            self.validation.begin(self.model)
         if self.keep_store:
             self._make_store()
         self.model.sort()
@@ -141,6 +152,8 @@ class Training:
         """The trained model."""
         if self.finished and self.keep_store:
             self._keep_best_store()
+        if self.validation is not None:
+            self.validation.finish(self.model, self.network, self.state)
         return self.model
 
     def last_whole_epoch(self) -> Model:
@@ -198,6 +211,8 @@ class Training:
 
     def _slice_end(self, groups: Groups, seconds: float) -> int:
         """The group before which a slice from the current one ends: at least one, as many as ``seconds`` hold."""
+        if self.network.takes_whole_epochs:
+            return groups.starts.size - 1
         count = min(seconds, _SLICE_SECONDS) * self._estimated_speed()
         count = min(count, _SLICE_BYTES / (8 * (self.X[0].size + self.Y[0].size + self._record_size())))
         place = groups.starts[self._done] + int(count)
@@ -241,7 +256,8 @@ class Training:
         """The samples ``rows`` in this order, as the compiled loop wants them whatever the caller's arrays are."""
         steps = self.model.time_dim
         X = _gathered(self.X, rows, steps, 0)
-        Y = _gathered(self.Y, rows, steps, steps - self.Y.shape[1])
+        target_steps = steps if self.network.pads_targets else self.Y.shape[1]
+        Y = _gathered(self.Y, rows, target_steps, target_steps - self.Y.shape[1])
         record = np.empty((rows.size, self._record_size()))
         return Batch(X, Y, np.ascontiguousarray(starts), np.empty(rows.size), record, self._unused_steps())
 
@@ -261,9 +277,13 @@ class Training:
                 self.epoch + 1,
                 self.last_whole_epoch(),
             )
+        stopping = self.validation is not None and self.validation.after_epoch(self.model, self.network, self.state)
         for function in list(self.model.epoch_function):
             self._call_function(function, "epoch_function")
         self.epoch += 1
+        if stopping:
+            self.numepochs = self.epoch
+            self.model.error = np.asfortranarray(self.model.error[:, : self.epoch])
         self._groups = None
         self._done = 0
         if all(np.isfinite(flat).all() for flat in self.state.values()):

@@ -16,7 +16,21 @@ from pytrainr.exact.wiring import arrange, gather, join, pooled_presence, return
 from pytrainr.exact.vectors import copy, fill
 from pytrainr.numerics.jit import part
 
-__all__ = ["LEVEL", "READOUT", "Chunk", "Plan", "Room", "Wiring", "forward_pass", "group_gradient", "keep_states", "loss_of"]
+__all__ = [
+    "LEVEL",
+    "READOUT",
+    "Chunk",
+    "Plan",
+    "Room",
+    "Wiring",
+    "carry_states",
+    "clear_states",
+    "copy_outputs",
+    "forward_pass",
+    "group_gradient",
+    "keep_states",
+    "loss_of",
+]
 
 LEVEL = np.dtype([(name, np.int64) for name in ("width", "sequence", "gradient", "present")])
 """One row per sequence: X, the hidden states of each layer; places are per sample."""
@@ -177,6 +191,26 @@ def clear_states(plan, memory, n, steps):
         tape = tape_of(plan.layers[number], memory, _steps_at(plan, number // plan.wiring.directions, steps), n)
         fill(tape.hidden[0], 0.0)
         fill(tape.cell[0], 0.0)
+
+
+@part
+def carry_states(plan, memory, n, steps):
+    """The state after the last of ``steps`` steps becomes the state before the first: truncated back-propagation."""
+    for number in range(plan.layers.size):
+        tape = tape_of(plan.layers[number], memory, steps, n)
+        copy(tape.hidden[0], tape.hidden[steps])
+        copy(tape.cell[0], tape.cell[steps])
+
+
+@part
+def copy_outputs(plan, memory, steps, out):
+    """``out`` (n, output steps, outputs) from the last forward pass."""
+    readout, n = plan.readout[0], out.shape[0]
+    top = _top_steps(plan, steps)
+    y = block(memory, readout.y * n, top, n, readout.outputs)
+    for s in range(n):
+        for t in range(out.shape[1]):
+            copy(out[s, t], y[top - out.shape[1] + t, s])
 
 
 @part

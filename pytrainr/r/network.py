@@ -28,6 +28,9 @@ class RNetwork:
     suffix of the model's fields they show as.
     """
 
+    pads_targets = True
+    takes_whole_epochs = False
+
     def __init__(self, model: Model) -> None:
         self.cell_kind = CELLS[model.network_type]
         self.dims: tuple[int, ...] = tuple(int(n) for n in model.synapse_dim)

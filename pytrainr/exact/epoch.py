@@ -1,0 +1,105 @@
+"""The compiled loops: group after group with its update, the update alone, and the forward pass for prediction."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from pytrainr.exact.dropout import mixed
+from pytrainr.exact.group import (
+    Chunk,
+    carry_states,
+    clear_states,
+    copy_outputs,
+    forward_pass,
+    group_gradient,
+    keep_states,
+    loss_of,
+)
+from pytrainr.exact.update_rules import add_gradient_to_update, apply_rule
+from pytrainr.exact.vectors import fill
+from pytrainr.numerics.jit import fast, is_set
+
+__all__ = ["Groups", "Schedule", "finish_update", "predict", "run_groups"]
+
+
+class Groups(NamedTuple):
+    """Samples in group order: X (samples, T, input), Y (samples, T′, output), where groups begin, ``error`` (samples,) to fill."""
+
+    X: np.ndarray
+    Y: np.ndarray
+    starts: np.ndarray
+    error: np.ndarray
+
+
+class Schedule(NamedTuple):
+    """``bptt_steps`` time steps are trained at once; ``seed`` of the dropout; ``counts`` = updates and groups done so far;
+    ``first_sample``: the place of the first sample in its group."""
+
+    bptt_steps: int
+    seed: np.uint64
+    counts: np.ndarray
+    first_sample: int
+
+
+@fast
+def run_groups(plan, state, rule, groups, schedule, room, first, updating, stop):
+    """Train on the groups from ``first`` on; how many are done. With ``updating`` false only the gradient of one is taken.
+
+    Ends early where ``stop`` is set. A sequence longer than ``bptt_steps`` is trained piece by piece, each with its update;
+    the state is carried over, the gradient is not.
+    """
+    total = groups.X.shape[1]
+    for g in range(first, groups.starts.size - 1):
+        if is_set(stop):
+            return g
+        begin, end = groups.starts[g], groups.starts[g + 1]
+        X, Y, error = groups.X[begin:end], groups.Y[begin:end], groups.error[begin:end]
+        n = end - begin
+        key = mixed(schedule.seed, np.uint64(schedule.counts[1]))
+        fill(error, 0.0)
+        clear_states(plan, room.memory, n, min(schedule.bptt_steps, total))
+        for begin_step in range(0, total, schedule.bptt_steps):
+            steps = min(schedule.bptt_steps, total - begin_step)
+            if begin_step > 0:
+                carry_states(plan, room.memory, n, schedule.bptt_steps)
+            chunk = Chunk(begin_step, steps, total, key, schedule.first_sample)
+            group_gradient(plan, state.weights, room, X, Y, chunk, error)
+            add_gradient_to_update(state, rule, room.gradient)
+            if updating:
+                schedule.counts[0] += 1
+                apply_rule(state, rule, schedule.counts[0])
+        schedule.counts[1] += 1
+        if not updating:
+            return g + 1
+    return groups.starts.size - 1
+
+
+@fast
+def finish_update(state, rule, counts):
+    """The update that :func:`run_groups` left to do."""
+    counts[0] += 1
+    apply_rule(state, rule, counts[0])
+
+
+@fast
+def predict(plan, weights, memory, X, Y, states, out):
+    """The forward pass of X (n, T, input) into ``out`` (n, output steps, outputs); the loss if Y has the targets, else 0.
+
+    ``states`` (n, width) begin as what an earlier piece of the sequences ended with and end as what this one ends with; of
+    width 0, the sequences begin here.
+    """
+    n, steps = X.shape[0], X.shape[1]
+    chunk = Chunk(0, steps, steps, np.uint64(0), 0)
+    if states.shape[1] > 0:
+        keep_states(plan, memory, n, steps, states, False)
+    else:
+        clear_states(plan, memory, n, steps)
+    forward_pass(plan, weights, memory, X, chunk)
+    if states.shape[1] > 0:
+        keep_states(plan, memory, n, steps, states, True)
+    copy_outputs(plan, memory, steps, out)
+    if Y.shape[1] == 0:
+        return 0.0
+    return float(loss_of(plan, memory, Y, chunk))

@@ -1,0 +1,108 @@
+"""``predictr`` for exact networks: whole sequences, or piece by piece from a returned state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pytrainr import arguments
+from pytrainr.exact.network import ExactNetwork
+from pytrainr.exact.preparation import with_mask
+from pytrainr.model import Model
+
+__all__ = ["predict_exact"]
+
+
+def predict_exact(
+    model: Model,
+    X: Any,
+    *,
+    hidden: bool = False,
+    real_output: bool = True,
+    state: np.ndarray | None = None,
+    return_state: bool = False,
+    mask: Any = None,
+) -> Any:
+    """Predict with an exact network.
+
+    Parameters
+    ----------
+    X
+        (samples, time, input variables). The time dimension may differ from training's; with ``seq_to_seq_unsync`` and
+        one-to-many it is the input's.
+    hidden
+        Return the states of every layer (and direction) instead, each (samples, time, units), for gru (…, 4) and lstm
+        (…, 6), and the output last.
+    real_output
+        For one output variable return (samples, time).
+    state, return_state
+        ``return_state=True`` returns (prediction, state); ``state`` goes on from there: step by step gives what the
+        whole sequence at once gives.
+    mask
+        For sequences of different length, as in training: ``"nan"`` or (samples, time). Steps without entry are NaN in
+        the prediction.
+    """
+    samples = arguments.as_samples(X, "X")
+    if samples.shape[2] != model.input_dim:
+        raise ValueError(
+            f"X should have {model.input_dim} variables (last dimension) as in training, it has {samples.shape[2]}: "
+            f"its shape is {samples.shape}"
+        )
+    mask = model.mask if mask is None else mask
+    if mask is not None and model.mask is None:
+        raise ValueError("mask: the model was trained on whole sequences; train with mask='nan' to predict with a mask")
+    samples, _ = with_mask(samples, None, mask)
+    if mask is None:
+        arguments.check_finite(samples, "X")
+    stateful = return_state or state is not None
+    network = ExactNetwork(model)
+    padded = _shifted(model, samples)
+    if stateful:
+        _check_stateful(model)
+        state = _state(network, state, samples.shape[0])
+    weights = network.layout.zeros()
+    network.layout.collect(Model({field: list(model[field]) for field in network.layout.views(weights)}), weights)
+    shapes = network.store_shapes(padded.shape[1])
+    sizes = [int(np.prod(shape)) for shape in shapes]
+    record = np.empty((padded.shape[0], sum(sizes[:-1]) if hidden else 0))
+    output, _, after = network.forward(weights, padded, states=state, record=record)
+    if mask is not None and output.shape[1] == padded.shape[1]:
+        output[np.isnan(padded[:, :, 0])] = np.nan
+    result: Any = output[:, :, 0] if real_output and model.output_dim == 1 else output
+    if hidden:
+        ends = np.cumsum([0, *sizes[:-1]])
+        store = [record[:, a:b].reshape(-1, *shape) for a, b, shape in zip(ends, ends[1:], shapes, strict=False)]
+        result = [*store, output]
+    return (result, after) if return_state else result
+
+
+def _shifted(model: Model, samples: np.ndarray) -> np.ndarray:
+    """X with the zeros that follow it where the output goes on after the input."""
+    expected = model.time_dim_input if model.seq_to_seq_unsync else 1
+    one_to_many = not model.attention and model.time_dim > 1 and model.get("one_to_many", False)
+    if not model.seq_to_seq_unsync and not one_to_many:
+        return samples
+    if samples.shape[1] != expected:
+        raise ValueError(f"X should have {expected} time steps as in training, it has {samples.shape[1]}")
+    padded = np.zeros((samples.shape[0], model.time_dim, samples.shape[2]))
+    padded[:, : samples.shape[1]] = samples
+    return padded
+
+
+def _check_stateful(model: Model) -> None:
+    for name in ("bidirectional", "attention", "seq_to_seq_unsync"):
+        if model.get(name):
+            raise ValueError(f"state: a network with {name}=True needs the whole sequence, it cannot go on from a state")
+    if model.pyramid > 1:
+        raise ValueError("state: a pyramid joins steps, it cannot go on from a state")
+
+
+def _state(network: ExactNetwork, state: Any, samples: int) -> np.ndarray:
+    shape = (samples, network.state_width)
+    if state is None:
+        return np.zeros(shape)
+    given = np.asarray(state, dtype=np.float64)
+    if given.shape != shape:
+        raise ValueError(f"state should be what predictr(return_state=True) returned, {shape}; it is {given.shape}")
+    return given

@@ -1,0 +1,232 @@
+"""From the arguments of ``trainr(exact=True)`` to a model that can be trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from pytrainr import arguments
+from pytrainr.epoch_functions import message
+from pytrainr.exact.activations import ACTIVATIONS
+from pytrainr.exact.cells import CELLS
+from pytrainr.exact.network import options_of
+from pytrainr.exact.update_rules import RULES
+from pytrainr.groups import number_of_groups
+from pytrainr.model import Model
+
+__all__ = ["EXACT_DEFAULTS", "new_exact_model", "retrained_exact_model", "with_mask"]
+
+EXACT_DEFAULTS: dict[str, Any] = {
+    "hidden_activation": None,
+    "peephole": False,
+    "proj_size": 0,
+    "bidirectional": False,
+    "pyramid": 1,
+    "attention": False,
+    "output": None,
+    "loss": None,
+    "huber_width": 1.0,
+    "clipping": None,
+    "clip_norm": None,
+    "bptt_steps": None,
+    "dropout": 0.0,
+    "recurrent_dropout": 0.0,
+    "l2": 0.0,
+    "rho": 0.99,
+    "beta1": 0.9,
+    "beta2": 0.999,
+    "epsilon": 1e-8,
+    "patience": None,
+    "init": "uniform",
+    "forget_bias": None,
+    "mask": None,
+    "dtype": "float64",
+    "leak": 1.0,
+    "spectral_radius": 0.9,
+    "density": 0.1,
+    "ridge": 1e-6,
+}
+"""Arguments of ``trainr`` that come with ``exact=True``, with their defaults (``validation`` is the trainer's own)."""
+
+_FLAGS = ("peephole", "bidirectional", "attention")
+_RATES = ("dropout", "recurrent_dropout", "l2", "rho", "beta1", "beta2", "epsilon", "leak", "spectral_radius", "density", "ridge")
+_LIMITS = ("clipping", "clip_norm", "huber_width")
+_RESERVED = ("updates_done", "groups_done", "dropout_seed", "output_time_dim", "validation_loss", "best_epoch")
+
+
+def new_exact_model(
+    Y: Any, X: Any, fields: dict[str, Any], options: dict[str, Any], order: tuple[str, ...]
+) -> tuple[Model, np.ndarray, np.ndarray]:
+    """A model ready for training, without weights yet, and X and Y as (samples, time, variables).
+
+    ``fields`` are R's arguments, checked; ``options`` all others; ``order`` R's order of the model's fields.
+    """
+    given = {**EXACT_DEFAULTS, **{name: options.pop(name) for name in EXACT_DEFAULTS if name in options}}
+    arguments.check_extra(options, [*fields, *EXACT_DEFAULTS, "validation"], _RESERVED)
+    X, Y = arguments.as_samples(X, "X"), arguments.as_samples(Y, "Y")
+    _check(given)
+    del given["hidden_activation"]  # it is the model's ``sigmoid``
+    mask = given["mask"]
+    X, Y = with_mask(X, Y, mask)
+    given["mask"] = None if mask is None else "nan"
+    _check_finite(X, Y, mask is not None)
+    unsync = fields["seq_to_seq_unsync"]
+    time_dim = _time_dim(X, Y, unsync, given)
+    if given["bptt_steps"] is not None:
+        _check_bptt(given, time_dim)
+    samples, batch_size = X.shape[0], fields["batch_size"]
+    if number_of_groups(samples, batch_size) < 1:
+        raise ValueError(
+            f"batch_size should be smaller than twice the number of samples: round({samples} / {batch_size:g}) = 0 groups; "
+            f"for one group of all samples use batch_size={samples}"
+        )
+    hidden_dim = fields.pop("hidden_dim")
+    model = Model(
+        {
+            **options,
+            **given,
+            "exact": True,
+            "output_time_dim": Y.shape[1],
+            "updates_done": 0,
+            "groups_done": 0,
+            "dropout_seed": 0,
+            "input_dim": X.shape[2],
+            "hidden_dim": hidden_dim,
+            "output_dim": Y.shape[2],
+            "synapse_dim": (X.shape[2], *hidden_dim, Y.shape[2]),
+            "time_dim": time_dim,
+            **{name: fields[name] for name in order},
+        }
+    )
+    model.one_to_many = bool(not unsync and not given["attention"] and X.shape[1] == 1 < Y.shape[1])
+    if unsync:
+        model.time_dim_input = X.shape[1]
+    chosen = options_of(model)
+    model.output, model.loss = chosen.output, chosen.loss
+    return model, X, Y
+
+
+def exact_checks() -> dict[str, Callable[[Any, str], Any]]:
+    """The checks of R's arguments that ``exact=True`` widens."""
+    return {
+        "network_type": lambda value, name: arguments.choice(value, name, tuple(CELLS)),
+        "sigmoid": lambda value, name: arguments.choice(value, name, ACTIVATIONS),
+        "update_rule": lambda value, name: arguments.choice(value, name, tuple(RULES)),
+    }
+
+
+def _check(given: dict[str, Any]) -> None:
+    """The options that are numbers or flags; those that are names, and what goes together, ``Options`` checks."""
+    for name in _FLAGS:
+        given[name] = arguments.flag(given[name], name)
+    for name in _RATES:
+        given[name] = arguments.rate(given[name], name)
+    for name in _LIMITS:
+        if given[name] is not None:
+            given[name] = arguments.rate(given[name], name, zero=False)
+    for name in ("bptt_steps", "patience", "pyramid"):
+        if given[name] is not None:
+            given[name] = arguments.positive_integer(given[name], name)
+    if given["proj_size"]:
+        given["proj_size"] = arguments.positive_integer(given["proj_size"], "proj_size")
+    if given["forget_bias"] is not None and not isinstance(given["forget_bias"], (int, float)):
+        raise TypeError(f"forget_bias should be a number such as 1.0, it is {given['forget_bias']!r}")
+    for name in ("beta1", "beta2", "rho"):
+        if not given[name] < 1.0:
+            raise ValueError(f"{name} is the share of a running mean that is kept: 0 <= {name} < 1, not {given[name]!r}")
+
+
+def _check_bptt(given: dict[str, Any], time_dim: int) -> None:
+    for name in ("bidirectional", "attention"):
+        if given[name]:
+            raise ValueError(f"bptt_steps trains a sequence piece by piece, but {name}=True needs the whole of it at once")
+    if given["pyramid"] > 1:
+        raise ValueError("bptt_steps trains a sequence piece by piece, but pyramid joins its steps")
+    given["bptt_steps"] = min(given["bptt_steps"], time_dim)
+
+
+def _check_finite(X: np.ndarray, Y: np.ndarray, padded: bool) -> None:
+    for array, name in ((X, "X"), (Y, "Y")):
+        if padded:
+            array = np.where(np.isnan(array), 0.0, array)
+        try:
+            arguments.check_finite(array, name)
+        except ValueError as error:
+            hint = "" if padded else "; mask='nan' takes NaN for 'no entry at this step'"
+            raise ValueError(f"{error}{hint}") from None
+
+
+def with_mask(X: np.ndarray, Y: np.ndarray | None, mask: Any) -> tuple[np.ndarray, Any]:
+    """X and Y with NaN in every step that has no entry: where ``mask`` (samples, time) is 0, or as they are for ``"nan"``.
+
+    A step is absent as a whole: all variables of a step with a NaN become NaN.
+    """
+    if mask is None:
+        return X, Y
+    arrays = []
+    for array, name in ((X, "X"), (Y, "Y")):
+        if array is None:
+            arrays.append(None)
+            continue
+        array = np.array(array, dtype=np.float64)
+        if not isinstance(mask, str):
+            present = np.asarray(mask)
+            if present.shape != X.shape[:2]:
+                raise ValueError(
+                    f"mask should be {X.shape[:2]} (samples, time) as X, 1 where a step has an entry, it is {present.shape}"
+                )
+            if name == "X" or array.shape[1] == X.shape[1]:
+                array[~present.astype(bool)] = np.nan
+        elif mask != "nan":
+            raise ValueError(f"mask should be 'nan' or an array of (samples, time), it is {mask!r}")
+        array[np.isnan(array).any(axis=2)] = np.nan
+        arrays.append(array)
+    return arrays[0], arrays[1]
+
+
+def _time_dim(X: np.ndarray, Y: np.ndarray, unsync: bool, given: dict[str, Any]) -> int:
+    """The network's time steps; raises where X and Y do not belong together."""
+    if X.shape[0] != Y.shape[0]:
+        arguments.check_shapes(X, Y, True)
+    steps, output_steps = X.shape[1], Y.shape[1]
+    if unsync:
+        return steps + output_steps - 1
+    if given["attention"] or output_steps == 1:
+        return steps
+    if steps == 1:
+        return output_steps  # one-to-many: the input comes at the first step, zeros follow
+    if given["pyramid"] == 1:
+        if steps != output_steps:
+            raise ValueError(
+                f"the time dimension of X is different from the time dimension of Y: X has {steps} steps, Y has {output_steps} "
+                f"(X is {X.shape}, Y is {Y.shape}). With exact=True Y may have one step (many-to-one), X may have one "
+                "(one-to-many); seq_to_seq_unsync=True begins the output where the input ends, attention=True leaves it free"
+            )
+    return steps
+
+
+def retrained_exact_model(model: Model, Y: Any, X: Any, options: dict[str, Any]) -> tuple[Model, np.ndarray, np.ndarray]:
+    """A copy of ``model``, ready for further training on X and Y; every other option is the model's own."""
+    X, Y = arguments.as_samples(X, "X"), arguments.as_samples(Y, "Y")
+    message("retraining, all options except X, Y and the model itself are ignored, error are reseted")
+    mask = options.get("mask") if options.get("mask") is not None else model.mask
+    X, Y = with_mask(X, Y, mask)
+    _check_finite(X, Y, mask is not None)
+    given = {name: model.get(name, value) for name, value in EXACT_DEFAULTS.items()}
+    time_dim = _time_dim(X, Y, bool(model.seq_to_seq_unsync), given)
+    for name, what, have, need in (
+        ("X", "variables", X.shape[2], model.input_dim),
+        ("Y", "variables", Y.shape[2], model.output_dim),
+        ("X", "time steps", time_dim, model.time_dim),
+        ("Y", "time steps", Y.shape[1], model.output_time_dim),
+    ):
+        if have != need:
+            raise ValueError(f"{name} should have {need} {what} as in the first training, it has {have}")
+    if number_of_groups(X.shape[0], model.batch_size) < 1:
+        raise ValueError(
+            f"X has {X.shape[0]} samples, too few for the model's batch_size of {model.batch_size:g}: it should have more than "
+            "half of that"
+        )
+    return model.copy(), X, Y

@@ -1,0 +1,68 @@
+"""Training of an echo state network: the readout alone, by ridge regression over all samples at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pytrainr.model import Model
+from pytrainr.parameters import Flat
+
+if TYPE_CHECKING:
+    from pytrainr.exact.network import ExactNetwork
+
+__all__ = ["Reservoir", "ridge"]
+
+
+def ridge(states: np.ndarray, targets: np.ndarray, penalty: float, intercept: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Weights V (width, outputs) and intercept c (outputs) that minimise Σ|h V + c − y|² + penalty·Σ|V|².
+
+    ``states`` (rows, width), ``targets`` (rows, outputs). Solved as least squares, which does not square the condition.
+    """
+    center = states.mean(axis=0) if intercept else np.zeros(states.shape[1])
+    middle = targets.mean(axis=0) if intercept else np.zeros(targets.shape[1])
+    width = states.shape[1]
+    left = np.vstack([states - center, np.sqrt(penalty) * np.eye(width)])
+    right = np.vstack([targets - middle, np.zeros((width, targets.shape[1]))])
+    weights = np.linalg.lstsq(left, right, rcond=None)[0]
+    return weights, middle - center @ weights
+
+
+class Reservoir:
+    """Fits the readout of an echo state network."""
+
+    def __init__(self, network: ExactNetwork, model: Model) -> None:
+        self.network = network
+
+    def run_groups(self, model: Model, state: dict[str, Flat], batch: Any, stop: np.ndarray) -> int:
+        """Fit the readout to all samples of the slice and fill their errors; groups do not matter to a direct solution."""
+        network, options = self.network, self.network.options
+        weights = state["weights"]
+        sizes = [int(np.prod(shape)) for shape in network.store_shapes(options.steps)]
+        record = np.empty((batch.X.shape[0], sum(sizes)))
+        network.forward(weights, batch.X, record=record)
+        top = self._top_states(record, sizes)
+        present = ~np.isnan(batch.Y[:, :, 0])
+        weights_block = network.layout.find("time_synapse", options.depth).view(weights)
+        bias_block = network.layout.find("bias_synapse", options.depth).view(weights)
+        weights_block[...], intercept = ridge(top[present], batch.Y[present], options.ridge, options.use_bias)
+        if options.use_bias:
+            bias_block[...] = intercept
+        output, _, _ = network.forward(weights, batch.X)
+        batch.error[...] = np.where(present[:, :, None], np.abs(batch.Y - output), 0.0).sum(axis=(1, 2))
+        return batch.starts.size - 1
+
+    def _top_states(self, record: np.ndarray, sizes: list[int]) -> np.ndarray:
+        """(samples, output steps, width) of what the output layer reads."""
+        options, n = self.network.options, record.shape[0]
+        last = sum(sizes[: -1 - options.directions])
+        steps = options.steps_of(options.depth - 1)
+        sides = []
+        for side in range(options.directions):
+            size = sizes[(options.depth - 1) * options.directions + side]
+            states = record[:, last : last + size].reshape(n, steps, -1)
+            ends = side == 1 and options.output_steps == 1
+            sides.append(states[:, :1] if ends else states[:, steps - options.output_steps :])
+            last += size
+        return np.concatenate(sides, axis=2)

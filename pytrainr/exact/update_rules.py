@@ -1,0 +1,174 @@
+"""How a gradient becomes a step, on the flat vectors: sgd with R's momentum or the usual one, rmsprop, adam, adagrad.
+
+Every rule reads ``update``, the downhill direction (minus the gradient, and for R's sgd what momentum kept). A new rule is
+a function here and one line in ``RULES``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numba.extending import overload, register_jitable
+
+from pytrainr.exact.vectors import dot
+from pytrainr.numerics.jit import part
+
+__all__ = ["RULES", "Rule", "RuleState", "add_gradient_to_update", "apply_rule"]
+
+
+class RuleState(NamedTuple):
+    """Flat vectors, laid out alike: weights, ``update``, and two for what a rule remembers (empty if it does not)."""
+
+    weights: np.ndarray
+    update: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
+
+
+class Rule(NamedTuple):
+    """The rule's place in ``RULES`` and its numbers; ``decayed`` is 1 where L2 holds (weights) and 0 elsewhere (biases)."""
+
+    number: int
+    learningrate: float
+    momentum: float
+    rho: float
+    beta1: float
+    beta2: float
+    epsilon: float
+    l2: float
+    decayed: np.ndarray
+    clipping: float
+    clip_norm: float
+    scaled: bool
+
+
+@part
+def sgd(state, rule, step):
+    """R's: Δ ← (Δ − gradient)·lr;  W ← W + Δ;  Δ ← Δ·momentum. What momentum kept is multiplied by lr once more."""
+    weights, update = state.weights, state.update
+    for k in range(weights.size):
+        weights[k] += update[k]
+        update[k] *= rule.momentum
+
+
+@part
+def momentum(state, rule, step):
+    """Polyak (1964): v ← momentum·v + gradient;  W ← W − lr·v."""
+    weights, update, velocity = state.weights, state.update, state.first
+    for k in range(weights.size):
+        velocity[k] = rule.momentum * velocity[k] - update[k]
+        weights[k] -= rule.learningrate * velocity[k]
+        update[k] = 0.0
+
+
+@part
+def rmsprop(state, rule, step):
+    """Hinton (2012): v ← ρ·v + (1 − ρ)·g²;  W ← W − lr·g/(√v + ε)."""
+    weights, update, square = state.weights, state.update, state.second
+    for k in range(weights.size):
+        g = update[k]
+        square[k] = rule.rho * square[k] + (1.0 - rule.rho) * g * g
+        weights[k] += rule.learningrate * g / (math.sqrt(square[k]) + rule.epsilon)
+        update[k] = 0.0
+
+
+@part
+def adam(state, rule, step):
+    """Kingma & Ba (2015): m, v the running means of g and g², both freed of their start at 0; W ← W − lr·m/(√v + ε)."""
+    weights, update, mean, square = state.weights, state.update, state.first, state.second
+    rate = rule.learningrate / (1.0 - rule.beta1**step)
+    freed = 1.0 / math.sqrt(1.0 - rule.beta2**step)
+    for k in range(weights.size):
+        g = update[k]
+        mean[k] = rule.beta1 * mean[k] + (1.0 - rule.beta1) * g
+        square[k] = rule.beta2 * square[k] + (1.0 - rule.beta2) * g * g
+        weights[k] += rate * mean[k] / (math.sqrt(square[k]) * freed + rule.epsilon)
+        update[k] = 0.0
+
+
+@part
+def adagrad(state, rule, step):
+    """Duchi et al. (2011): v ← v + g²;  W ← W − lr·g/(√v + ε)."""
+    weights, update, square = state.weights, state.update, state.second
+    for k in range(weights.size):
+        g = update[k]
+        square[k] += g * g
+        weights[k] += rule.learningrate * g / (math.sqrt(square[k]) + rule.epsilon)
+        update[k] = 0.0
+
+
+class Remembered(NamedTuple):
+    """A rule's function and the fields it remembers from step to step, by the suffix they have on the model."""
+
+    function: Callable
+    first: str | None = None
+    second: str | None = None
+
+
+RULES: dict[str, Remembered] = {
+    "sgd": Remembered(sgd),
+    "momentum": Remembered(momentum, first="_velocity"),
+    "rmsprop": Remembered(rmsprop, second="_mean_square"),
+    "adam": Remembered(adam, "_first_moment", "_second_moment"),
+    "adagrad": Remembered(adagrad, second="_square_sum"),
+}
+"""The rules by ``update_rule``; compiled code knows each by its place."""
+
+
+def step_by(number, state, rule, step):
+    """One step of the rule at that place; compiled code only."""
+
+
+@overload(step_by)
+def _step_by(number, state, rule, step):
+    return _chosen([remembered.function for remembered in RULES.values()])
+
+
+def _chosen(functions: Sequence[Callable]) -> Callable:
+    first, *others = functions
+    if not others:
+        return lambda number, state, rule, step: first(state, rule, step)
+    rest = register_jitable(_chosen(others))
+
+    def choose(number, state, rule, step):
+        if number == 0:
+            first(state, rule, step)
+        else:
+            rest(number - 1, state, rule, step)
+
+    return choose
+
+
+@part
+def add_gradient_to_update(state, rule, gradient):
+    """update ← update − gradient, the gradient of the L2 penalty ½·l2·Σw² included."""
+    update = state.update
+    for k in range(update.size):
+        update[k] -= gradient[k]
+    if rule.l2 > 0.0:
+        for k in range(update.size):
+            update[k] -= rule.l2 * rule.decayed[k] * state.weights[k]
+
+
+@part
+def apply_rule(state, rule, step):
+    """Clip, then step. R's sgd limits the scaled updates, as R does; the other rules limit the gradient."""
+    update = state.update
+    if rule.number == 0 and rule.scaled:
+        for k in range(update.size):
+            update[k] *= rule.learningrate
+    if rule.clipping < np.inf:
+        for k in range(update.size):
+            if update[k] > rule.clipping:
+                update[k] = rule.clipping
+            if update[k] < -rule.clipping:
+                update[k] = -rule.clipping
+    if rule.clip_norm < np.inf:
+        norm = math.sqrt(dot(update, update))
+        if norm > rule.clip_norm:
+            for k in range(update.size):
+                update[k] *= rule.clip_norm / norm
+    step_by(rule.number, state, rule, step)

@@ -1,0 +1,92 @@
+"""Selection: the loss on data that is not trained on, early stopping, and the best weights put back."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from pytrainr import arguments
+from pytrainr.exact.network import ExactNetwork
+from pytrainr.exact.preparation import with_mask
+from pytrainr.model import Model
+from pytrainr.parameters import Flat
+
+__all__ = ["Validation", "held_out"]
+
+
+class Validation:
+    """Samples held out: X (samples, time, input), Y (samples, time, output).
+
+    After each epoch ``model.validation_loss`` (epochs,) gets the mean loss per sample; ``model.best_epoch`` is the epoch
+    with the smallest. After ``patience`` epochs without a smaller one training stops; the best weights come back in any case.
+    """
+
+    def __init__(self, X: np.ndarray, Y: np.ndarray) -> None:
+        self.X, self.Y = X, Y
+
+    def begin(self, model: Model) -> None:
+        """Check the samples against the model and forget what an earlier training found."""
+        if model.get("mask") is not None:
+            self.X, self.Y = with_mask(self.X, self.Y, "nan")
+        for name, array, variables in (("X", self.X, model.input_dim), ("Y", self.Y, model.output_dim)):
+            if array.shape[2] != variables:
+                raise ValueError(f"{name} of validation should have {variables} variables, it has {array.shape[2]}")
+        if self.X.shape[0] != self.Y.shape[0]:
+            raise ValueError(
+                f"X and Y of validation should have as many samples; they have {self.X.shape[0]} and {self.Y.shape[0]}"
+            )
+        if self.Y.shape[1] != model.output_time_dim:
+            raise ValueError(
+                f"Y of validation should have {model.output_time_dim} time steps as Y has, it has {self.Y.shape[1]}"
+            )
+        if self.X.shape[1] < model.time_dim:  # zeros follow the input, as in training
+            padded = np.zeros((self.X.shape[0], model.time_dim, self.X.shape[2]))
+            padded[:, : self.X.shape[1]] = self.X
+            self.X = padded
+        model.validation_loss = np.full(model.numepochs, np.nan)
+        model.best_epoch, model.best_validation_loss = 0, math.inf
+
+    def after_epoch(self, model: Model, network: ExactNetwork, state: dict[str, Flat]) -> bool:
+        """Note the loss, keep the weights if they are the best so far; whether training should stop."""
+        _, loss, _ = network.forward(state["weights"], self.X, self.Y)
+        loss /= self.X.shape[0]
+        model.validation_loss[model.current_epoch - 1] = loss
+        if loss < model.best_validation_loss:
+            model.best_validation_loss, model.best_epoch = float(loss), int(model.current_epoch)
+            state["_best"][...] = state["weights"]
+        patience = model.get("patience")
+        return patience is not None and model.current_epoch - model.best_epoch >= patience
+
+    def finish(self, model: Model, network: ExactNetwork, state: dict[str, Flat]) -> None:
+        """Put the best weights back."""
+        if model.best_epoch:
+            state["weights"][...] = state["_best"]
+        model.validation_loss = model.validation_loss[: model.current_epoch]
+        for field in network.layout.views(state["_best"]):
+            if field + "_best" in model:
+                del model[field + "_best"]
+
+
+def held_out(validation: Any, Y: Any, X: Any) -> tuple[Validation, Any, Any]:
+    """The samples held out, and Y and X that remain: ``validation`` is (X, Y), or the share of the last samples."""
+    if isinstance(validation, (tuple, list)) and len(validation) == 2:
+        return (
+            Validation(
+                np.asarray(arguments.as_samples(validation[0], "X of validation"), dtype=np.float64),
+                np.asarray(arguments.as_samples(validation[1], "Y of validation"), dtype=np.float64),
+            ),
+            Y,
+            X,
+        )
+    if isinstance(validation, bool) or not isinstance(validation, (int, float)) or not 0.0 < validation < 1.0:
+        raise ValueError(
+            f"validation should be (X, Y), or the share of the samples to hold out, between 0 and 1; it is {validation!r}"
+        )
+    X, Y = arguments.as_samples(X, "X"), arguments.as_samples(Y, "Y")
+    kept = X.shape[0] - max(1, round(validation * X.shape[0]))
+    if kept < 1:
+        raise ValueError(f"validation={validation!r} of {X.shape[0]} samples leaves none to train on")
+    held = Validation(np.asarray(X[kept:], dtype=np.float64), np.asarray(Y[kept:], dtype=np.float64))
+    return held, Y[:kept], X[:kept]
