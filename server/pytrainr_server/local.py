@@ -73,6 +73,7 @@ def start_local_server(
             command,
             stdin=subprocess.PIPE,  # closed when this process ends, however that happens
             stdout=output,
+            start_new_session=True,  # Ctrl-C is for this program, which then stops the server in order
             stderr=subprocess.STDOUT,
             env={**os.environ, **(environment or {})},
         )

@@ -73,10 +73,12 @@ class Conversation:
                         raise self._diverged(failure) from None
                     patience.wait(error)
         except KeyboardInterrupt:
-            return self._interrupted()
+            interrupted = True
         except BaseException:
             self._stop_job()
             raise
+        assert interrupted
+        return self._interrupted()
 
     def _attempt(self, patience: Patience) -> pytrainr.Model:
         request = training_pb2.TrainRequest(
@@ -163,6 +165,9 @@ class Conversation:
                 value = np.asarray(value)[:, epoch - 1 : epoch]
                 if _same(before.error[:, epoch - 1 : epoch], value):
                     continue
+            if callable(value):
+                self._kept_here[name] = value
+                continue
             try:
                 answer.field.add(name=name, value=wire.encode_value(value, name))
             except wire.WireError:
@@ -228,8 +233,8 @@ class Conversation:
             for event in watch:
                 if event.WhichOneof("event") == "finished":
                     return event.finished.model
-        except grpc.RpcError as error:
-            raise KeyboardInterrupt from error
+        except grpc.RpcError:
+            return ""
         return ""
 
 

@@ -60,7 +60,9 @@ def sorted_out(given: Any) -> EpochFunctions:
     functions = tuple(_each(given))
     at_server = {id(function) for function in ServerFunctions.values()}
     pause = not all(is_observer(function) or id(function) in at_server for function in functions)
-    names = [function_name(function) for function in functions if id(function) in at_server or _is_print(function)]
+    names = [
+        function_name(function) for function in functions if pause or id(function) in at_server or _is_print(function)
+    ]
     return EpochFunctions(functions, tuple(names), pause)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +39,7 @@ def read_state(directory: Path) -> tuple[pytrainr.Model, np.ndarray]:
     """The paused model, and the random stream as it is there."""
     model = pytrainr.Model.load(state_path(directory), functions=AnyFunction())
     random_seed = np.asarray(model["server_random_seed"])
-    del model["server_random_seed"]
+    delattr(model, "server_random_seed")
     return model, random_seed
 
 
@@ -73,12 +73,14 @@ class Pause:
         stream: pytrainr.RRandom,
         seconds: float,
         show_life: Callable[[State], None],
+        functions: Sequence[Callable],
     ) -> None:
         self._store = store
         self._key = key
         self._stream = stream
         self._seconds = seconds
         self._show_life = show_life
+        self.functions = functions  # the caller's, by name only
         self.finish = False
 
     def __call__(self, model: pytrainr.Model) -> pytrainr.Model:

@@ -31,7 +31,7 @@ class Runner:
         self._settings = settings
         self._name = name
         self._at_once = at_once
-        self._futures: set[Future[None]] = set()
+        self._futures: dict[Future[None], str] = {}
         self._changed = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="runner", daemon=True)
@@ -74,7 +74,7 @@ class Runner:
                 break
             key, lease = taken
             future = self._executor.submit(run_job, self._settings, key, lease)
-            self._futures.add(future)
+            self._futures[future] = key
             future.add_done_callback(self._done)
         now = time.monotonic()
         if now >= self._next_sweep:
@@ -94,13 +94,15 @@ class Runner:
         return self._store.jobs.running(self._name) < self._at_once
 
     def _sweep(self) -> None:
+        if under_way := tuple(self._futures.values()):
+            self._store.jobs.renew_all(self._name, under_way, self._settings.lease_seconds)
         for key in self._store.jobs.cancel_abandoned():
             changes.notify(control(key))
             changes.notify(key)
         telemetry.set_queue(self._store.jobs.counts())
 
     def _done(self, future: Future[None]) -> None:
-        self._futures.discard(future)
+        self._futures.pop(future, None)
         if (error := future.exception()) is not None:
             log.error("a worker failed: %s", error, exc_info=error)
         self._changed.set()

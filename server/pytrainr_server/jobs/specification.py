@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from trainr import wire
 from trainr.v1 import model_pb2, tensor_pb2, training_pb2
 
 import pytrainr
+from pytrainr.function_names import PROVIDED
 from pytrainr_server.errors import ServiceError, invalid
 from pytrainr_server.store.names import dataset_sha256
 from pytrainr_server.store.store import Store
@@ -32,17 +33,12 @@ _ARGUMENTS = frozenset(inspect.signature(pytrainr.trainr).parameters)
 _RESERVED = frozenset({"Y", "X", "model", "rng", "epoch_function"})
 
 
-def _epoch_print(model: pytrainr.Model) -> pytrainr.Model:
-    """Stands for R's epoch_print: the caller prints, from the events."""
+def _silent(model: pytrainr.Model) -> pytrainr.Model:
+    """Stands for R's epoch_print while the server trains: the caller prints, from the events."""
     return model
 
 
-_epoch_print.__name__ = "epoch_print"
-
-EPOCH_FUNCTIONS: Mapping[str, Callable] = {
-    "epoch_print": _epoch_print,
-    "epoch_annealing": pytrainr.epoch_annealing,
-}
+EPOCH_FUNCTIONS: Mapping[str, Callable] = {"epoch_print": _silent, "epoch_annealing": pytrainr.epoch_annealing}
 LOSS_FUNCTIONS: Mapping[str, Callable] = {"loss_L1": pytrainr.loss_L1}
 
 
@@ -84,8 +80,17 @@ def function_named(known: Mapping[str, Callable]) -> Callable[[str, str], Callab
 
 def stored_function(name: str, field: str) -> Callable:
     """A function in a model that the caller sent: those of the library by name, others as a mere name."""
-    known = {**EPOCH_FUNCTIONS, **LOSS_FUNCTIONS}
-    return known.get(name) or placeholder(name)
+    return PROVIDED[name]() if name in PROVIDED else placeholder(name)
+
+
+def running(functions: Sequence[Callable]) -> list[Callable]:
+    """The functions of a model as the server calls them."""
+    return [_silent if function is pytrainr.epoch_print else function for function in functions]
+
+
+def recorded(functions: Sequence[Callable]) -> list[Callable]:
+    """The functions of a model as they are stored with it."""
+    return [pytrainr.epoch_print if function is _silent else function for function in functions]
 
 
 def placeholder(name: str) -> Callable:
@@ -98,8 +103,12 @@ def placeholder(name: str) -> Callable:
     return unknown
 
 
-def options(message: training_pb2.TrainingOptions, array: Callable) -> dict[str, Any]:
-    """The keyword arguments of trainr. Raises an error for the caller where an option is unknown to the wire."""
+def options(message: training_pb2.TrainingOptions, array: Callable, pauses: bool) -> dict[str, Any]:
+    """The keyword arguments of trainr; where the caller's own functions run, ``epoch_function`` has but their names.
+
+    Raises an error for the caller where an option is unknown to the wire.
+    """
+    named = stored_function if pauses else function_named(EPOCH_FUNCTIONS)
     given: dict[str, Any] = {}
     for name in _OPTIONAL:
         if message.HasField(name):
@@ -113,7 +122,6 @@ def options(message: training_pb2.TrainingOptions, array: Callable) -> dict[str,
         given["hidden_dim"] = tuple(message.hidden_dim)
     if message.loss_function:
         given["loss_function"] = _loss_function(message.loss_function)
-    named = function_named(EPOCH_FUNCTIONS)
     if message.epoch_function:
         given["epoch_function"] = tuple(named(name, "epoch_function") for name in message.epoch_function)
     for name, value in wire.decode_options(message.extra, "extra", array, function_named(LOSS_FUNCTIONS)).items():

@@ -12,6 +12,7 @@ import math
 import os
 import threading
 import time
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,7 +28,7 @@ from pytrainr_server.jobs import changes, specification
 from pytrainr_server.jobs.pause import AnyFunction, Pause, control
 from pytrainr_server.store.files import sync_directory
 from pytrainr_server.store.job_files import DamagedCheckpointError, Epoch, JobFiles, Restored
-from pytrainr_server.store.jobs import LeaseLostError, error_values
+from pytrainr_server.store.jobs import LeaseLostError, Wishes, error_values
 from pytrainr_server.store.models import NewModel
 from pytrainr_server.store.names import new_key
 from pytrainr_server.store.schema import State
@@ -84,7 +85,7 @@ class Worker:
         self._pause: Pause | None = None
         self._training: Training | None = None
         self._logged = 0
-        self._next_report = self._next_checkpoint = self._next_notice = 0.0
+        self._renewed = self._next_checkpoint = self._next_notice = 0.0
 
     def run(self) -> None:
         """Do it, and store how it ended."""
@@ -137,8 +138,9 @@ class Worker:
         self._pause = pause
         return self._training
 
-    def _make_pause(self) -> Pause:
-        return Pause(self._store, self._key, self._stream, self._settings.pause_seconds, self._show_life)
+    def _make_pause(self, functions: Sequence[Callable]) -> Pause:
+        settings = self._settings
+        return Pause(self._store, self._key, self._stream, settings.pause_seconds, self._show_life, functions)
 
     def _open_files(self, training: Training) -> JobFiles:
         files = JobFiles(self._store.directories.job(self._key), training.model.error.shape[0])
@@ -179,7 +181,7 @@ class Worker:
             if completed:
                 self._log_epoch(training, files, learningrate)
             now = time.monotonic()
-            if now >= self._next_report:
+            if now >= self._renewed + REPORT_SECONDS:
                 self._show_life(State.RUNNING)
             if now >= self._next_checkpoint:
                 self._checkpoint(training, files)
@@ -197,6 +199,8 @@ class Worker:
             changes.notify(self._key)
 
     def _checkpoint(self, training: Training, files: JobFiles) -> None:
+        if self._renewed < time.monotonic() - REPORT_SECONDS:
+            self._renew(State.RUNNING)  # a worker that has lost the job must not overwrite its successor's checkpoint
         started = time.monotonic()
         try:
             files.save(self._logged, training.checkpoint())
@@ -212,6 +216,13 @@ class Worker:
 
     def _show_life(self, state: State) -> None:
         """Renew the lease, report, and see whether the job may go on."""
+        wishes = self._renew(state)
+        if wishes.cancel:
+            raise _CancelledError
+        if wishes.give_back:
+            raise _GiveBackError
+
+    def _renew(self, state: State) -> Wishes:
         training = self._training
         values: dict[str, Any] = {"state": state}
         if training is not None:
@@ -219,11 +230,8 @@ class Worker:
             if training.epoch and state == State.RUNNING:
                 values["mean_error"] = _or_null(mean_of(training.model.error[:, training.epoch - 1]))
         wishes = self._store.jobs.update(self._key, self._lease, self._settings.lease_seconds, **values)
-        self._next_report = time.monotonic() + REPORT_SECONDS
-        if wishes.cancel:
-            raise _CancelledError
-        if wishes.give_back:
-            raise _GiveBackError
+        self._renewed = time.monotonic()
+        return wishes
 
     def _attend(self) -> None:
         self._show_life(State.RUNNING)
@@ -291,6 +299,8 @@ class Worker:
             telemetry.jobs_ended.labels("diverged").inc()
 
     def _save(self, model: pytrainr.Model) -> NewModel:
+        functions = self._pause.functions if self._pause else model.epoch_function
+        model.epoch_function = specification.recorded(functions)
         return save_model(
             self._store,
             model,
@@ -327,10 +337,10 @@ def build(
     given: dict[str, Any] = {}
     try:
         array = specification.arrays(store)
-        given = specification.options(message.options, array)
-        pause = make_pause() if make_pause and message.pause_each_epoch else None
-        if message.pause_each_epoch:
-            given["epoch_function"] = (pause or specification.placeholder("callers_epoch_function"),)
+        given = specification.options(message.options, array, message.pause_each_epoch)
+        pause = make_pause(given.get("epoch_function", ())) if make_pause and message.pause_each_epoch else None
+        if pause:
+            given["epoch_function"] = (pause,)
         x, y = array(message.x, "X"), array(message.y, "Y")
         model = _initial_model(store, message, array)
         if (

@@ -84,7 +84,8 @@ class Follower:
         job = self._store.jobs.by_key(self._key)
         position = self._store.jobs.queue_position(job.create_time) if job.state == State.QUEUED else 0
         # The log is read after the row: when the row says that all is done the log is complete.
-        return _Seen(job, self._log.read(self._sent), position)
+        epochs = [epoch for epoch in self._log.read(self._sent) if epoch.epoch > self._sent]
+        return _Seen(job, epochs, position)
 
     async def _pause(self, epoch: int) -> AsyncIterator[training_pb2.TrainingEvent]:
         self._paused_sent = epoch

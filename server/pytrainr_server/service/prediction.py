@@ -48,8 +48,8 @@ class ModelCache:
         model = load_model(self._store, row.key)
         for field in ("error", "store", "store_best", "last_layer_error", "last_layer_delta"):
             if field in model:
-                del model[field]  # as large as the training data, and prediction does not need them
-        size = sum(array.nbytes for value in model.keys() for array in _arrays(model[value]))
+                delattr(model, field)  # as large as the training data, and prediction does not need them
+        size = sum(array.nbytes for name in model for array in _arrays(model[name]))
         with self._lock:
             if size <= self._max_bytes and row.key not in self._models:
                 self._models[row.key] = (model, size)

@@ -23,6 +23,7 @@ from pytrainr_server.store.files import replacing, sync_directory
 
 _RECORD = struct.Struct("<qddd")
 _READ_RECORDS = 4096
+_COPY_BYTES = 1 << 20
 _OWN = "server."
 
 
@@ -56,7 +57,9 @@ class EpochLog:
         """The epochs after one, at most ``limit`` of them. Whole records only: one may just be written."""
         try:
             with open(self.path, "rb") as file:
-                file.seek(max(after, 0) * _RECORD.size)
+                if after * _RECORD.size >= os.fstat(file.fileno()).st_size:
+                    return []
+                file.seek(after * _RECORD.size)
                 data = file.read(limit * _RECORD.size)
         except FileNotFoundError:
             return []
@@ -97,13 +100,8 @@ class JobFiles:
         self._open_at(0)
 
     def _open_at(self, epochs: int) -> None:
-        for path, size in ((self.log.path, _RECORD.size), (self._errors_path, 8 * self.samples)):
-            file = open(path, "ab", buffering=0)  # noqa: SIM115 (kept open until close)
-            file.truncate(epochs * size)
-            if path == self.log.path:
-                self._epochs = file
-            else:
-                self._errors = file
+        self._epochs = _cut(self.log.path, epochs * _RECORD.size)
+        self._errors = _cut(self._errors_path, epochs * 8 * self.samples)
 
     def _load(self) -> Restored | None:
         if not self._checkpoint_path.exists():
@@ -176,6 +174,25 @@ class JobFiles:
         self._checkpoint_path.unlink(missing_ok=True)
         self._errors_path.unlink(missing_ok=True)
         sync_directory(self.directory)
+
+
+def _cut(path: Path, size: int) -> BinaryIO:
+    """A new file with the first ``size`` bytes of the old one, open for appending.
+
+    New, so that a worker that has lost the job without knowing writes where nobody reads.
+    """
+    temporary = path.with_name(path.name + ".tmp")
+    with open(temporary, "wb") as file:
+        left = size
+        if size:
+            with open(path, "rb") as old:
+                while left and (data := old.read(min(left, _COPY_BYTES))):
+                    file.write(data)
+                    left -= len(data)
+        if left:
+            raise DamagedCheckpointError(f"{path} ends {left} bytes before what its checkpoint needs")
+    os.replace(temporary, path)
+    return open(path, "ab", buffering=0)
 
 
 def _write(file: BinaryIO, data: bytes) -> None:

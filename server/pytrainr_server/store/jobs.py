@@ -261,6 +261,12 @@ class JobStore:
                 raise LeaseLostError(key)
             return self._wishes(connection, key)
 
+    def renew_all(self, worker: str, keys: Sequence[str], lease_seconds: float) -> None:
+        """Show life for jobs that a worker may be busy with for long, before it comes to do so itself."""
+        mine = and_(jobs.c.worker == worker, jobs.c.key.in_(keys), jobs.c.lease != "")
+        with self._database.write(durable=False) as connection:
+            connection.execute(jobs.update().where(mine).values(lease_until=time.time() + lease_seconds))
+
     def wishes(self, key: str) -> Wishes:
         """What others wish of the job."""
         with self._database.read() as connection:
