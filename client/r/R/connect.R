@@ -5,11 +5,11 @@
 #' the environment variables say.
 #'
 #' @param address \code{"host:port"}, which means TLS except on this very machine, or \code{"https://host:port"} or
-#'   \code{"http://host:port"} (without TLS) spelled out. Default: the environment variable \code{PYTRAINR_ADDRESS}, or
+#'   \code{"http://host:port"} (without TLS) spelled out. Default: the environment variable \code{TRAINR_ADDRESS}, or
 #'   \code{"127.0.0.1:7272"}.
-#' @param token The token that \code{pytrainr-server token create} has printed. Default: \code{PYTRAINR_TOKEN}.
+#' @param token The token that \code{pytrainr-server token create} has printed. Default: \code{TRAINR_TOKEN}.
 #' @param cacert PEM file with the certificate of the authority that signed the server's. Default:
-#'   \code{PYTRAINR_CACERT}; if that is not set either, the authorities that this machine trusts.
+#'   \code{TRAINR_CACERT}; if that is not set either, the authorities that this machine trusts.
 #' @param cert,key PEM files with the client's own certificate and key, for servers that ask for them (mutual TLS).
 #' @param deadline Seconds that any one call may take, a whole training included; then the call ends with a condition
 #'   of class \code{rnnremote_deadline_exceeded} and its training is cancelled. Default: no limit.
@@ -28,9 +28,9 @@
 #' )
 #' }
 #' @export
-trainr_connect <- function(address = Sys.getenv("PYTRAINR_ADDRESS", "127.0.0.1:7272"),
-                           token = Sys.getenv("PYTRAINR_TOKEN"),
-                           cacert = Sys.getenv("PYTRAINR_CACERT"), cert = NULL, key = NULL, deadline = Inf) {
+trainr_connect <- function(address = Sys.getenv("TRAINR_ADDRESS", "127.0.0.1:7272"),
+                           token = Sys.getenv("TRAINR_TOKEN"),
+                           cacert = Sys.getenv("TRAINR_CACERT"), cert = NULL, key = NULL, deadline = Inf) {
   connection <- new_connection(address, token, cacert, cert, key, deadline)
   server_info(connection)
   session$connection <- connection

@@ -4,7 +4,7 @@
 #' training runs on a pytrainr server: same arguments, same random numbers, same model, to the last bit.
 #'
 #' The server's address comes from \code{\link{trainr_connect}}, or from the environment variables
-#' \code{PYTRAINR_ADDRESS}, \code{PYTRAINR_TOKEN} and \code{PYTRAINR_CACERT}.
+#' \code{TRAINR_ADDRESS}, \code{TRAINR_TOKEN} and \code{TRAINR_CACERT}.
 #'
 #' @section Options:
 #' \describe{
