@@ -8,6 +8,7 @@ import numpy as np
 
 from pytrainr.numerics.jit import is_set, strict
 from pytrainr.numerics.linalg import product, transpose
+from pytrainr.numerics.views import borrowed, keep, view
 from pytrainr.r.cells import activate, backward, forward, gates, kept, output_backward, stored, stored_arrays
 from pytrainr.r.layers import (
     Gradient,
@@ -20,6 +21,7 @@ from pytrainr.r.layers import (
     states_size,
     take,
     transposed_weights,
+    vector,
 )
 from pytrainr.r.output import output_errors
 from pytrainr.r.update import any_nan, clip, scale, update
@@ -129,10 +131,10 @@ def forward_pass(cell, table, weights, x, out, work, rows):
     outputs = table.hidden_dim[layers]
     product(flattened(out), flattened(inputs), matrix(weights, table.time[layers], table.input_dim[layers], outputs))
     if cell.use_bias:
-        bias = weights[table.bias[layers] : table.bias[layers] + outputs]
+        bias = view(weights, table.bias[layers], (outputs,))
         for t in range(steps):
             add_recycled_bias(out[t], bias, rows)
-    activate(cell, out.reshape(-1))
+    activate(cell, vector(out))
 
 
 @strict
@@ -155,7 +157,7 @@ def backward_pass(cell, table, state, x, delta, work):
         matrix(state.weights, place, hidden, outputs),
         matrix(work.transposed, place, outputs, hidden),
         matrix(state.update, place, hidden, outputs),
-        state.update[table.bias[layers] : table.bias[layers] + outputs],
+        view(state.update, table.bias[layers], (outputs,)),
         delta,
         last.hidden[1:],
         take(work.memory, up_at, steps, n, hidden),
@@ -228,12 +230,22 @@ def run_groups(cell, table, state, rule, batch, first, updating, stop):
     Ends early where ``stop`` is set, or before the update of a group: after each one with ``updating`` false (the
     caller's own loss function comes then), or where clipping must replace NaN by random numbers (the caller draws).
     """
+    largest = 0
+    for g in range(batch.starts.size - 1):
+        largest = max(largest, batch.starts[g + 1] - batch.starts[g])
+    work = workspace_for(cell, table, batch.X.shape[1], largest, True)
+    result = groups_in(
+        cell, borrowed(table), borrowed(state), rule, borrowed(batch), first, updating, borrowed(stop), borrowed(work)
+    )
+    keep(work)
+    return result
+
+
+@strict
+def groups_in(cell, table, state, rule, batch, first, updating, stop, work):
+    """:func:`run_groups` with all its arrays borrowed."""
     steps = batch.X.shape[1]
     groups = batch.starts.size - 1
-    largest = 0
-    for g in range(groups):
-        largest = max(largest, batch.starts[g + 1] - batch.starts[g])
-    work = workspace_for(cell, table, steps, largest, True)
     inputs, outputs = batch.X.shape[2], batch.Y.shape[2]
     for g in range(first, groups):
         if is_set(stop):
@@ -280,8 +292,17 @@ def predict_rows(cell, table, weights, X, rows, out, record):
 
     ``record`` (n, size) is filled with R's ``store`` unless it has no columns.
     """
+    work = workspace_for(cell, table, X.shape[1], X.shape[0], False)
+    predict_in(
+        cell, borrowed(table), borrowed(weights), borrowed(X), rows, borrowed(out), borrowed(record), borrowed(work)
+    )
+    keep(work)
+
+
+@strict
+def predict_in(cell, table, weights, X, rows, out, record, work):
+    """:func:`predict_rows` with all its arrays borrowed."""
     n, steps = X.shape[0], X.shape[1]
-    work = workspace_for(cell, table, steps, n, False)
     x = take(work.memory, work.x, steps, n, X.shape[2])
     y = take(work.memory, work.out, steps, n, out.shape[2])
     gather(x, X)

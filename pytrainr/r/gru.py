@@ -8,7 +8,7 @@ from pytrainr.numerics.elementwise import logistic_, tanh_
 from pytrainr.numerics.jit import strict
 from pytrainr.numerics.linalg import add_product, add_transposed_products, product
 from pytrainr.numerics.long_double import add_column_means
-from pytrainr.r.layers import add_recycled_bias, flattened
+from pytrainr.r.layers import add_recycled_bias, flattened, vector
 
 GATES = 3  # update z, reset r, candidate g
 KEPT = (0, 3, 1)  # states besides the hidden one: cell, gates, extra
@@ -112,7 +112,7 @@ def backward(cell, weights, transposed, updates, x, states, gradient, scratch):
     add_transposed_products(updates.recurrent[:, 2 * hidden :], reset_h, post[:, :, 2 * hidden :])
     add_transposed_products(updates.time, x, post)
     for t in range(steps - 1, -1, -1):
-        add_column_means(updates.bias.reshape(-1), post[t])
+        add_column_means(vector(updates.bias), post[t])
 
 
 @strict

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pytrainr.numerics.jit import strict
+from pytrainr.numerics.views import view
 
 __all__ = ["Gradient", "Rows", "States", "Table", "Weights", "add_recycled_bias", "layer_weights", "states_of", "take"]
 
@@ -65,7 +66,7 @@ class Rows(NamedTuple):
 @strict
 def matrix(flat, offset, rows, columns):
     """``flat`` from ``offset`` on as a (rows, columns) matrix."""
-    return flat[offset : offset + rows * columns].reshape(rows, columns)
+    return view(flat, offset, (rows, columns))
 
 
 @strict
@@ -93,7 +94,7 @@ def transposed_weights(flat, table, layer, gates):
 @strict
 def take(memory, offset, steps, rows, columns):
     """``memory`` from ``offset`` on as (steps, rows, columns)."""
-    return memory[offset : offset + steps * rows * columns].reshape(steps, rows, columns)
+    return view(memory, offset, (steps, rows, columns))
 
 
 @strict
@@ -129,7 +130,13 @@ def states_of(kept, memory, offset, steps, rows, hidden):
 @strict
 def flattened(a):
     """(steps, rows, columns) as (steps·rows, columns)."""
-    return a.reshape(a.shape[0] * a.shape[1], a.shape[2])
+    return view(a, 0, (a.shape[0] * a.shape[1], a.shape[2]))
+
+
+@strict
+def vector(a):
+    """All elements of a contiguous array in one row."""
+    return view(a, 0, (a.size,))
 
 
 @strict

@@ -8,7 +8,7 @@ from pytrainr.numerics.elementwise import logistic_, tanh_
 from pytrainr.numerics.jit import strict
 from pytrainr.numerics.linalg import add_product, add_transposed_products, product
 from pytrainr.numerics.long_double import add_column_means
-from pytrainr.r.layers import add_recycled_bias, flattened
+from pytrainr.r.layers import add_recycled_bias, flattened, vector
 
 GATES = 4  # forget, input, candidate, output
 KEPT = (1, 4, 1)  # states besides the hidden one: cell, gates, extra
@@ -49,7 +49,7 @@ def forward(cell, weights, x, states, rows):
             for k in range(hidden):
                 after[k] = f[k] * before[k] + i[k] * c[k]
                 squashed[k] = after[k]
-        tanh_(tanh_memory[t].reshape(-1), cell.vectorised)
+        tanh_(vector(tanh_memory[t]), cell.vectorised)
         for s in range(n):
             o, squashed, out = gates[t, s, 3 * hidden :], tanh_memory[t, s], h[t + 1, s]
             for k in range(hidden):
@@ -100,7 +100,7 @@ def backward(cell, weights, transposed, updates, x, states, gradient, scratch):
     add_transposed_products(updates.recurrent, h[:-1], post)
     add_transposed_products(updates.time, x, post)
     for t in range(steps - 1, -1, -1):
-        add_column_means(updates.bias.reshape(-1), post[t])
+        add_column_means(vector(updates.bias), post[t])
 
 
 @strict

@@ -7,7 +7,7 @@ from typing import Any
 from pytrainr.numerics.jit import strict
 from pytrainr.numerics.linalg import add_transposed_product, add_transposed_products, product
 from pytrainr.numerics.long_double import add, add_column_means, divided, long_double
-from pytrainr.r.layers import flattened
+from pytrainr.r.layers import flattened, vector
 
 __all__ = ["output_errors", "through_pending_update", "through_weights"]
 
@@ -21,7 +21,7 @@ def output_errors(out, y, delta, error, unused_steps):
     """
     steps, n, outputs = out.shape
     for t in range(steps):
-        o, e, d = out[t].reshape(-1), y[t].reshape(-1), delta[t].reshape(-1)
+        o, e, d = vector(out[t]), vector(y[t]), vector(delta[t])
         if t < unused_steps:
             e[:] = 0.0
             d[:] = 0.0

@@ -8,7 +8,7 @@ from pytrainr.numerics.elementwise import gompertz_, logistic_, tanh_
 from pytrainr.numerics.jit import strict
 from pytrainr.numerics.linalg import add_product, add_transposed_products, product
 from pytrainr.numerics.long_double import add_column_means
-from pytrainr.r.layers import add_recycled_bias, flattened
+from pytrainr.r.layers import add_recycled_bias, flattened, vector
 
 SIGMOIDS = ("logistic", "tanh", "Gompertz")
 
@@ -45,7 +45,7 @@ def forward(cell, weights, x, states, rows):
         add_product(h[t + 1], h[t], weights.recurrent)
         if cell.use_bias:
             add_recycled_bias(h[t + 1], weights.bias[0], rows)
-        activate(cell, h[t + 1].reshape(-1))
+        activate(cell, vector(h[t + 1]))
 
 
 @strict
@@ -60,7 +60,7 @@ def backward(cell, weights, transposed, updates, x, states, gradient, scratch):
     for t in range(steps - 1, -1, -1):
         if t < steps - 1:
             add_product(delta[t], delta[t + 1], transposed.recurrent)
-        d, y = delta[t].reshape(-1), h[t + 1].reshape(-1)
+        d, y = vector(delta[t]), vector(h[t + 1])
         for k in range(d.size):
             d[k] *= y[k] * (1.0 - y[k])
     add_transposed_products(updates.recurrent, h[:-1], delta)

@@ -1,0 +1,131 @@
+"""Views that own nothing: arrays for the inside of kernels, without reference counting.
+
+Numba counts the references to an array at every slice and every call, atomically; in a small network that is half of
+the time. A kernel's outermost function therefore works on ``borrowed`` arguments. A view must not outlive what it shows:
+whoever borrows an array made in the same function says ``keep`` after its last use.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba import types
+from numba.core import cgutils, errors
+from numba.extending import models, register_model
+from numba.np import arrayobj
+
+from pytrainr.numerics.vectors import intrinsic
+
+__all__ = ["borrowed", "keep", "view"]
+
+
+class View(types.Array):
+    """An array whose memory belongs to another one."""
+
+    def __init__(self, dtype: Any, ndim: int, layout: str, readonly: bool = False, aligned: bool = True) -> None:
+        super().__init__(
+            dtype, ndim, layout, readonly=readonly, aligned=aligned, name=f"view({dtype}, {ndim}d, {layout})"
+        )
+
+    def copy(self, dtype: Any = None, ndim: Any = None, layout: Any = None, readonly: Any = None) -> View:
+        return View(
+            self.dtype if dtype is None else dtype,
+            self.ndim if ndim is None else ndim,
+            self.layout if layout is None else layout,
+        )
+
+
+@register_model(View)
+class _ViewModel(models.StructModel):
+    """The fields of Numba's arrays, but none that Numba counts references of."""
+
+    def __init__(self, manager: Any, kind: View) -> None:
+        fields = [
+            ("meminfo", types.voidptr),
+            ("parent", types.voidptr),
+            ("nitems", types.intp),
+            ("itemsize", types.intp),
+            ("data", types.CPointer(kind.dtype)),
+            ("shape", types.UniTuple(types.intp, kind.ndim)),
+            ("strides", types.UniTuple(types.intp, kind.ndim)),
+        ]
+        super().__init__(manager, kind, fields)
+
+
+def _borrowed_type(kind: Any) -> Any:
+    if isinstance(kind, types.Array):
+        return View(kind.dtype, kind.ndim, kind.layout)
+    if isinstance(kind, types.BaseNamedTuple):
+        fields = tuple(map(_borrowed_type, kind.types))
+        if len(set(fields)) == 1:
+            return types.NamedUniTuple(fields[0], len(fields), kind.instance_class)
+        return types.NamedTuple(fields, kind.instance_class)
+    return kind
+
+
+def _borrow(context: Any, builder: Any, kind: Any, value: Any) -> Any:
+    if isinstance(kind, types.Array):
+        array = arrayobj.make_array(kind)(context, builder, value)
+        result = arrayobj.make_array(_borrowed_type(kind))(context, builder)
+        null = cgutils.get_null_value(cgutils.voidptr_t)
+        result.meminfo, result.parent = null, null
+        for field in ("nitems", "itemsize", "data", "shape", "strides"):
+            setattr(result, field, getattr(array, field))
+        return result._getvalue()
+    if isinstance(kind, types.BaseNamedTuple):
+        fields = [
+            _borrow(context, builder, field, element)
+            for field, element in zip(kind.types, cgutils.unpack_tuple(builder, value), strict=True)
+        ]
+        return context.make_tuple(builder, _borrowed_type(kind), fields)
+    return value
+
+
+@intrinsic
+def borrowed(typing: Any, value: Any) -> Any:
+    """An array as a view, a NamedTuple with views for arrays; anything else as it is."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return _borrow(context, builder, value, arguments[0])
+
+    return _borrowed_type(value)(value), generate
+
+
+@intrinsic
+def keep(typing: Any, value: Any) -> Any:
+    """Keeps ``value`` alive up to here."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return context.get_dummy_value()
+
+    return types.void(value), generate
+
+
+@intrinsic
+def view(typing: Any, memory: types.Array, start: Any, shape: types.BaseTuple) -> Any:
+    """``size`` elements of contiguous memory from ``start`` on in a shape of their own, as a view."""
+    if memory.layout != "C":
+        raise errors.TypingError("view() needs contiguous memory")
+    kind = View(memory.dtype, len(shape), "C")
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array = arrayobj.make_array(memory)(context, builder, arguments[0])
+        result = arrayobj.make_array(kind)(context, builder)
+        sizes = [
+            context.cast(builder, size, given, types.intp)
+            for given, size in zip(signature.args[2].types, cgutils.unpack_tuple(builder, arguments[2]), strict=True)
+        ]
+        step = cgutils.sizeof(builder, array.data.type)
+        strides = []
+        for size in reversed(sizes):
+            strides.insert(0, step)
+            step = builder.mul(step, size)
+        null = cgutils.get_null_value(cgutils.voidptr_t)
+        result.meminfo, result.parent = null, null
+        result.data = builder.gep(array.data, [arguments[1]])
+        result.itemsize = strides[-1]
+        result.nitems = builder.udiv(step, strides[-1])
+        result.shape, result.strides = cgutils.pack_array(builder, sizes), cgutils.pack_array(builder, strides)
+        return result._getvalue()
+
+    return kind(memory, types.int64, shape), generate
