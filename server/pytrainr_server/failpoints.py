@@ -20,7 +20,6 @@ NAMES = (
     "checkpoint-before-rename",
     "after-checkpoint",
     "mid-epoch-log",
-    "model-before-rename",
     "before-publish",
     "after-publish",
     "mid-upload",

@@ -32,7 +32,7 @@ from trainr.v1 import (
 from pytrainr_server import telemetry
 from pytrainr_server.config import Config, ConfigError
 from pytrainr_server.jobs.runner import MAX_WAITING_FOR_CALLERS, Runner
-from pytrainr_server.jobs.worker import WorkerSettings, lower_priority
+from pytrainr_server.jobs.worker import WorkerSettings
 from pytrainr_server.security.callers import Callers
 from pytrainr_server.security.tls import server_credentials
 from pytrainr_server.security.tokens import TokenStore
@@ -103,7 +103,7 @@ class Server:
         self._prediction_threads = ThreadPoolExecutor(config.prediction_threads, "predict")
         if self._executor is None:
             threads = config.training_threads + MAX_WAITING_FOR_CALLERS
-            self._executor = ThreadPoolExecutor(threads, "train", initializer=lower_priority)
+            self._executor = ThreadPoolExecutor(threads, "train")
         self._runner = self._make_runner(self._executor)
         self._metrics = telemetry.serve_metrics(config.metrics) if config.metrics else None
         self._grpc = self._make_grpc()

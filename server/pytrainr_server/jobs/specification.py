@@ -148,13 +148,20 @@ def model_of(message: model_pb2.Model, array: Callable) -> pytrainr.Model:
 
 def random_stream(message: training_pb2.Training) -> pytrainr.RRandom:
     """The random stream to draw from."""
+    return set_random_stream(pytrainr.RRandom(0), message)
+
+
+def set_random_stream(stream: pytrainr.RRandom, message: training_pb2.Training) -> pytrainr.RRandom:
+    """Put a stream where the message says that it stands."""
     state = wire.decode_random_state(message.random_state)
     try:
         if state is not None:
-            return pytrainr.RRandom.from_random_seed(state)
-        return pytrainr.RRandom(message.seed)
+            stream.random_seed = state
+        else:
+            stream.set_seed(message.seed)
     except (ValueError, TypeError) as error:
         raise invalid("random_state" if state is not None else "seed", str(error)) from error
+    return stream
 
 
 def named_argument(error: Exception, given: Mapping[str, Any]) -> ServiceError:

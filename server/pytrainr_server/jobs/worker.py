@@ -9,8 +9,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-import os
-import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -26,7 +24,6 @@ from pytrainr_server.errors import Code, ServiceError, exhausted
 from pytrainr_server.failpoints import failpoint
 from pytrainr_server.jobs import changes, specification
 from pytrainr_server.jobs.pause import AnyFunction, Pause, control
-from pytrainr_server.store.files import sync_directory
 from pytrainr_server.store.job_files import DamagedCheckpointError, Epoch, JobFiles, Restored
 from pytrainr_server.store.jobs import LeaseLostError, Wishes, error_values
 from pytrainr_server.store.models import NewModel
@@ -36,7 +33,7 @@ from pytrainr_server.store.store import Store, StoreSettings, opened
 
 SLICE_SECONDS = 0.25
 REPORT_SECONDS = 0.5
-NOTIFY_SECONDS = 0.02
+NOTIFY_SECONDS = 0.05
 RETRY_SECONDS = 10.0
 
 log = logging.getLogger("pytrainr_server.jobs")
@@ -80,12 +77,13 @@ class Worker:
         self._settings = settings
         self._key = key
         self._lease = lease
-        self._job = store.jobs.by_key(key)
-        self._stream = pytrainr.RRandom(0)
+        self._job = store.jobs.to_do(key)
+        self._stream: pytrainr.RRandom | None = None
         self._pause: Pause | None = None
         self._training: Training | None = None
         self._logged = 0
-        self._renewed = self._next_checkpoint = self._next_notice = 0.0
+        self._next_checkpoint = self._next_notice = 0.0
+        self._renewed = time.monotonic()  # the lease is fresh
 
     def run(self) -> None:
         """Do it, and store how it ended."""
@@ -117,8 +115,9 @@ class Worker:
     def _run(self) -> None:
         failpoint("after-lease")
         training = self._prepare()
+        self._next_notice = time.monotonic() + NOTIFY_SECONDS
         with changes.listening(control(self._key), self._interrupt):
-            self._attend()
+            self._attend(self._store.jobs.wishes(self._key))
             files = self._open_files(training)
             try:
                 self._train(training, files)
@@ -132,14 +131,14 @@ class Worker:
     # preparing ------------------------------------------------------------------------------------------------------
 
     def _prepare(self) -> Training:
-        message = training_pb2.Training.FromString(self._store.jobs.training(self._key))
+        message = training_pb2.Training.FromString(self._job.training)
         self._stream = specification.random_stream(message)
-        self._training, pause = build(self._store, message, self._stream, self._make_pause)
-        self._pause = pause
+        self._training, self._pause = build(self._store, message, self._stream, self._make_pause)
         return self._training
 
     def _make_pause(self, functions: Sequence[Callable]) -> Pause:
         settings = self._settings
+        assert self._stream is not None
         return Pause(self._store, self._key, self._stream, settings.pause_seconds, self._show_life, functions)
 
     def _open_files(self, training: Training) -> JobFiles:
@@ -176,7 +175,7 @@ class Worker:
             try:
                 completed = training.advance(SLICE_SECONDS)
             except Stopped:
-                self._attend()
+                self._show_life(State.RUNNING)
                 continue
             if completed:
                 self._log_epoch(training, files, learningrate)
@@ -216,11 +215,7 @@ class Worker:
 
     def _show_life(self, state: State) -> None:
         """Renew the lease, report, and see whether the job may go on."""
-        wishes = self._renew(state)
-        if wishes.cancel:
-            raise _CancelledError
-        if wishes.give_back:
-            raise _GiveBackError
+        self._attend(self._renew(state))
 
     def _renew(self, state: State) -> Wishes:
         training = self._training
@@ -233,8 +228,11 @@ class Worker:
         self._renewed = time.monotonic()
         return wishes
 
-    def _attend(self) -> None:
-        self._show_life(State.RUNNING)
+    def _attend(self, wishes: Wishes) -> None:
+        if wishes.cancel:
+            raise _CancelledError
+        if wishes.give_back:
+            raise _GiveBackError
 
     def _interrupt(self) -> None:
         """Called by other threads: end the slice under way if someone wants that."""
@@ -255,7 +253,7 @@ class Worker:
             epoch=training.epoch,
             progress=0.0,
             mean_error=row.final_error,
-            random_state=wire.encode_random_state(self._stream.random_seed).SerializeToString(),
+            random_state=self._random_state(),
         )
         failpoint("after-publish")
         files.finished()
@@ -282,7 +280,6 @@ class Worker:
 
     def _diverged(self, error: pytrainr.DivergedError) -> None:
         failure = ServiceError(Code.FAILED_PRECONDITION, "DIVERGED", str(error))
-        random_state = wire.encode_random_state(self._stream.random_seed).SerializeToString()
         if error.model is None:
             self._fail(failure)
         else:
@@ -297,6 +294,10 @@ class Worker:
                 **error_values(failure),
             )
             telemetry.jobs_ended.labels("diverged").inc()
+
+    def _random_state(self) -> bytes:
+        assert self._stream is not None
+        return wire.encode_random_state(self._stream.random_seed).SerializeToString()
 
     def _save(self, model: pytrainr.Model) -> NewModel:
         functions = self._pause.functions if self._pause else model.epoch_function
@@ -385,15 +386,7 @@ def save_model(
     """Write a model's file; the row for it is to be added to the database next."""
     key = new_key()
     path = store.directories.model(key)
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        model.save(temporary, keep_store=True)
-        failpoint("model-before-rename")
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    sync_directory(path.parent)
+    model.save(path, keep_store=True)
     errors = model.get("error")
     final_error = None
     if isinstance(errors, np.ndarray) and errors.size:
@@ -421,9 +414,3 @@ def mean_of(errors: np.ndarray) -> float:
 
 def _or_null(value: float) -> float | None:
     return value if math.isfinite(value) else None
-
-
-def lower_priority() -> None:
-    """Let the calling thread train behind those that answer callers, where the system can."""
-    with contextlib.suppress(AttributeError, OSError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,6 +27,7 @@ from pytrainr_server.store.names import (
 )
 from pytrainr_server.store.store import Store
 
+_of_thread = threading.local()
 MAX_TTL_SECONDS = 10 * 365 * 86_400
 KEPT_INLINE_BYTES = 65_536
 """Arrays beyond this leave the request for a file: the database stays small and quick."""
@@ -144,5 +146,7 @@ class Admission:
 
 def check_training(store: Store, training: training_pb2.Training) -> tuple[int, int]:
     """Make the library's Training and throw it away: the epochs and the samples it has."""
-    checked, _ = build(store, training, specification.random_stream(training))
+    if not hasattr(_of_thread, "stream"):  # making a stream takes longer than the rest of this
+        _of_thread.stream = pytrainr.RRandom(0)
+    checked, _ = build(store, training, specification.set_random_stream(_of_thread.stream, training))
     return int(checked.numepochs), int(checked.samples)

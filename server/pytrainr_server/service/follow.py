@@ -23,6 +23,7 @@ from pytrainr_server.store.schema import UNFINISHED, State
 from pytrainr_server.store.store import Store
 
 PROGRESS_SECONDS = 0.5
+READ_RECORDS = 4096
 Run = Callable[..., Awaitable[Any]]
 
 
@@ -48,7 +49,7 @@ class Follower:
         self._chunk_bytes = chunk_bytes
         self._closing = closing
         self._log = EpochLog(store.directories.job(key))
-        self._next_progress = 0.0
+        self._next_progress = time.monotonic() + PROGRESS_SECONDS
 
     async def events(self, *, to_train: bool) -> AsyncIterator[training_pb2.TrainingEvent]:
         """All events until the job's end; ``to_train`` adds pauses and the result, and ends with an error as a call
@@ -60,7 +61,8 @@ class Follower:
                 if seen.epochs:
                     self._sent = seen.epochs[-1].epoch
                     yield epochs_event(seen.epochs)
-                    continue  # there may be more than one batch
+                    if len(seen.epochs) >= READ_RECORDS:
+                        continue  # there is another batch
                 if seen.job.state not in UNFINISHED:
                     break
                 if to_train and seen.job.state == State.PAUSED and seen.job.epoch >= self._paused_sent:
@@ -84,7 +86,7 @@ class Follower:
         job = self._store.jobs.by_key(self._key)
         position = self._store.jobs.queue_position(job.create_time) if job.state == State.QUEUED else 0
         # The log is read after the row: when the row says that all is done the log is complete.
-        epochs = [epoch for epoch in self._log.read(self._sent) if epoch.epoch > self._sent]
+        epochs = [epoch for epoch in self._log.read(self._sent, READ_RECORDS) if epoch.epoch > self._sent]
         return _Seen(job, epochs, position)
 
     async def _pause(self, epoch: int) -> AsyncIterator[training_pb2.TrainingEvent]:

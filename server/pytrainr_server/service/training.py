@@ -65,7 +65,8 @@ class TrainingService(training_pb2_grpc.TrainingServiceServicer):
         self._attached[job.key] += 1
         ended = False
         try:
-            await self._run(self._attach, job.key, request.detach)
+            if request.detach or job.attached_to != self._server or job.abandon_time:
+                await self._run(self._attach, job.key, request.detach)
             yield training_pb2.TrainingEvent(accepted=job_message(job))
             async for event in follower.events(to_train=True):
                 yield event

@@ -22,7 +22,6 @@ from pytrainr_server.failpoints import failpoint
 from pytrainr_server.store.files import replacing, sync_directory
 
 _RECORD = struct.Struct("<qddd")
-_READ_RECORDS = 4096
 _COPY_BYTES = 1 << 20
 _OWN = "server."
 
@@ -53,7 +52,7 @@ class EpochLog:
     def __init__(self, directory: Path) -> None:
         self.path = directory / "epochs"
 
-    def read(self, after: int, limit: int = _READ_RECORDS) -> list[Epoch]:
+    def read(self, after: int, limit: int) -> list[Epoch]:
         """The epochs after one, at most ``limit`` of them. Whole records only: one may just be written."""
         try:
             with open(self.path, "rb") as file:
@@ -168,12 +167,14 @@ class JobFiles:
 
     def finished(self) -> None:
         """The job has ended: keep its log for those who still watch, drop the rest."""
-        if self._epochs is not None:
-            os.fsync(self._epochs.fileno())
-        self.close()
+        long = self._checkpoint_path.exists()
+        if long and self.log.path.exists():
+            with open(self.log.path, "rb") as file:
+                os.fsync(file.fileno())
         self._checkpoint_path.unlink(missing_ok=True)
         self._errors_path.unlink(missing_ok=True)
-        sync_directory(self.directory)
+        if long:
+            sync_directory(self.directory)
 
 
 def _cut(path: Path, size: int) -> BinaryIO:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, and_, func, or_, select
+from sqlalchemy import Connection, Row, and_, bindparam, func, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from pytrainr_server.errors import Code, ServiceError, exhausted, not_found, precondition
@@ -26,6 +26,48 @@ from pytrainr_server.store.schema import (
 
 RETRY_SECONDS = 2.0
 WITHOUT_DATA = [column for column in jobs.c if column.name not in ("training", "request_hash")]
+
+# Statements on the way of every job, made once: making one takes longer than SQLite takes for it.
+_BY_KEY = select(*WITHOUT_DATA).where(jobs.c.key == bindparam("key"))
+_BY_ID = select(*WITHOUT_DATA).where(jobs.c.owner == bindparam("owner"), jobs.c.id == bindparam("id"))
+_BY_REQUEST = select(jobs).where(jobs.c.owner == bindparam("owner"), jobs.c.request_id == bindparam("request_id"))
+_WITH_DATA = select(jobs).where(jobs.c.key == bindparam("key"))
+_WAITING = jobs.c.state.in_([int(state) for state in UNFINISHED])
+_COUNT_ALL = select(func.count()).select_from(jobs).where(_WAITING)
+_COUNT_MINE = select(func.count()).select_from(jobs).where(_WAITING, jobs.c.owner == bindparam("owner"))
+_QUEUE_POSITION = select(func.count()).where(
+    jobs.c.state == int(State.QUEUED), jobs.c.create_time < bindparam("create_time")
+)
+_CANDIDATES = (
+    select(jobs.c.key, jobs.c.state, jobs.c.lease, jobs.c.start_time)
+    .where(
+        or_(
+            and_(jobs.c.state == int(State.QUEUED), jobs.c.not_before <= bindparam("now")),
+            and_(jobs.c.state.in_([int(State.RUNNING), int(State.PAUSED)]), jobs.c.lease_until < bindparam("now")),
+        )
+    )
+    .order_by(jobs.c.create_time)
+    .limit(8)
+)
+_TAKE = jobs.update().where(
+    jobs.c.key == bindparam("its_key"), jobs.c.state == bindparam("its_state"), jobs.c.lease == bindparam("its_lease")
+)
+_MINE = jobs.update().where(jobs.c.key == bindparam("its_key"), jobs.c.lease == bindparam("its_lease"))
+_ANY = jobs.update().where(jobs.c.key == bindparam("its_key"))
+_WISHES = select(jobs.c.cancel_requested, jobs.c.yield_requested).where(jobs.c.key == bindparam("key"))
+_TTL = select(jobs.c.ttl_seconds).where(jobs.c.key == bindparam("key"), jobs.c.lease == bindparam("lease"), _WAITING)
+_DROP_CONTINUATIONS = continuations.delete().where(continuations.c.job_key == bindparam("key"))
+_DROP_REFERENCES = job_datasets.delete().where(job_datasets.c.job_key == bindparam("key"))
+_STORED = select(
+    *(
+        select(func.coalesce(func.sum(size), 0)).where(table.c.owner == bindparam("owner")).scalar_subquery()
+        for table, size in (
+            (jobs, jobs.c.training_bytes),
+            (models, models.c.size_bytes),
+            (datasets, datasets.c.size_bytes),
+        )
+    )
+)
 
 
 class LeaseLostError(Exception):
@@ -131,13 +173,12 @@ class JobStore:
         return known
 
     def _check_limits(self, connection: Connection, job: NewJob, limits: Limits) -> None:
-        waiting = jobs.c.state.in_(UNFINISHED)
-        in_all = connection.execute(select(func.count()).select_from(jobs).where(waiting)).scalar_one()
+        in_all = connection.execute(_COUNT_ALL).scalar_one()
         if in_all >= limits.max_queue:
             raise exhausted(
                 "QUEUE_FULL", f"The server's queue is full ({in_all} jobs); try again later.", RETRY_SECONDS
             )
-        mine = connection.execute(select(func.count()).where(waiting, jobs.c.owner == job.owner)).scalar_one()
+        mine = connection.execute(_COUNT_MINE, {"owner": job.owner}).scalar_one()
         if mine >= limits.max_jobs:
             raise exhausted(
                 "TOO_MANY_JOBS",
@@ -161,7 +202,7 @@ class JobStore:
             return self._by_request(connection, owner, request_id)
 
     def _by_request(self, connection: Connection, owner: str, request_id: str) -> Row[Any] | None:
-        return connection.execute(select(jobs).where(jobs.c.owner == owner, jobs.c.request_id == request_id)).first()
+        return connection.execute(_BY_REQUEST, {"owner": owner, "request_id": request_id}).first()
 
     def get(self, owner: str, id: str) -> Row[Any]:
         """The owner's job of this id. Raises NOT_FOUND."""
@@ -169,7 +210,7 @@ class JobStore:
             return self._get(connection, owner, id)
 
     def _get(self, connection: Connection, owner: str, id: str) -> Row[Any]:
-        found = connection.execute(select(*WITHOUT_DATA).where(jobs.c.owner == owner, jobs.c.id == id)).first()
+        found = connection.execute(_BY_ID, {"owner": owner, "id": id}).first()
         if found is None:
             raise not_found(job_name(id))
         return found
@@ -180,15 +221,18 @@ class JobStore:
             return self._by_key(connection, key)
 
     def _by_key(self, connection: Connection, key: str) -> Row[Any]:
-        found = connection.execute(select(*WITHOUT_DATA).where(jobs.c.key == key)).first()
+        found = connection.execute(_BY_KEY, {"key": key}).first()
         if found is None:
             raise not_found("The job")
         return found
 
-    def training(self, key: str) -> bytes:
-        """What the job is to do."""
+    def to_do(self, key: str) -> Row[Any]:
+        """The job of this key with its training. Raises NOT_FOUND once it was deleted."""
         with self._database.read() as connection:
-            return connection.execute(select(jobs.c.training).where(jobs.c.key == key)).scalar_one()
+            found = connection.execute(_WITH_DATA, {"key": key}).first()
+        if found is None:
+            raise not_found("The job")
+        return found
 
     def page(self, owner: str, states: Sequence[int], size: int, after: tuple[float, str] | None) -> list[Row[Any]]:
         """The owner's jobs, newest first, from one position on."""
@@ -203,9 +247,8 @@ class JobStore:
 
     def queue_position(self, create_time: float) -> int:
         """How many jobs wait that were created before."""
-        query = select(func.count()).where(jobs.c.state == State.QUEUED, jobs.c.create_time < create_time)
         with self._database.read() as connection:
-            return connection.execute(query).scalar_one()
+            return connection.execute(_QUEUE_POSITION, {"create_time": create_time}).scalar_one()
 
     def counts(self) -> dict[State, int]:
         """How many jobs there are in each state."""
@@ -218,15 +261,8 @@ class JobStore:
     def lease_next(self, worker: str, lease_seconds: float) -> tuple[str, str] | None:
         """Take the oldest job that waits, or whose worker has shown no life: its key and the new lease."""
         now = time.time()
-        stale = and_(jobs.c.state.in_((State.RUNNING, State.PAUSED)), jobs.c.lease_until < now)
-        waiting = and_(jobs.c.state == State.QUEUED, jobs.c.not_before <= now)
         with self._database.read() as connection:
-            candidates = connection.execute(
-                select(jobs.c.key, jobs.c.state, jobs.c.lease, jobs.c.start_time)
-                .where(or_(waiting, stale))
-                .order_by(jobs.c.create_time)
-                .limit(8)
-            ).all()
+            candidates = connection.execute(_CANDIDATES, {"now": now}).all()
         for candidate in candidates:
             lease = new_key()
             again = candidate.start_time > 0
@@ -242,20 +278,17 @@ class JobStore:
             if not again:
                 values["start_time"] = now
             # Only one of several servers finds the row as it was.
-            unchanged = and_(
-                jobs.c.key == candidate.key, jobs.c.state == candidate.state, jobs.c.lease == candidate.lease
-            )
+            unchanged = {"its_key": candidate.key, "its_state": candidate.state, "its_lease": candidate.lease}
             with self._database.write(durable=False) as connection:
-                if connection.execute(jobs.update().where(unchanged).values(**values)).rowcount == 1:
+                if connection.execute(_TAKE.values(**values), unchanged).rowcount == 1:
                     return candidate.key, lease
         return None
 
     def update(self, key: str, lease: str, lease_seconds: float, **values: Any) -> Wishes:
         """Show life and store ``values``; what others wish of the job. Raises :class:`LeaseLostError`."""
-        mine = and_(jobs.c.key == key, jobs.c.lease == lease)
         with self._database.write(durable=False) as connection:
             changed = connection.execute(
-                jobs.update().where(mine).values(lease_until=time.time() + lease_seconds, **values)
+                _MINE.values(lease_until=time.time() + lease_seconds, **values), {"its_key": key, "its_lease": lease}
             )
             if changed.rowcount == 0:
                 raise LeaseLostError(key)
@@ -273,8 +306,7 @@ class JobStore:
             return self._wishes(connection, key)
 
     def _wishes(self, connection: Connection, key: str) -> Wishes:
-        query = select(jobs.c.cancel_requested, jobs.c.yield_requested).where(jobs.c.key == key)
-        row = connection.execute(query).first()
+        row = connection.execute(_WISHES, {"key": key}).first()
         return Wishes(cancel=True, give_back=True) if row is None else Wishes(*row)
 
     def ask_back(self, worker: str) -> list[str]:
@@ -318,9 +350,7 @@ class JobStore:
 
     def finish(self, connection: Connection, key: str, lease: str, state: State, **values: Any) -> None:
         """End the job, within a transaction. Raises :class:`LeaseLostError`."""
-        row = connection.execute(
-            select(jobs.c.ttl_seconds).where(jobs.c.key == key, jobs.c.lease == lease, jobs.c.state.in_(UNFINISHED))
-        ).first()
+        row = connection.execute(_TTL, {"key": key, "lease": lease}).first()
         if row is None:
             raise LeaseLostError(key)
         end(connection, key, state, row.ttl_seconds, **values)
@@ -426,15 +456,17 @@ class JobStore:
 def end(connection: Connection, key: str, state: State, ttl_seconds: float, **values: Any) -> None:
     """Set a job's final state."""
     now = time.time()
-    connection.execute(
-        jobs.update()
-        .where(jobs.c.key == key)
-        .values(
-            state=state, end_time=now, expire_time=now + ttl_seconds, worker="", lease="", lease_until=0.0, **values
-        )
-    )
-    connection.execute(continuations.delete().where(continuations.c.job_key == key))
-    connection.execute(job_datasets.delete().where(job_datasets.c.job_key == key))
+    ended = {
+        "state": state,
+        "end_time": now,
+        "expire_time": now + ttl_seconds,
+        "worker": "",
+        "lease": "",
+        "lease_until": 0.0,
+    }
+    connection.execute(_ANY.values(**ended, **values), {"its_key": key})
+    connection.execute(_DROP_CONTINUATIONS, {"key": key})
+    connection.execute(_DROP_REFERENCES, {"key": key})
 
 
 def forget(connection: Connection, key: str) -> None:
@@ -467,11 +499,7 @@ def check_storage(connection: Connection, owner: str, more: int, limit: int) -> 
 
 def stored_bytes(connection: Connection, owner: str) -> int:
     """Bytes that an owner has stored: jobs, models and datasets."""
-    sizes = ((jobs, jobs.c.training_bytes), (models, models.c.size_bytes), (datasets, datasets.c.size_bytes))
-    return sum(
-        int(connection.execute(select(func.coalesce(func.sum(size), 0)).where(table.c.owner == owner)).scalar_one())
-        for table, size in sizes
-    )
+    return sum(int(size) for size in connection.execute(_STORED, {"owner": owner}).one())
 
 
 def or_nan(value: float | None) -> float:

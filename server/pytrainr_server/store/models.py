@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, or_, select
+from sqlalchemy import Connection, Row, and_, bindparam, func, or_, select
 
 from pytrainr_server.errors import not_found, precondition
 from pytrainr_server.store.database import Database
@@ -14,6 +14,33 @@ from pytrainr_server.store.names import job_name, model_name
 from pytrainr_server.store.schema import UNFINISHED, jobs, model_aliases, model_versions, models
 
 NEWEST = "latest"
+_COUNTER = and_(model_versions.c.owner == bindparam("its_owner"), model_versions.c.id == bindparam("its_id"))
+_NEWEST_NUMBER = select(model_versions.c.newest).where(_COUNTER)
+_NEWEST = (
+    select(models)
+    .where(models.c.owner == bindparam("owner"), models.c.id == bindparam("id"))
+    .order_by(models.c.version.desc())
+    .limit(1)
+)
+_ALIASED = (
+    select(models)
+    .join(
+        model_aliases,
+        and_(
+            model_aliases.c.owner == models.c.owner,
+            model_aliases.c.id == models.c.id,
+            model_aliases.c.version == models.c.version,
+        ),
+    )
+    .where(
+        models.c.owner == bindparam("owner"),
+        models.c.id == bindparam("id"),
+        model_aliases.c.alias == bindparam("alias"),
+    )
+)
+_NUMBERED = select(models).where(
+    models.c.owner == bindparam("owner"), models.c.id == bindparam("id"), models.c.version == bindparam("version")
+)
 
 
 @dataclass(frozen=True)
@@ -42,14 +69,14 @@ class ModelStore:
 
     def add(self, connection: Connection, model: NewModel) -> int:
         """Make it the next version of its id, within a transaction; return the version's number."""
-        counter = and_(model_versions.c.owner == model.owner, model_versions.c.id == model.id)
-        newest = connection.execute(select(model_versions.c.newest).where(counter)).scalar()
+        counter = {"its_owner": model.owner, "its_id": model.id}
+        newest = connection.execute(_NEWEST_NUMBER, counter).scalar()
         version = (newest or 0) + 1
         if newest is None:
-            connection.execute(model_versions.insert().values(owner=model.owner, id=model.id, newest=version))
+            connection.execute(model_versions.insert(), {"owner": model.owner, "id": model.id, "newest": version})
         else:
-            connection.execute(model_versions.update().where(counter).values(newest=version))
-        connection.execute(models.insert().values(version=version, create_time=time.time(), **vars(model)))
+            connection.execute(model_versions.update().where(_COUNTER).values(newest=version), counter)
+        connection.execute(models.insert(), {"version": version, "create_time": time.time(), **vars(model)})
         return version
 
     def by_request(self, connection: Connection, owner: str, request_id: str) -> Row[Any] | None:
@@ -64,15 +91,13 @@ class ModelStore:
             return self._get(connection, owner, id, version)
 
     def _get(self, connection: Connection, owner: str, id: str, version: int | str | None) -> Row[Any]:
-        query = select(models).where(models.c.owner == owner, models.c.id == id)
-        if isinstance(version, str) and version != NEWEST:
-            alias = select(model_aliases.c.version).where(
-                model_aliases.c.owner == owner, model_aliases.c.id == id, model_aliases.c.alias == version
-            )
-            query = query.where(models.c.version == alias.scalar_subquery())
-        elif isinstance(version, int):
-            query = query.where(models.c.version == version)
-        found = connection.execute(query.order_by(models.c.version.desc()).limit(1)).first()
+        owned = {"owner": owner, "id": id}
+        if isinstance(version, int):
+            found = connection.execute(_NUMBERED, {**owned, "version": version}).first()
+        elif version is None or version == NEWEST:
+            found = connection.execute(_NEWEST, owned).first()
+        else:
+            found = connection.execute(_ALIASED, {**owned, "alias": version}).first()
         if found is None:
             raise not_found(f"models/{id}" if version is None else f"models/{id}@{version}")
         return found
