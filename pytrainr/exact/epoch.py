@@ -9,6 +9,8 @@ import numpy as np
 from pytrainr.exact.dropout import mixed
 from pytrainr.exact.group import (
     Chunk,
+    Plan,
+    Room,
     carry_states,
     clear_states,
     copy_outputs,
@@ -17,9 +19,9 @@ from pytrainr.exact.group import (
     keep_states,
     loss_of,
 )
-from pytrainr.exact.update_rules import add_gradient_to_update, apply_rule
+from pytrainr.exact.update_rules import RuleState, add_gradient_to_update, apply_rule
 from pytrainr.exact.vectors import fill
-from pytrainr.numerics.jit import fast, is_set
+from pytrainr.numerics.jit import borrowed, fast, is_set, part
 
 __all__ = ["Groups", "Schedule", "finish_update", "predict", "run_groups"]
 
@@ -43,6 +45,25 @@ class Schedule(NamedTuple):
     first_sample: int
 
 
+@part
+def _borrowed_plan(plan):
+    return Plan(
+        plan.cell, borrowed(plan.layers), borrowed(plan.levels), borrowed(plan.readout), borrowed(plan.attention), plan.wiring
+    )
+
+
+@part
+def _borrowed_all(plan, state, rule, groups, room):
+    """The same arrays without reference counts: the caller holds them while the kernel runs."""
+    return (
+        _borrowed_plan(plan),
+        RuleState(borrowed(state.weights), borrowed(state.update), borrowed(state.first), borrowed(state.second)),
+        rule,
+        Groups(borrowed(groups.X), borrowed(groups.Y), borrowed(groups.starts), borrowed(groups.error)),
+        Room(borrowed(room.gradient), borrowed(room.transposed), borrowed(room.memory)),
+    )
+
+
 @fast
 def run_groups(plan, state, rule, groups, schedule, room, first, updating, stop):
     """Train on the groups from ``first`` on; how many are done. With ``updating`` false only the gradient of one is taken.
@@ -50,6 +71,7 @@ def run_groups(plan, state, rule, groups, schedule, room, first, updating, stop)
     Ends early where ``stop`` is set. A sequence longer than ``bptt_steps`` is trained piece by piece, each with its update;
     the state is carried over, the gradient is not.
     """
+    plan, state, rule, groups, room = _borrowed_all(plan, state, rule, groups, room)
     total = groups.X.shape[1]
     for g in range(first, groups.starts.size - 1):
         if is_set(stop):
@@ -91,6 +113,8 @@ def predict(plan, weights, memory, X, Y, states, out):
     width 0, the sequences begin here.
     """
     n, steps = X.shape[0], X.shape[1]
+    plan, weights, memory = _borrowed_plan(plan), borrowed(weights), borrowed(memory)
+    X, Y, states, out = borrowed(X), borrowed(Y), borrowed(states), borrowed(out)
     chunk = Chunk(0, steps, steps, np.uint64(0), 0)
     if states.shape[1] > 0:
         keep_states(plan, memory, n, steps, states, False)

@@ -13,7 +13,7 @@ import numpy as np
 from pytrainr.exact.cells import add_gradient, backward, forward
 from pytrainr.exact.products import product
 from pytrainr.exact.shapes import flattened
-from pytrainr.exact.vectors import copy, fill, multiply
+from pytrainr.exact.vectors import copy, fill, flat, multiply
 from pytrainr.numerics.jit import part
 
 __all__ = ["Around", "add_bias", "finish_gradient", "layer_backward", "layer_forward", "step_backward", "step_forward"]
@@ -72,7 +72,7 @@ def step_backward(cell, around, weights, transposed, tape, t):
     n = tape.hidden.shape[1]
     padded = around.present.shape[0] > 0
     if t + 1 < tape.x.shape[0]:
-        d_hidden, carried, direct = tape.upstream[t].reshape(-1), tape.carried.reshape(-1), tape.direct.reshape(-1)
+        d_hidden, carried, direct = flat(tape.upstream[t]), flat(tape.carried), flat(tape.direct)
         for k in range(d_hidden.size):
             d_hidden[k] += carried[k] + direct[k]
             direct[k] = 0.0

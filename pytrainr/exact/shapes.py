@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pytrainr.numerics.jit import part
+from pytrainr.numerics.jit import part, viewed
 
 __all__ = ["LAYER", "Tape", "Weights", "block", "flattened", "tape_of", "transposed_weights", "weights_of"]
 
@@ -87,19 +87,19 @@ class Tape(NamedTuple):
 @part
 def block(memory, first, steps, n, width):
     """``memory`` from ``first`` on as (steps, n, width)."""
-    return memory[first : first + steps * n * width].reshape(steps, n, width)
+    return viewed(memory, first, (steps, n, width))
 
 
 @part
 def matrix(flat, first, rows, columns):
     """``flat`` from ``first`` on as (rows, columns)."""
-    return flat[first : first + rows * columns].reshape(rows, columns)
+    return viewed(flat, first, (rows, columns))
 
 
 @part
 def flattened(a):
     """(steps, n, width) as (steps·n, width)."""
-    return a.reshape(a.shape[0] * a.shape[1], a.shape[2])
+    return viewed(a, 0, (a.shape[0] * a.shape[1], a.shape[2]))
 
 
 @part

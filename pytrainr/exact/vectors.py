@@ -6,15 +6,21 @@ which costs more compilation than all the mathematics.
 
 from __future__ import annotations
 
-from pytrainr.numerics.jit import part
+from pytrainr.numerics.jit import part, viewed
 
-__all__ = ["add", "copy", "dot", "fill", "largest", "multiply", "total"]
+__all__ = ["add", "copy", "dot", "fill", "flat", "largest", "multiply", "total"]
+
+
+@part
+def flat(array):
+    """A contiguous array as a vector."""
+    return viewed(array, 0, (array.size,))
 
 
 @part
 def fill(array, value):
     """``array = value``, everywhere."""
-    values = array.reshape(-1)
+    values = flat(array)
     for k in range(values.size):
         values[k] = value
 
@@ -22,7 +28,7 @@ def fill(array, value):
 @part
 def copy(to, source):
     """``to = source``."""
-    values, given = to.reshape(-1), source.reshape(-1)
+    values, given = flat(to), flat(source)
     for k in range(values.size):
         values[k] = given[k]
 
@@ -30,7 +36,7 @@ def copy(to, source):
 @part
 def add(to, source):
     """``to = to + source``."""
-    values, given = to.reshape(-1), source.reshape(-1)
+    values, given = flat(to), flat(source)
     for k in range(values.size):
         values[k] += given[k]
 
@@ -38,7 +44,7 @@ def add(to, source):
 @part
 def multiply(to, source):
     """``to = to · source``, entry by entry."""
-    values, given = to.reshape(-1), source.reshape(-1)
+    values, given = flat(to), flat(source)
     for k in range(values.size):
         values[k] *= given[k]
 

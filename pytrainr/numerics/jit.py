@@ -17,13 +17,14 @@ from typing import Any
 
 from llvmlite import ir
 from numba import njit, types
-from numba.core import caching
+from numba.core import caching, cgutils
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import register_pass
 from numba.core.typed_passes import NativeLowering
 from numba.extending import intrinsic
+from numba.np.arrayobj import populate_array
 
-__all__ = ["fast", "is_set", "part", "strict"]
+__all__ = ["borrowed", "fast", "is_set", "part", "strict", "viewed"]
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -126,3 +127,40 @@ def is_set(typing: Any, flag: types.Array) -> Any:
         return builder.icmp_unsigned("!=", value, ir.Constant(value.type, 0))
 
     return types.boolean(flag), generate
+
+
+@intrinsic
+def borrowed(typing: Any, array: types.Array) -> Any:
+    """``array`` without a count of its references: views of it cost nothing, and are good as long as the caller's is.
+
+    Numba counts the references of every view, atomically; in a kernel of many small views that is most of the time.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        view = context.make_array(array)(context, builder, arguments[0])
+        view.meminfo = view.meminfo.type(None)
+        view.parent = view.parent.type(None)
+        return view._getvalue()
+
+    return array(array), generate
+
+
+@intrinsic
+def viewed(typing: Any, array: types.Array, first: types.Integer, shape: Any) -> Any:
+    """The contiguous ``array`` from its entry ``first`` on, as an array of that shape; nothing is checked or counted."""
+    dimensions = len(shape)
+    view_type = types.Array(array.dtype, dimensions, "C")
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        source = context.make_array(array)(context, builder, arguments[0])
+        view = context.make_array(view_type)(context, builder)
+        size = context.get_value_type(types.intp)
+        sizes = [builder.sext(n, size) if n.type != size else n for n in cgutils.unpack_tuple(builder, arguments[2])]
+        steps = [source.itemsize]
+        for n in reversed(sizes[1:]):
+            steps.append(builder.mul(steps[-1], n))
+        data = builder.gep(source.data, [arguments[1]])
+        populate_array(view, data, sizes, steps[::-1], source.itemsize, None)
+        return view._getvalue()
+
+    return view_type(array, first, shape), generate

@@ -1,8 +1,9 @@
 """The cells: one file each, with the equations of one time step and, under them, their derivatives.
 
-A cell is a NamedTuple of its options, and in the same file
+A cell is a NamedTuple of its options (its class needs a name of its own: Numba knows types by name), and in the same file
 
-    ARRAYS                                          what the layer keeps: names of ``Tape`` fields and their widths
+    GATES, Cell                                     the names of its gates, the class
+    widths(hidden, outputs)                         what the layer keeps: names of ``Tape`` fields and their widths
     forward(cell, weights, tape, t)                 fills ``tape.hidden[t + 1]`` from ``tape.gates[t]`` = x·W (+ b)
     backward(cell, weights, transposed, tape, t)    takes ``tape.upstream[t]``; fills ``tape.delta[t]`` and what goes
                                                     back to step t − 1

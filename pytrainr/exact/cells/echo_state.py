@@ -7,16 +7,20 @@ from typing import NamedTuple
 from pytrainr.exact.gradients import add_plain_gradient
 from pytrainr.exact.products import product
 from pytrainr.exact.scalars import tanh
+from pytrainr.exact.vectors import flat
 from pytrainr.numerics.jit import part
 
 GATES = ("hidden",)
 
 
-class Cell(NamedTuple):
+class EchoState(NamedTuple):
     """h ← (1 − a)·h + a·tanh(x W + h R [+ b]), leak a."""
 
     activation: int
     leak: float
+
+
+Cell = EchoState
 
 
 def widths(hidden: int, outputs: int) -> dict[str, int]:
@@ -28,8 +32,8 @@ def widths(hidden: int, outputs: int) -> dict[str, int]:
 def forward(cell, weights, tape, t):
     """h_t = h_{t−1} + a·(tanh(x_t W + h_{t−1} R [+ b]) − h_{t−1})."""
     product(tape.product, tape.context[t], weights.recurrent)
-    s, recurrent, m = tape.gates[t].reshape(-1), tape.product.reshape(-1), tape.memory[t].reshape(-1)
-    before, after = tape.hidden[t].reshape(-1), tape.hidden[t + 1].reshape(-1)
+    s, recurrent, m = flat(tape.gates[t]), flat(tape.product), flat(tape.memory[t])
+    before, after = flat(tape.hidden[t]), flat(tape.hidden[t + 1])
     for k in range(m.size):
         m[k] = tanh(s[k] + recurrent[k])
         after[k] = before[k] + cell.leak * (m[k] - before[k])
@@ -38,8 +42,8 @@ def forward(cell, weights, tape, t):
 @part
 def backward(cell, weights, transposed, tape, t):
     """δ_t = a·dh_t·(1 − tanh²);  dh_{t−1} = (1 − a)·dh_t + δ_t Rᵀ."""
-    delta, d_h, m = tape.delta[t].reshape(-1), tape.upstream[t].reshape(-1), tape.memory[t].reshape(-1)
-    direct = tape.direct.reshape(-1)
+    delta, d_h, m = flat(tape.delta[t]), flat(tape.upstream[t]), flat(tape.memory[t])
+    direct = flat(tape.direct)
     for k in range(m.size):
         delta[k] = cell.leak * d_h[k] * (1.0 - m[k] * m[k])
         direct[k] = (1.0 - cell.leak) * d_h[k]

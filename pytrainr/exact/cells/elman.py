@@ -7,16 +7,19 @@ from typing import NamedTuple
 from pytrainr.exact.activations import activate, times_slope
 from pytrainr.exact.gradients import add_plain_gradient
 from pytrainr.exact.products import product
-from pytrainr.exact.vectors import copy
+from pytrainr.exact.vectors import copy, flat
 from pytrainr.numerics.jit import part
 
 GATES = ("hidden",)
 
 
-class Cell(NamedTuple):
+class Elman(NamedTuple):
     """h ← f(x W + h R [+ b])."""
 
     activation: int
+
+
+Cell = Elman
 
 
 def widths(hidden: int, outputs: int) -> dict[str, int]:
@@ -28,7 +31,7 @@ def widths(hidden: int, outputs: int) -> dict[str, int]:
 def forward(cell, weights, tape, t):
     """h_t = f(x_t W + h_{t−1} R [+ b])."""
     product(tape.product, tape.context[t], weights.recurrent)
-    h, s, recurrent = tape.hidden[t + 1].reshape(-1), tape.gates[t].reshape(-1), tape.product.reshape(-1)
+    h, s, recurrent = flat(tape.hidden[t + 1]), flat(tape.gates[t]), flat(tape.product)
     for k in range(h.size):
         h[k] = s[k] + recurrent[k]
     activate(cell.activation, h)
@@ -38,7 +41,7 @@ def forward(cell, weights, tape, t):
 def backward(cell, weights, transposed, tape, t):
     """δ_t = dh_t · f′;  dh_{t−1} = δ_t Rᵀ."""
     copy(tape.delta[t], tape.upstream[t])
-    times_slope(cell.activation, tape.delta[t].reshape(-1), tape.hidden[t + 1].reshape(-1))
+    times_slope(cell.activation, flat(tape.delta[t]), flat(tape.hidden[t + 1]))
     if t > 0:
         product(tape.carried, tape.delta[t], transposed.recurrent)
 

@@ -14,10 +14,13 @@ from pytrainr.numerics.jit import part
 GATES = ("update", "reset", "candidate")
 
 
-class Cell(NamedTuple):
+class Gru(NamedTuple):
     """z, r = σ(x W + h R [+ b]);  g = tanh(x W_g + (h∘r) R_g [+ b_g]);  h ← (1 − z)∘h + z∘g."""
 
     activation: int
+
+
+Cell = Gru
 
 
 def widths(hidden: int, outputs: int) -> dict[str, int]:

@@ -14,18 +14,21 @@ from pytrainr.exact.gradients import add_plain_gradient
 from pytrainr.exact.outputs import activate_output, output_slope
 from pytrainr.exact.products import add_column_sums, product, transposed_product
 from pytrainr.exact.shapes import flattened
-from pytrainr.exact.vectors import copy, fill
+from pytrainr.exact.vectors import copy, fill, flat
 from pytrainr.numerics.jit import part
 
 GATES = ("hidden",)
 
 
-class Cell(NamedTuple):
+class Jordan(NamedTuple):
     """h ← f(x W + y R [+ b]);  y ← out(h V [+ c])."""
 
     activation: int
     output: int
     use_bias: bool
+
+
+Cell = Jordan
 
 
 def widths(hidden: int, outputs: int) -> dict[str, int]:
@@ -40,7 +43,7 @@ def forward(cell, weights, tape, t):
         elman.forward(cell, weights, tape, t)
         return
     product(tape.product, tape.context[t], weights.recurrent)
-    h, s, recurrent = tape.memory[t].reshape(-1), tape.gates[t].reshape(-1), tape.product.reshape(-1)
+    h, s, recurrent = flat(tape.memory[t]), flat(tape.gates[t]), flat(tape.product)
     for k in range(h.size):
         h[k] = s[k] + recurrent[k]
     activate(cell.activation, h)
@@ -62,7 +65,7 @@ def backward(cell, weights, transposed, tape, t):
     copy(tape.gate_delta[t], tape.upstream[t])
     output_slope(cell.output, tape.gate_delta[t], tape.hidden[t + 1])
     product(tape.delta[t], tape.gate_delta[t], transposed.projection)
-    times_slope(cell.activation, tape.delta[t].reshape(-1), tape.memory[t].reshape(-1))
+    times_slope(cell.activation, flat(tape.delta[t]), flat(tape.memory[t]))
     if t > 0:
         product(tape.carried, tape.delta[t], transposed.recurrent)
 

@@ -14,10 +14,13 @@ from pytrainr.numerics.jit import part
 GATES = ("forget", "input", "candidate", "output")
 
 
-class Cell(NamedTuple):
+class Lstm(NamedTuple):
     """f, i, o = σ(x W + h R [+ b] [+ c∘p]);  g = tanh(…);  c ← f∘c + i∘g;  m = o∘tanh(c);  h ← m, or m P."""
 
     activation: int
+
+
+Cell = Lstm
 
 
 def widths(hidden: int, outputs: int) -> dict[str, int]:
