@@ -16,7 +16,6 @@ KINDS = {
     "strict": ["-ffp-contract=off"],  # libm's exp and tanh, every sum in order
     "fast": ["-fno-math-errno", "-ffast-math", "-DFASTK", "-lmvec"],  # FMA, reassociation, vector exp
 }
-GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 
 
 def compiler() -> str | None:
@@ -54,11 +53,11 @@ class Opponent:
     ) -> np.ndarray:
         """One epoch over the groups ``order[starts[g]:starts[g + 1]]``; the samples' errors."""
         samples, steps, inputs = X.shape
-        time, recurrent, output = weights  # (inputs, gates·hidden), (hidden, gates·hidden), (outputs, hidden)
+        hidden = weights[1].shape[0]  # weights: (inputs, gates·hidden), (hidden, gates·hidden), (outputs, hidden)
         error = np.empty(samples)
         order, starts = order.astype(np.int32), starts.astype(np.int32)
         pointers = [array.ctypes.data_as(ctypes.c_void_p) for array in (X, Y, order, starts, *weights, error)]
-        sizes = [ctypes.c_long(n) for n in (steps, inputs, recurrent.shape[0], Y.shape[2])]
+        sizes = [ctypes.c_long(n) for n in (steps, inputs, hidden, Y.shape[2])]
         self._function(
             *sizes,
             *pointers[:4],

@@ -55,8 +55,11 @@ _C2, _C3 = _x("0x1.ffffffffffdbdp-2"), _x("0x1.555555555543cp-3")
 _C4, _C5 = _x("0x1.55555cf172b91p-5"), _x("0x1.1111167a4d017p-7")
 
 
-def _exp_in_range(x: Lanes) -> Lanes:
-    """exp(x) for |x| < 512: x = k·ln2/128 + r, exp(x) = 2^(k/128)·exp(r)."""
+def _exp_or_not(x: Lanes) -> tuple[Lanes, Lanes]:
+    """exp(x), and whether it is: not for NaN and 512 <= |x| < 746, where glibc takes special care of the last bit.
+
+    x = k·ln2/128 + r, exp(x) = 2^(k/128)·exp(r); overflow and underflow are certain from 746 on.
+    """
     shifted = x.constant(_STEPS_PER_LN2).fma(x, _TO_INTEGER)
     bits, k = shifted.as_bits(), shifted - _TO_INTEGER
     r = k.fma(_LN2_STEP_LOW, k.fma(_LN2_STEP_HIGH, x))
@@ -65,23 +68,28 @@ def _exp_in_range(x: Lanes) -> Lanes:
     scale = (index.look_up("pytrainr.exp.scale", _SCALES) + (bits << 45)).as_float()
     r2 = r * r
     series = (r2 * r2).fma(r.fma(_C5, _C4), r2.fma(r.fma(_C3, _C2), tail + r))
-    return scale.fma(series, scale)
+    size = abs(x)
+    far = size >= 746.0
+    result = far.where((x > 0.0).where(x.constant(math.inf), 0.0), scale.fma(series, scale))
+    return result, (size < 512.0) | far
 
 
 @strict_formula
 def _exp(x: Lanes) -> tuple[Lanes, Lanes]:
-    return _exp_in_range(x), abs(x) < 512.0
+    return _exp_or_not(x)
 
 
 @strict_formula
 def _logistic(x: Lanes) -> tuple[Lanes, Lanes]:
-    return 1.0 / (1.0 + _exp_in_range(-x)), abs(x) < 512.0
+    power, right = _exp_or_not(-x)
+    return 1.0 / (1.0 + power), right
 
 
 @strict_formula
 def _gompertz(x: Lanes) -> tuple[Lanes, Lanes]:
-    inner = _exp_in_range(-x)
-    return _exp_in_range(-inner), (abs(x) < 512.0) & (inner < 512.0)
+    power, right = _exp_or_not(-x)
+    result, outer_right = _exp_or_not(-power)
+    return result, right & outer_right
 
 
 # --- tanh -------------------------------------------------------------------------------------------------------------
