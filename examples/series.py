@@ -21,7 +21,20 @@ from pytrainr import RRandom, epoch_annealing, predictr, trainr, trainr_table
 from pytrainr.series import Normalisation, accuracy, persistence, seasonal, split, windows
 
 DATA = Path(__file__).parent / "data"
-PERIOD = {"nottem": 12, "sunspots": 132, "AirPassengers": 12}
+
+
+class Series(NamedTuple):
+    """What is known of a series: its season in rows, and how often to go through it, more often when it is short."""
+
+    period: int
+    numepochs: list[int]
+
+
+SERIES = {
+    "nottem": Series(12, [50, 100, 200]),
+    "sunspots": Series(132, [10, 30]),
+    "AirPassengers": Series(12, [50, 100, 200]),
+}
 SEEDS = range(1, 6)
 
 
@@ -36,15 +49,16 @@ class Network(NamedTuple):
             yield {**self.fixed, **dict(zip(self.choices, chosen, strict=True))}
 
 
+name = sys.argv[1] if len(sys.argv) == 2 else "nottem"
+if name not in SERIES:
+    sys.exit(f"{name!r} is none of {', '.join(SERIES)}")
 NETWORKS = {
     "rnn, R's arithmetic": Network(
-        {"network_type": "rnn"}, {"hidden_dim": [8, 16], "learningrate": [0.1, 0.3, 1.0], "numepochs": [20, 50, 100]}
+        {"network_type": "rnn"},
+        {"hidden_dim": [8, 16], "learningrate": [0.1, 0.3], "numepochs": SERIES[name].numepochs},
     ),
 }
 
-name = sys.argv[1] if len(sys.argv) == 2 else "nottem"
-if name not in PERIOD:
-    sys.exit(f"{name!r} is none of {', '.join(PERIOD)}")
 values = trainr_table(DATA / f"{name}.csv", x="value", time="time").X[0]
 ranges = split(len(values), train=0.6, validation=0.2)
 scale = Normalisation.by_range(values[ranges.train])
@@ -70,6 +84,6 @@ for title, network in NETWORKS.items():
     spread = f"{min(measured):.3f} to {max(measured):.3f}"
     chosen = ", ".join(f"{key}={options[key]}" for key in network.choices)
     print(f"{title:24} {np.mean(measured):8.3f}   ({spread} over {len(SEEDS)} seeds; {chosen})")
-last, same = persistence(values, test.rows), seasonal(values, test.rows, PERIOD[name])
+last, same = persistence(values, test.rows), seasonal(values, test.rows, SERIES[name].period)
 print(f"{'persistence':24} {accuracy(test.Y, last).mean_absolute_error:8.3f}")
 print(f"{'same season before':24} {accuracy(test.Y, same).mean_absolute_error:8.3f}")
