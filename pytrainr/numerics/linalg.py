@@ -9,7 +9,16 @@ from __future__ import annotations
 
 from pytrainr.numerics.compiled_once import compiled_once
 from pytrainr.numerics.jit import fast, strict
-from pytrainr.numerics.tiles import Fused, Left, Right, Strict, largest_tile, segments_tile, single_tile
+from pytrainr.numerics.tiles import (
+    Fused,
+    Left,
+    Right,
+    Strict,
+    largest_tile,
+    segments_tile,
+    single_tile,
+    transpose_square,
+)
 from pytrainr.numerics.vectors import lanes, memory_of, moved
 
 __all__ = [
@@ -140,6 +149,16 @@ def fast_transposed_product(out, a, b):
 @strict
 def transpose(out, a):
     """``out = aᵀ``."""
-    for i in range(a.shape[0]):
-        for j in range(a.shape[1]):
-            out[j, i] = a[i, j]
+    _transpose(a.shape[0], a.shape[1], memory_of(out), row_step(out), memory_of(a), row_step(a))
+
+
+@compiled_once
+def _transpose(rows, columns, out, out_row, a, a_row):
+    square = lanes(a)
+    whole_rows, whole_columns = rows - rows % square, columns - columns % square
+    for j in range(0, whole_columns, square):
+        for i in range(0, whole_rows, square):
+            transpose_square(moved(out, j * out_row + i), out_row, moved(a, i * a_row + j), a_row)
+    for i in range(rows):
+        for j in range(whole_columns if i < whole_rows else 0, columns):
+            out[j * out_row + i] = a[i * a_row + j]

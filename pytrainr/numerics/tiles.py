@@ -26,7 +26,7 @@ from numba.core import cgutils
 
 from pytrainr.numerics.vectors import fma, intrinsic, lanes_of, masked, register_bytes, splat
 
-__all__ = ["Fused", "Left", "Right", "Strict", "largest_tile", "segments_tile", "single_tile"]
+__all__ = ["Fused", "Left", "Right", "Strict", "largest_tile", "segments_tile", "single_tile", "transpose_square"]
 
 _INDEX = ir.IntType(64)
 _ONE = ir.Constant(_INDEX, 1)
@@ -298,6 +298,40 @@ def _tile(*, segmented: bool) -> Any:
 
 single_tile = _tile(segmented=False)
 segments_tile = _tile(segmented=True)
+
+
+@intrinsic
+def transpose_square(typing: Any, out: types.CPointer, out_row: Any, a: types.CPointer, a_row: Any) -> Any:
+    """A square of as many rows as a register has lanes, transposed by log2(lanes) rounds of shuffles."""
+    size = lanes_of(a.dtype.bitwidth)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        out_memory, out_step, memory, step = arguments
+        element = context.get_data_type(a.dtype)
+        vector, align = ir.VectorType(element, size), a.dtype.bitwidth // 8
+
+        def row(start: Any, row_step: Any, number: int) -> Any:
+            at = builder.gep(start, [builder.mul(row_step, ir.Constant(_INDEX, number))])
+            return builder.bitcast(at, vector.as_pointer())
+
+        def shuffled(first: Any, second: Any, chosen: list[int]) -> Any:
+            return builder.shuffle_vector(first, second, ir.Constant(ir.VectorType(ir.IntType(32), size), chosen))
+
+        rows = [builder.load(row(memory, step, i), align=align, typ=vector) for i in range(size)]
+        distance = 1
+        while distance < size:  # exchange the off-diagonal blocks of each square of 2·distance rows
+            upper = [k if k & distance == 0 else size + k - distance for k in range(size)]
+            lower = [k + distance if k & distance == 0 else size + k for k in range(size)]
+            for i in range(size):
+                if i & distance == 0:
+                    first, second = rows[i], rows[i + distance]
+                    rows[i], rows[i + distance] = shuffled(first, second, upper), shuffled(first, second, lower)
+            distance *= 2
+        for i, value in enumerate(rows):
+            builder.store(value, row(out_memory, out_step, i), align=align)
+        return context.get_dummy_value()
+
+    return types.void(out, types.int64, a, types.int64), generate
 
 
 @intrinsic
