@@ -10,6 +10,7 @@ from pytrainr import arguments
 from pytrainr.exact.network import ExactNetwork
 from pytrainr.exact.preparation import with_mask
 from pytrainr.model import Model
+from pytrainr.series.normalisation import normalised_input, raw_output
 
 __all__ = ["predict_exact"]
 
@@ -55,6 +56,7 @@ def predict_exact(
     samples, _ = with_mask(samples, None, mask)
     if mask is None:
         arguments.check_finite(samples, "X")
+    samples = normalised_input(model, samples)
     stateful = return_state or state is not None
     network = ExactNetwork(model)
     padded = _shifted(model, samples)
@@ -69,7 +71,9 @@ def predict_exact(
     output, _, after = network.forward(weights, padded, states=state, record=record)
     if mask is not None and output.shape[1] == padded.shape[1]:
         output[np.isnan(padded[:, :, 0])] = np.nan
-    result: Any = output[:, :, 0] if real_output and model.output_dim == 1 else output
+    result: Any = raw_output(model, output)
+    if real_output and model.output_dim == 1:
+        result = result[:, :, 0]
     if hidden:
         ends = np.cumsum([0, *sizes[:-1]])
         store = [record[:, a:b].reshape(-1, *shape) for a, b, shape in zip(ends, ends[1:], shapes, strict=False)]
@@ -93,7 +97,9 @@ def _shifted(model: Model, samples: np.ndarray) -> np.ndarray:
 def _check_stateful(model: Model) -> None:
     for name in ("bidirectional", "attention", "seq_to_seq_unsync"):
         if model.get(name):
-            raise ValueError(f"state: a network with {name}=True needs the whole sequence, it cannot go on from a state")
+            raise ValueError(
+                f"state: a network with {name}=True needs the whole sequence, it cannot go on from a state"
+            )
     if model.pyramid > 1:
         raise ValueError("state: a pyramid joins steps, it cannot go on from a state")
 

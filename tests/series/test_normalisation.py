@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from pytrainr.series import Normalisation
+from pytrainr import Model, RRandom, predictr, trainr
+from pytrainr.series import Normalisation, windows
 from pytrainr.series.normalisation import normalised_input, raw_output
 
 series = arrays.arrays(
@@ -57,3 +58,28 @@ def test_gaps_and_wrong_widths_are_named():
         Normalisation.by_range(np.eye(2)).apply(np.zeros((2, 3)))
     with pytest.raises(ValueError, match="low=1 is to be less than high=0"):
         Normalisation.by_range([1.0, 2.0], low=1, high=0)
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_a_trained_model_takes_and_gives_raw_numbers(exact):
+    values = 50 + 10 * np.sin(np.arange(80) / 3)
+    scale = Normalisation.by_range(values[:60])
+    train = windows(scale.apply(values), 6, within=slice(0, 60), every_step=True)
+    test = windows(values, 6, within=slice(60, 80))
+    options = {"learningrate": 0.1, "network_type": "rnn", "epoch_function": [], "exact": exact}
+    raw = trainr(train.Y, train.X, rng=RRandom(1), **options, **scale.fields())
+    scaled = trainr(train.Y, train.X, rng=RRandom(1), **options)
+    assert all(map(np.array_equal, raw.time_synapse, scaled.time_synapse))
+    expected = scale.undo(predictr(scaled, scale.apply(test.X))[:, :, np.newaxis])[:, :, 0]
+    assert np.array_equal(predictr(raw, test.X), expected)
+    assert np.array_equal(predictr(raw, test.X, hidden=True)[0], predictr(scaled, scale.apply(test.X), hidden=True)[0])
+
+
+def test_normalisation_is_saved_with_the_model(tmp_path):
+    values = np.arange(20.0)
+    scale = Normalisation.by_range(values)
+    train = windows(scale.apply(values), 4, every_step=True)
+    model = trainr(train.Y, train.X, learningrate=0.1, epoch_function=[], rng=RRandom(1), **scale.fields())
+    model.save(tmp_path / "m.model")
+    test = windows(values, 4)
+    assert np.array_equal(predictr(Model.load(tmp_path / "m.model"), test.X), predictr(model, test.X))

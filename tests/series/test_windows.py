@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pytrainr.r_random import RRandom
 
+from pytrainr.r_random import RRandom
 from pytrainr.series import split, windows
 
 
