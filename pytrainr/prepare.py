@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,12 @@ SET_BY_TRAINING = [
 ]
 
 
+@cache
+def _note_gradient(network_type: str) -> None:
+    """Said once a process: R says nothing."""
+    message(f"note: R's {network_type} does not follow the gradient; exact=True does")
+
+
 def new_model(Y: Any, X: Any, *, exact: bool = False, **options: Any) -> tuple[Model, np.ndarray, np.ndarray]:
     """A model ready for training, without weights yet, and X and Y as (samples, time, variables)."""
     if exact:
@@ -66,7 +73,7 @@ def new_model(Y: Any, X: Any, *, exact: bool = False, **options: Any) -> tuple[M
     arguments.check_extra(options, [*DEFAULTS, *OURS], SET_BY_TRAINING)
     fields = _checked({**DEFAULTS, **given})
     if fields["network_type"] in ("gru", "lstm"):
-        message(f"note: R's {fields['network_type']} does not follow the gradient; exact=True does")
+        _note_gradient(fields["network_type"])
     if options.get("clipping") is not None:
         options["clipping"] = arguments.rate(options["clipping"], "clipping", zero=False)
     unsync = fields["seq_to_seq_unsync"]
