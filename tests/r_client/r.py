@@ -54,10 +54,10 @@ class R:
         }
         return {**given, **self.environment}
 
-    def start(self, code: str) -> subprocess.Popen[str]:
-        """A running R process that executes the code."""
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """A running R process: Rscript with these arguments."""
         return subprocess.Popen(
-            ["Rscript", "-e", code],
+            ["Rscript", *arguments],
             env=self.settings(),
             text=True,
             stdout=subprocess.PIPE,
@@ -67,7 +67,14 @@ class R:
 
     def run(self, code: str, seconds: float = 120) -> str:
         """What the code printed. Raises ``AssertionError`` with it where R failed."""
-        process = self.start(code)
+        return self.finish(self.start("-e", code), seconds)
+
+    def run_file(self, name: str, seconds: float = 100) -> str:
+        """What a file of tests in testthat/ printed. Raises ``AssertionError`` with it where a test failed."""
+        return self.finish(self.start(str(HERE / "run_tests.R"), name), seconds)
+
+    def finish(self, process: subprocess.Popen[str], seconds: float = 120) -> str:
+        """What a running process printed to its end. Raises ``AssertionError`` with it where R failed."""
         try:
             output, _ = process.communicate(timeout=seconds)
         finally:

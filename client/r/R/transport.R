@@ -69,6 +69,7 @@ prepare_handle <- function(handle, connection, request, deadline) {
     noproxy = if (connection$loopback) "*",
     connecttimeout = 10L,
     tcp_keepalive = 1L,
+    buffersize = 524288L,
     low_speed_limit = 0L, # a training may be silent for long
     timeout_ms = if (is.finite(deadline)) ceiling(deadline * 1000) + 500,
     cainfo = connection$cacert,
@@ -96,6 +97,29 @@ prepare_handle <- function(handle, connection, request, deadline) {
   handle
 }
 
+# Fetches the URL and calls `receive` with the bytes as they come.
+#
+# curl_fetch_stream would wait for the network even while libcurl 7 still holds bytes of a frame that came together with
+# another: they would appear only with the next frame, half a second later. So this asks, again and again, at most
+# fifty times a second while nothing comes.
+fetch_stream <- function(url, receive, handle) {
+  input <- curl::curl(url, handle = handle)
+  on.exit(close(input))
+  open(input, "rbf", blocking = FALSE)
+  wait <- 0
+  while (isIncomplete(input)) {
+    bytes <- readBin(input, raw(), 262144L)
+    if (length(bytes) > 0) {
+      receive(bytes)
+      wait <- 0
+    } else {
+      Sys.sleep(wait)
+      wait <- min(wait + 0.001, 0.02)
+    }
+  }
+  curl::handle_data(handle)
+}
+
 # One call. Calls on_message with the bytes of each answer as it comes; stops with a condition of the call's status
 # unless that is OK.
 #
@@ -109,7 +133,7 @@ grpc_call <- function(connection, method, request, on_message, stream = FALSE, d
   response <- tryCatch(
     if (stream) {
       guarded <- function(bytes) withCallingHandlers(receive(bytes), error = function(error) failure <<- error)
-      curl::curl_fetch_stream(url, guarded, handle)
+      fetch_stream(url, guarded, handle)
     } else {
       curl::curl_fetch_memory(url, handle)
     },

@@ -104,10 +104,16 @@ decode_value <- function(value, array = decode_array, make_function = identity) 
   if (value$has("function_value")) return(make_function(value$function_value))
   if (value$has("option_list_value")) return(decode_options(value$option_list_value$option, array, make_function))
   if (value$has("null_value")) return(NULL)
-  items <- lapply(value$list_value$value, decode_value, array, make_function)
-  atoms <- length(items) > 0 && all(lengths(items) == 1L) && all(vapply(items, function(x) is.atomic(x) && is.null(dim(x)), NA))
-  scalar <- !any(vapply(value$list_value$value, function(x) x$has("tensor_value"), NA))
-  if (atoms && scalar) unlist(items) else items
+  decode_list(value$list_value$value, array, make_function)
+}
+
+# Single values of one type become a vector, all else a list.
+decode_list <- function(values, array, make_function) {
+  items <- lapply(values, decode_value, array, make_function)
+  single <- vapply(values, function(value) !value$has("tensor_value") && !value$has("option_list_value"), NA)
+  atomic <- vapply(items, function(item) is.atomic(item) && length(item) == 1L, NA)
+  alike <- length(unique(vapply(items, typeof, ""))) == 1L
+  if (alike && all(single, atomic)) unlist(items) else items
 }
 
 # Options as a named list, in their order.

@@ -1,0 +1,4 @@
+library(testthat)
+library(rnnremote)
+
+test_check("rnnremote")

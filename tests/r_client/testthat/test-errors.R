@@ -1,0 +1,55 @@
+# What goes wrong is an R condition with a class for the gRPC status and the argument's name.
+
+X <- matrix((1:40) / 41, 10)
+train <- function(...) suppressMessages(trainr(Y = X, X = X, ...))
+
+test_that("a wrong argument is named", {
+  condition <- tryCatch(train(learningrate = -1), error = identity)
+  expect_s3_class(condition, c("rnnremote_invalid_argument", "rnnremote_error", "error"), exact = FALSE)
+  expect_named(condition$fields, "learningrate")
+  expect_identical(condition$status, "INVALID_ARGUMENT")
+  expect_identical(condition$code, 3L)
+  expect_named(tryCatch(train(learningrate = 0.1, network_type = "cnn"), error = identity)$fields, "network_type")
+  expect_named(tryCatch(train(learningrate = 0.1, numepochs = 0), error = identity)$fields, "numepochs")
+  expect_error(train(), "\"learningrate\" is missing")
+  expect_error(train(learningrate = 0.1, sigmoid = "relu"), "should be one of")
+  expect_error(trainr(Y = 1:10, X = X, learningrate = 0.1), "`Y` should be an array of \\(samples, time, variables\\)")
+  expect_error(trainr(Y = X, X = letters, learningrate = 0.1), "`X` should be a numeric array")
+})
+
+test_that("what is not there is not found", {
+  expect_error(job_status("trainingJobs/nothing"), class = "rnnremote_not_found")
+  expect_error(predictr("models/nothing", X), class = "rnnremote_not_found")
+})
+
+test_that("a deadline ends the call and the training", {
+  connection <- trainr_connect(deadline = 1)
+  on.exit(trainr_connect())
+  started <- Sys.time()
+  expect_error(train(learningrate = 0.01, numepochs = 5e6, keep_store = FALSE), class = "rnnremote_deadline_exceeded")
+  expect_lt(as.numeric(Sys.time() - started, units = "secs"), 5)
+  trainr_connect()
+  job <- job_list()$name[1]
+  for (attempt in 1:50) {
+    if (job_status(job)$state == "cancelled") break
+    Sys.sleep(0.1)
+  }
+  expect_identical(job_status(job)$state, "cancelled")
+})
+
+test_that("a wrong token, or none, is refused", {
+  on.exit(trainr_connect())
+  expect_error(trainr_connect(token = "wrong"), class = "rnnremote_unauthenticated")
+  expect_error(trainr_connect(token = ""), class = "rnnremote_unauthenticated")
+})
+
+test_that("a server whose certificate is signed by another authority is not trusted", {
+  on.exit(trainr_connect())
+  expect_error(trainr_connect(cacert = Sys.getenv("PYTRAINR_OTHER_AUTHORITY")), "cacert", class = "rnnremote_tls")
+})
+
+test_that("where no server is, the message says where it was looked for", {
+  on.exit(trainr_connect())
+  expect_error(trainr_connect("127.0.0.1:9"), "127.0.0.1:9", class = "rnnremote_unavailable")
+  expect_error(trainr_connect(cacert = "/nowhere.pem"), "there is no file /nowhere.pem")
+})
