@@ -24,7 +24,7 @@ from numba.core.typed_passes import NativeLowering
 from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 
-__all__ = ["borrowed", "fast", "is_set", "part", "strict", "viewed"]
+__all__ = ["borrowed", "fast", "is_set", "part", "strict", "strict_part", "viewed"]
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -67,6 +67,13 @@ caching.CacheImpl._locator_classes = [
 ]
 
 _POLICY: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy"}
+_PART_POLICY: dict[str, Any] = {
+    "nogil": True,
+    "error_model": "numpy",
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
+}
+_FASTMATH = {"contract", "reassoc", "arcp", "nsz"}
 
 
 def strict(function: Callable) -> Callable:
@@ -76,18 +83,21 @@ def strict(function: Callable) -> Callable:
 
 def fast(function: Callable) -> Callable:
     """Compile a kernel in which LLVM may fuse and reorder operations; NaN and Inf keep their meaning."""
-    return njit(fastmath={"contract", "reassoc", "arcp", "nsz"}, **_POLICY)(function)
+    return njit(fastmath=_FASTMATH, **_POLICY)(function)
 
 
 def part(function: Callable) -> Callable:
     """Compile a part of ``fast`` kernels: callable from compiled code only, never from Python.
 
-    Numba makes machine code and a Python entry of every function by itself, and again inside each of its callers. A part is
-    translated to LLVM's language once and becomes machine code only in the kernels: less than half the compile time.
+    Numba makes machine code and a Python entry of every function by itself, and again in each of its callers. A part
+    is translated to LLVM's language once and becomes machine code only in the kernels: less than half the compile time.
     """
-    options = {name: value for name, value in _POLICY.items() if name != "cache"}
-    no_entry = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "pipeline_class": _PartCompiler}
-    return njit(fastmath={"contract", "reassoc", "arcp", "nsz"}, **no_entry, **options)(function)
+    return njit(fastmath=_FASTMATH, **_PART_POLICY, pipeline_class=_PartCompiler)(function)
+
+
+def strict_part(function: Callable) -> Callable:
+    """The same for ``strict`` kernels."""
+    return njit(**_PART_POLICY, pipeline_class=_PartCompiler)(function)
 
 
 @register_pass(mutates_CFG=True, analysis_only=False)
@@ -102,7 +112,7 @@ class _PartLowering(NativeLowering):
         library._optimize_final_module = lambda: None
         library._finalize_final_module = lambda: setattr(library, "_finalized", True)
         super().run_pass(state)
-        key = object().__reduce_ex__  # callers find a function by the address it would have; any distinct builtin serves
+        key = object().__reduce_ex__  # callers find a function by its address to be; any distinct builtin serves
         state.targetctx.insert_user_function(key, state.cr.fndesc, [state.library])
         state.cr = state.cr._replace(cfunc=key)
         return True
@@ -147,7 +157,7 @@ def borrowed(typing: Any, array: types.Array) -> Any:
 
 @intrinsic
 def viewed(typing: Any, array: types.Array, first: types.Integer, shape: Any) -> Any:
-    """The contiguous ``array`` from its entry ``first`` on, as an array of that shape; nothing is checked or counted."""
+    """The contiguous ``array`` from entry ``first`` on, as an array of that shape; nothing is checked or counted."""
     dimensions = len(shape)
     view_type = types.Array(array.dtype, dimensions, "C")
 

@@ -19,7 +19,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, models, register_model
 
-from pytrainr.numerics.jit import strict
+from pytrainr.numerics.jit import strict, strict_part
 
 __all__ = ["HAS_LONG_DOUBLE", "add", "add_column_means", "column_means", "divided", "long_double"]
 
@@ -66,6 +66,7 @@ if HAS_LONG_DOUBLE:
     @intrinsic
     def long_double(typing: Any, value: Any) -> Any:
         """``value`` in extended precision."""
+
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             return builder.fpext(arguments[0], _LLVM_TYPE)
 
@@ -74,6 +75,7 @@ if HAS_LONG_DOUBLE:
     @intrinsic
     def add(typing: Any, total: Any, value: Any) -> Any:
         """``total + value`` in extended precision."""
+
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             return builder.fadd(arguments[0], builder.fpext(arguments[1], _LLVM_TYPE))
 
@@ -82,6 +84,7 @@ if HAS_LONG_DOUBLE:
     @intrinsic
     def divided(typing: Any, total: Any, divisor: Any) -> Any:
         """``total / divisor`` in extended precision, rounded to double."""
+
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             quotient = builder.fdiv(arguments[0], builder.fpext(arguments[1], _LLVM_TYPE))
             return builder.fptrunc(quotient, ir.DoubleType())
@@ -119,7 +122,7 @@ def column_means(means, a):
         means[j] = divided(total, float(a.shape[0]))
 
 
-@strict
+@strict_part
 def add_column_means(out, a):
     """``out[j] = out[j] + mean of column j of a``, summed as R's ``colMeans`` sums."""
     rows = a.shape[0]

@@ -1,7 +1,7 @@
 """Views that own nothing: arrays for the inside of kernels, without reference counting.
 
 Numba counts the references to an array at every slice and every call, atomically; in a small network that is half of
-the time. A kernel's outermost function therefore works on ``borrowed`` arguments. A view must not outlive what it shows:
+the time. A kernel's outermost function therefore works on ``borrowed`` arguments. A view must not outlive its memory:
 whoever borrows an array made in the same function says ``keep`` after its last use.
 """
 

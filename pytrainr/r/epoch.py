@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pytrainr.numerics.jit import is_set, strict
+from pytrainr.numerics.jit import is_set, strict, strict_part
 from pytrainr.numerics.linalg import product, transpose
 from pytrainr.numerics.views import borrowed, keep, view
 from pytrainr.r.cells import activate, backward, forward, gates, kept, output_backward, stored, stored_arrays
@@ -69,7 +69,7 @@ class Workspace(NamedTuple):
     transposed: np.ndarray
 
 
-@strict
+@strict_part
 def workspace_for(cell, table, steps, rows, training):
     """Memory for ``rows`` samples at a time."""
     layers = table.hidden_dim.size - 1
@@ -94,7 +94,7 @@ def workspace_for(cell, table, steps, rows, training):
     return Workspace(np.empty(end), places, x, out, target, delta, up, down, scratch, np.empty(size))
 
 
-@strict
+@strict_part
 def transpose_weights(cell, table, weights, transposed):
     """Keep each matrix transposed as well: the backward pass then reads both row by row."""
     layers = table.hidden_dim.size - 1
@@ -109,7 +109,7 @@ def transpose_weights(cell, table, weights, transposed):
     transpose(matrix(transposed, place, outputs, hidden), matrix(weights, place, hidden, outputs))
 
 
-@strict
+@strict_part
 def gather(to, samples):
     """``to`` (T, n, variables) from ``samples`` (n, T, variables)."""
     for s in range(samples.shape[0]):
@@ -118,7 +118,7 @@ def gather(to, samples):
                 to[t, s, k] = samples[s, t, k]
 
 
-@strict
+@strict_part
 def forward_pass(cell, table, weights, x, out, work, rows):
     """Every layer over all time steps, then the output layer; fills the states in ``work``, ``out`` (T, n, output)."""
     steps, n = x.shape[0], x.shape[1]
@@ -137,13 +137,13 @@ def forward_pass(cell, table, weights, x, out, work, rows):
     activate(cell, vector(out))
 
 
-@strict
+@strict_part
 def layer_states(cell, table, work, layer, steps, n):
     """The states that the forward pass left, untouched."""
     return states_of(kept(cell), work.memory, work.states[layer], steps, n, table.hidden_dim[layer])
 
 
-@strict
+@strict_part
 def backward_pass(cell, table, state, x, delta, work):
     """Add what a group teaches to ``state.update``."""
     steps, n = x.shape[0], x.shape[1]
@@ -193,7 +193,7 @@ def backward_pass(cell, table, state, x, delta, work):
         up_at, down_at = down_at, up_at
 
 
-@strict
+@strict_part
 def save_states(cell, table, work, out, record, column):
     """Write the group's ``store`` into ``record`` (n, size) from ``column`` on, sample by sample; the next column."""
     steps, n = out.shape[0], out.shape[1]
@@ -210,7 +210,7 @@ def save_states(cell, table, work, out, record, column):
     return save_steps(out, record, column)
 
 
-@strict
+@strict_part
 def save_steps(values, record, column):
     """Write ``values`` (T, n, variables) into ``record`` (n, size) from ``column`` on; the next column."""
     steps, n, variables = values.shape
@@ -241,7 +241,7 @@ def run_groups(cell, table, state, rule, batch, first, updating, stop):
     return result
 
 
-@strict
+@strict_part
 def groups_in(cell, table, state, rule, batch, first, updating, stop, work):
     """:func:`run_groups` with all its arrays borrowed."""
     steps = batch.X.shape[1]
@@ -299,7 +299,7 @@ def predict_rows(cell, table, weights, X, rows, out, record):
     keep(work)
 
 
-@strict
+@strict_part
 def predict_in(cell, table, weights, X, rows, out, record, work):
     """:func:`predict_rows` with all its arrays borrowed."""
     n, steps = X.shape[0], X.shape[1]

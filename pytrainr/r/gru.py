@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from pytrainr.numerics.elementwise import logistic_, tanh_
-from pytrainr.numerics.jit import strict
+from pytrainr.numerics.jit import strict_part
 from pytrainr.numerics.linalg import add_product, add_transposed_products, product
 from pytrainr.numerics.long_double import add_column_means
 from pytrainr.r.layers import add_recycled_bias, flattened, vector
@@ -22,13 +22,13 @@ class Gru(NamedTuple):
     vectorised: bool
 
 
-@strict
+@strict_part
 def activate(cell, values):
     """The output layer's activation: always logistic."""
     logistic_(values, cell.vectorised)
 
 
-@strict
+@strict_part
 def forward(cell, weights, x, states, rows):
     """Fill ``states``: gates z, r, g; hidden; h_{t−1}·r in ``extra``."""
     h, _, gates, reset_h = states
@@ -56,7 +56,7 @@ def forward(cell, weights, x, states, rows):
                 after[k] = (1.0 - z[k]) * before[k] + z[k] * candidate[k]
 
 
-@strict
+@strict_part
 def backward(cell, weights, transposed, updates, x, states, gradient, scratch):
     """R's backward pass; ``post`` is the gradient after a gate's activation, ``pre`` before it.
 
@@ -115,7 +115,7 @@ def backward(cell, weights, transposed, updates, x, states, gradient, scratch):
         add_column_means(vector(updates.bias), post[t])
 
 
-@strict
+@strict_part
 def stored(cell, states, t, sample, k, unit):
     """Entry k of R's ``store`` for one unit: hidden, z, r, candidate."""
     if k == 0:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from pytrainr.numerics.elementwise import logistic_, tanh_
-from pytrainr.numerics.jit import strict
+from pytrainr.numerics.jit import strict_part
 from pytrainr.numerics.linalg import add_product, add_transposed_products, product
 from pytrainr.numerics.long_double import add_column_means
 from pytrainr.r.layers import add_recycled_bias, flattened, vector
@@ -22,13 +22,13 @@ class Lstm(NamedTuple):
     vectorised: bool
 
 
-@strict
+@strict_part
 def activate(cell, values):
     """The output layer's activation: always logistic."""
     logistic_(values, cell.vectorised)
 
 
-@strict
+@strict_part
 def forward(cell, weights, x, states, rows):
     """Fill ``states``: gates f, i, c, o; cell; hidden; tanh(cell) in ``extra``."""
     h, memory, gates, tanh_memory = states
@@ -56,7 +56,7 @@ def forward(cell, weights, x, states, rows):
                 out[k] = o[k] * squashed[k]
 
 
-@strict
+@strict_part
 def backward(cell, weights, transposed, updates, x, states, gradient, scratch):
     """R's backward pass; ``post`` is the gradient after a gate's activation, ``pre`` before it.
 
@@ -103,7 +103,7 @@ def backward(cell, weights, transposed, updates, x, states, gradient, scratch):
         add_column_means(vector(updates.bias), post[t])
 
 
-@strict
+@strict_part
 def through_gates(out, pre, transposed):
     """``out = pre_o W_oᵀ + pre_c W_cᵀ + pre_i W_iᵀ + pre_f W_fᵀ``, added in that order."""
     hidden = pre.shape[1] // GATES
@@ -112,7 +112,7 @@ def through_gates(out, pre, transposed):
         add_product(out, pre[:, gate * hidden : (gate + 1) * hidden], transposed[gate * hidden : (gate + 1) * hidden])
 
 
-@strict
+@strict_part
 def stored(cell, states, t, sample, k, unit):
     """Entry k of R's ``store`` for one unit: hidden, cell, forget, input, candidate, output."""
     if k == 0:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pytrainr.numerics.jit import strict
+from pytrainr.numerics.jit import strict_part
 from pytrainr.numerics.linalg import add_transposed_product, add_transposed_products, product
 from pytrainr.numerics.long_double import add, add_column_means, divided, long_double
 from pytrainr.r.layers import flattened, vector
@@ -12,7 +12,7 @@ from pytrainr.r.layers import flattened, vector
 __all__ = ["output_errors", "through_pending_update", "through_weights"]
 
 
-@strict
+@strict_part
 def output_errors(out, y, delta, error, unused_steps):
     """E = Y − out, δ = E·out·(1 − out), and Σ|E| of each sample.
 
@@ -37,7 +37,7 @@ def output_errors(out, y, delta, error, unused_steps):
         error[s] = divided(total, 1.0)
 
 
-@strict
+@strict_part
 def through_weights(weights, transposed, updates, bias_update, delta, h, up):
     """The rnn's: ΔW += h_tᵀ δ_t, Δb += column means of δ_t, up_t = δ_t Wᵀ."""
     add_transposed_products(updates, h, delta)
@@ -46,7 +46,7 @@ def through_weights(weights, transposed, updates, bias_update, delta, h, up):
     product(flattened(up), flattened(delta), transposed)
 
 
-@strict
+@strict_part
 def through_pending_update(weights, transposed, updates, bias_update, delta, h, up):
     """The gru's and lstm's: the same updates, but up_t = (δ_t ΔWᵀ)·h_t(1 − h_t): the pending update, not the weight."""
     for t in range(delta.shape[0] - 1, -1, -1):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from pytrainr.numerics.elementwise import gompertz_, logistic_, tanh_
-from pytrainr.numerics.jit import strict
+from pytrainr.numerics.jit import strict_part
 from pytrainr.numerics.linalg import add_product, add_transposed_products, product
 from pytrainr.numerics.long_double import add_column_means
 from pytrainr.r.layers import add_recycled_bias, flattened, vector
@@ -25,7 +25,7 @@ class Rnn(NamedTuple):
     vectorised: bool
 
 
-@strict
+@strict_part
 def activate(cell, values):
     """σ in place, on the hidden units and on the output alike."""
     if cell.sigmoid == 0:
@@ -36,7 +36,7 @@ def activate(cell, values):
         gompertz_(values, cell.vectorised)
 
 
-@strict
+@strict_part
 def forward(cell, weights, x, states, rows):
     """Fill ``states.hidden`` from the inputs ``x`` (T, n, input)."""
     h = states.hidden
@@ -48,7 +48,7 @@ def forward(cell, weights, x, states, rows):
         activate(cell, vector(h[t + 1]))
 
 
-@strict
+@strict_part
 def backward(cell, weights, transposed, updates, x, states, gradient, scratch):
     """δ_t = (δ_{t+1} Rᵀ + up_t) h_t (1 − h_t): the logistic derivative whatever σ is.
 
@@ -71,7 +71,7 @@ def backward(cell, weights, transposed, updates, x, states, gradient, scratch):
         product(flattened(gradient.down), flattened(delta), transposed.time)
 
 
-@strict
+@strict_part
 def stored(cell, states, t, sample, k, unit):
     """Entry k of R's ``store`` for one unit: the hidden state."""
     return states.hidden[t + 1, sample, unit]

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pytrainr.numerics.jit import strict
+from pytrainr.numerics.jit import strict_part
 
 __all__ = ["ADAGRAD", "SGD", "State", "UpdateRule", "any_nan", "clip", "scale", "update"]
 
@@ -32,14 +32,14 @@ class UpdateRule(NamedTuple):
     clipping: float
 
 
-@strict
+@strict_part
 def scale(updates, learningrate):
     """``loss_L1``: Δ ← Δ·learningrate, what momentum kept of earlier groups included."""
     for k in range(updates.size):
         updates[k] *= learningrate
 
 
-@strict
+@strict_part
 def any_nan(updates):
     """Whether an update is NaN: R then draws its replacement from the random stream."""
     found = 0
@@ -48,7 +48,7 @@ def any_nan(updates):
     return found > 0
 
 
-@strict
+@strict_part
 def clip(updates, limit):
     """Δ ← min(max(Δ, −limit), limit)."""
     for k in range(updates.size):
@@ -58,7 +58,7 @@ def clip(updates, limit):
             updates[k] = -limit
 
 
-@strict
+@strict_part
 def update(state, table, rule):
     """sgd: W ← W + Δ, Δ ← Δ·momentum. adagrad as R has it: see :func:`adagrad`."""
     if rule.rule == ADAGRAD:
@@ -70,7 +70,7 @@ def update(state, table, rule):
         updates[k] *= rule.momentum
 
 
-@strict
+@strict_part
 def adagrad(state, table, learningrate):
     """old ← old + Δ, W ← W + lr·Δ / (old + 1e-9); a bias ← bias + Δ. Δ itself is never reset, as in R."""
     weights, updates, old = state

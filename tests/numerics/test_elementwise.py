@@ -9,8 +9,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import njit
 
-from pytrainr.numerics import elementwise
+from pytrainr.numerics import elementwise as elementwise_parts
 
+
+class FromPython:
+    """The functions of ``elementwise``, which only compiled code can call, for Python."""
+
+    vector_bits_equal = staticmethod(elementwise_parts.vector_bits_equal)
+
+    def __getattr__(self, name):
+        function = getattr(elementwise_parts, name)
+        if name.startswith("fast_"):
+            wrapped = njit(lambda values: function(values))
+        else:
+            wrapped = njit(lambda values, vectorised: function(values, vectorised))
+        setattr(self, name, wrapped)
+        return wrapped
+
+
+elementwise = FromPython()
 FUNCTIONS = ("exp_", "tanh_", "logistic_", "gompertz_")
 
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import njit
 
-from pytrainr.numerics import linalg
+from pytrainr.numerics import linalg as linalg_parts
 
 SPECIAL = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 5e-324, -5e-324, 1e-308, 1e308, -1e308, 1.0, -1.0])
 SIZES = st.one_of(st.integers(0, 20), st.integers(21, 90))
@@ -23,6 +23,22 @@ def numbers(seed, shape, special):
     values = random.standard_normal(shape) * 10.0 ** random.integers(-3, 4, shape)
     chosen = random.random(shape) < special
     return np.where(chosen, random.choice(SPECIAL, shape), values)
+
+
+class FromPython:
+    """The functions of ``linalg``, which only compiled code can call, for Python."""
+
+    def __getattr__(self, name):
+        function = getattr(linalg_parts, name)
+        if name == "transpose":
+            wrapped = njit(lambda out, a: function(out, a))
+        else:
+            wrapped = njit(lambda out, a, b: function(out, a, b))
+        setattr(self, name, wrapped)
+        return wrapped
+
+
+linalg = FromPython()
 
 
 @njit(error_model="numpy")
