@@ -9,6 +9,7 @@ disk and divide as NumPy does (Numba's Python division raises on zero, which pre
 from __future__ import annotations
 
 import hashlib
+import importlib
 import os
 from collections.abc import Callable
 from functools import lru_cache
@@ -22,11 +23,28 @@ from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import register_pass
 from numba.core.typed_passes import NativeLowering
 from numba.extending import intrinsic
+from numba.np import linalg as numba_linalg
 from numba.np.arrayobj import populate_array
 
 __all__ = ["borrowed", "fast", "is_set", "part", "strict", "strict_part", "viewed"]
 
 _PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def _load_array_functions_without_scipy() -> None:
+    """Numba, before its first kernel, imports all of scipy.linalg only to see whether it exists: a third of the start.
+
+    It is, as we depend on it, and ``np.dot`` still loads what it needs of it when first compiled or called.
+    """
+    ensure_blas = numba_linalg.ensure_blas
+    numba_linalg.ensure_blas = lambda: None
+    try:
+        importlib.import_module("numba.np.arraymath")
+    finally:
+        numba_linalg.ensure_blas = ensure_blas
+
+
+_load_array_functions_without_scipy()
 
 
 @lru_cache(maxsize=8)
