@@ -31,9 +31,9 @@ class Series(NamedTuple):
 
 
 SERIES = {
-    "nottem": Series(12, [50, 100, 200]),
-    "sunspots": Series(132, [10, 30]),
-    "AirPassengers": Series(12, [50, 100, 200]),
+    "nottem": Series(12, [50, 100, 200, 400]),
+    "sunspots": Series(132, [10, 30, 60]),
+    "AirPassengers": Series(12, [50, 100, 200, 400]),
 }
 SEEDS = range(1, 6)
 
@@ -52,11 +52,14 @@ class Network(NamedTuple):
 name = sys.argv[1] if len(sys.argv) == 2 else "nottem"
 if name not in SERIES:
     sys.exit(f"{name!r} is none of {', '.join(SERIES)}")
+numepochs = SERIES[name].numepochs
+exact = {"exact": True, "output": "linear", "update_rule": "adam", "use_bias": True, "hidden_dim": 16, "batch_size": 16}
 NETWORKS = {
     "rnn, R's arithmetic": Network(
-        {"network_type": "rnn"},
-        {"hidden_dim": [8, 16], "learningrate": [0.1, 0.3], "numepochs": SERIES[name].numepochs},
+        {"network_type": "rnn"}, {"hidden_dim": [8, 16], "learningrate": [0.1, 0.3], "numepochs": numepochs}
     ),
+    "gru, exact": Network({"network_type": "gru", **exact}, {"learningrate": [0.003, 0.01], "numepochs": numepochs}),
+    "lstm, exact": Network({"network_type": "lstm", **exact}, {"learningrate": [0.003, 0.01], "numepochs": numepochs}),
 }
 
 values = trainr_table(DATA / f"{name}.csv", x="value", time="time").X[0]
