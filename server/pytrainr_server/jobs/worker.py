@@ -290,7 +290,7 @@ class Worker:
                 State.FAILED,
                 row,
                 epoch=int(error.epoch),
-                random_state=random_state,
+                random_state=self._random_state(),
                 **error_values(failure),
             )
             telemetry.jobs_ended.labels("diverged").inc()
