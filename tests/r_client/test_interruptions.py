@@ -1,0 +1,87 @@
+"""The R client when something stops: R itself by Ctrl-C, or the server."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pytrainr_server.local import start_local_server
+
+from tests.r_client.conftest import make_token, tls_flags
+from tests.r_client.r import R, what_is_missing
+
+LONG = """
+library(rnnremote)
+set.seed(1)
+X <- array(runif(2000 * 20 * 2), c(2000, 20, 2))
+Y <- X[, , 1]
+"""
+HERE = [] if what_is_missing() else ["here"]
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    """Wait until the condition holds."""
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "it did not happen in time"
+        time.sleep(0.1)
+
+
+def first_lines(process: subprocess.Popen[str], text: str) -> str:
+    """What the process printed, up to the line that holds the text."""
+    assert process.stdout is not None
+    printed = ""
+    for line in process.stdout:
+        printed += line
+        if text in line:
+            return printed
+    raise AssertionError(printed)
+
+
+@pytest.mark.parametrize("r_is", HERE)
+def test_ctrl_c_cancels_the_job_on_the_server(r_is: str, r: R) -> None:
+    process = r.start("-e", LONG + "trainr(Y, X, learningrate = 0.01, numepochs = 1e6, keep_store = FALSE)")
+    first_lines(process, "Trained epoch: 2 ")
+    process.send_signal(signal.SIGINT)
+    process.wait(20)
+    process.kill()
+    state = 'library(rnnremote); cat(job_list()$state[1])'
+    wait_for(lambda: r.run(state) == "cancelled", 20)
+
+
+@pytest.mark.parametrize("r_is", HERE)
+def test_a_killed_server_comes_back_and_the_training_ends_as_if_nothing_had_happened(
+    r_is: str, r_library: Path, certificates: Path, tmp_path: Path
+) -> None:
+    data_dir = tmp_path / "data"
+    data_dir.mkdir()
+    flags = [*tls_flags(certificates), "--checkpoint-seconds", "0.5"]
+    token = make_token(data_dir, "an R user")
+    train = "model <- trainr(Y, X, learningrate = 0.01, numepochs = {}, keep_store = FALSE);"
+    show = "cat('result', digest(model), format(runif(1), digits = 17), '\\n')"
+    digest = "digest <- function(m) { f <- tempfile(); saveRDS(m$time_synapse, f); tools::md5sum(f) };"
+    server = start_local_server(data_dir, flags=flags)
+    try:
+        r = R(r_library, server.address, token, certificates / "authority.pem")
+        code = LONG + digest + train.format(300) + show
+        undisturbed = result(r.run(code))
+        process = r.start("-e", code)
+        first_lines(process, "Trained epoch: 20 ")
+        server.kill()
+        time.sleep(1)
+        server = start_local_server(data_dir, flags=flags, listen=r.address)
+        printed = r.finish(process)
+        assert result(printed) == undisturbed
+        epochs = [line.split()[2] for line in printed.splitlines() if line.startswith("Trained epoch")]
+        assert epochs == [str(epoch) for epoch in range(21, 301)]
+    finally:
+        server.kill()
+
+
+def result(printed: str) -> list[str]:
+    """The line with the result."""
+    return next(line.split()[1:] for line in printed.splitlines() if line.startswith("result"))
