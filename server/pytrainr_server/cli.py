@@ -110,7 +110,8 @@ def _serve(config: Config, parsed: argparse.Namespace) -> int:
 
 
 def _leave_with_parent() -> None:
-    sys.stdin.buffer.read()
+    while os.read(0, 4096):  # not by way of sys.stdin, whose lock would be held while Python ends
+        pass
     os.kill(os.getpid(), signal.SIGTERM)
 
 

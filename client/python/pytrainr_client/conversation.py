@@ -86,6 +86,7 @@ class Conversation:
         )
         self._call = events = self._stub.Train(request)
         joiner = wire.ModelJoiner()
+        finished: training_pb2.TrainingJob | None = None
         try:
             for event in events:
                 patience.succeeded()
@@ -100,9 +101,11 @@ class Conversation:
                 elif kind == "model":
                     joiner.add(event.model)
                 elif kind == "finished":
-                    return self._finish(event.finished, joiner)
+                    finished = event.finished
         finally:
             events.cancel()
+        if finished is not None:
+            return self._finish(finished, joiner)
         raise ServerError("the server ended the call without a result", grpc.StatusCode.INTERNAL)
 
     def _take_epoch(self, epoch: training_pb2.EpochEvent) -> None:

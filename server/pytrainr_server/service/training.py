@@ -55,7 +55,7 @@ class TrainingService(training_pb2_grpc.TrainingServiceServicer):
         self, request: training_pb2.TrainRequest, context: Context[Any, Any]
     ) -> AsyncIterator[training_pb2.TrainingEvent]:
         """Train while the caller waits, or attach to what was begun with the same request_id."""
-        owner = current_owner()
+        owner, peer = current_owner(), context.peer()  # to be asked now: gRPC crashes when asked after the call's end
         if request.after_epoch < 0:
             raise invalid("after_epoch", f"is {request.after_epoch}; it should be zero or more")
         job: Row[Any] = await self._run(self._job_to_train, owner, request)
@@ -76,7 +76,7 @@ class TrainingService(training_pb2_grpc.TrainingServiceServicer):
             if not self._attached[job.key]:
                 del self._attached[job.key]
                 if not ended:
-                    self._leave_later(owner, job.key, context)
+                    self._leave_later(owner, job.key, peer)
 
     def _job_to_train(self, owner: str, request: training_pb2.TrainRequest) -> Row[Any]:
         if request.HasField("training"):
@@ -98,8 +98,8 @@ class TrainingService(training_pb2_grpc.TrainingServiceServicer):
         elif not job.detached and (job.attached_to != self._server or job.abandon_time):
             self._store.jobs.attach(key, self._server)
 
-    def _leave_later(self, owner: str, key: str, context: Context[Any, Any]) -> None:
-        task = asyncio.get_running_loop().create_task(self._leave(owner, key, context.peer()))
+    def _leave_later(self, owner: str, key: str, peer: str) -> None:
+        task = asyncio.get_running_loop().create_task(self._leave(owner, key, peer))
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
 
