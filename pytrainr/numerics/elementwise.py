@@ -17,7 +17,7 @@ from math import isqrt
 import numpy as np
 
 from pytrainr.numerics.compiled_once import compiled_once
-from pytrainr.numerics.jit import part, strict, strict_part
+from pytrainr.numerics.jit import inline_part, strict
 from pytrainr.numerics.vectors import Lanes, fast_formula, lanes, memory_of, strict_formula
 
 __all__ = ["exp_", "fast_exp_", "fast_logistic_", "fast_tanh_", "gompertz_", "logistic_", "tanh_", "vector_bits_equal"]
@@ -218,7 +218,7 @@ def _exp_all(values, size, vectorised):
                 values[i] = math.exp(values[i])
 
 
-@strict_part
+@inline_part
 def exp_(values, vectorised):
     """``values = exp(values)``."""
     _exp_all(memory_of(values), values.size, vectorised)
@@ -233,7 +233,7 @@ def _tanh_all(values, size, vectorised):
                 values[i] = math.tanh(values[i])
 
 
-@strict_part
+@inline_part
 def tanh_(values, vectorised):
     """``values = tanh(values)``."""
     _tanh_all(memory_of(values), values.size, vectorised)
@@ -248,7 +248,7 @@ def _logistic_all(values, size, vectorised):
                 values[i] = 1.0 / (1.0 + math.exp(-values[i]))
 
 
-@strict_part
+@inline_part
 def logistic_(values, vectorised):
     """``values = 1 / (1 + exp(-values))``."""
     _logistic_all(memory_of(values), values.size, vectorised)
@@ -263,7 +263,7 @@ def _gompertz_all(values, size, vectorised):
                 values[i] = math.exp(-math.exp(-values[i]))
 
 
-@strict_part
+@inline_part
 def gompertz_(values, vectorised):
     """``values = exp(-exp(-values))``."""
     _gompertz_all(memory_of(values), values.size, vectorised)
@@ -294,7 +294,7 @@ def _fast_exp_all(values, size):
         _fast_exp(values, start, min(size - start, lanes(values)))
 
 
-@part
+@inline_part
 def fast_exp_(values):
     """``values = exp(values)``, to about one unit in the last place."""
     _fast_exp_all(memory_of(values), values.size)
@@ -306,7 +306,7 @@ def _fast_logistic_all(values, size):
         _fast_logistic(values, start, min(size - start, lanes(values)))
 
 
-@part
+@inline_part
 def fast_logistic_(values):
     """``values = 1 / (1 + exp(-values))``, to about three units in the last place, at least the smallest normal."""
     _fast_logistic_all(memory_of(values), values.size)
@@ -318,7 +318,7 @@ def _fast_tanh_all(values, size):
         _fast_tanh(values, start, min(size - start, lanes(values)))
 
 
-@part
+@inline_part
 def fast_tanh_(values):
     """``values = tanh(values)``, to about three units in the last place."""
     _fast_tanh_all(memory_of(values), values.size)

@@ -26,7 +26,7 @@ from numba.extending import intrinsic
 from numba.np import linalg as numba_linalg
 from numba.np.arrayobj import populate_array
 
-__all__ = ["borrowed", "fast", "is_set", "part", "strict", "strict_part", "viewed"]
+__all__ = ["borrowed", "fast", "inline_part", "is_set", "part", "strict", "strict_part", "viewed"]
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -116,6 +116,11 @@ def part(function: Callable) -> Callable:
 def strict_part(function: Callable) -> Callable:
     """The same for ``strict`` kernels."""
     return njit(**_PART_POLICY, pipeline_class=_PartCompiler)(function)
+
+
+def inline_part(function: Callable) -> Callable:
+    """A part of a line or two: always in place of its call, so that no array is passed on the stack, word by word."""
+    return njit(**_PART_POLICY, pipeline_class=_PartCompiler, forceinline=True)(function)
 
 
 @register_pass(mutates_CFG=True, analysis_only=False)

@@ -8,7 +8,7 @@ matrices whose columns lie side by side; the rows may lie apart.
 from __future__ import annotations
 
 from pytrainr.numerics.compiled_once import compiled_once
-from pytrainr.numerics.jit import part, strict_part
+from pytrainr.numerics.jit import inline_part
 from pytrainr.numerics.tiles import (
     Fused,
     Left,
@@ -37,7 +37,7 @@ _STRICT, _FUSED = Strict(), Fused()
 _TALLEST, _TALLEST_SEGMENTED = 6, 4
 
 
-@strict_part
+@inline_part
 def _part(left, most):
     """The next of about equal parts of at most ``most`` that ``left`` is cut into."""
     if left <= most:
@@ -75,13 +75,13 @@ def _multiply(arithmetic, size, out, out_row, a, left, b, right, accumulate):
         column += width
 
 
-@strict_part
+@inline_part
 def row_step(matrix):
     """Elements from one row to the next: more than the columns where the matrix is part of a wider one."""
     return matrix.strides[0] // matrix.itemsize
 
 
-@strict_part
+@inline_part
 def product(out, a, b):
     """``out = a b``."""
     size = a.shape[0], b.shape[1], b.shape[0], 1
@@ -89,7 +89,7 @@ def product(out, a, b):
     _multiply(_STRICT, size, memory_of(out), row_step(out), memory_of(a), left, memory_of(b), right, False)
 
 
-@strict_part
+@inline_part
 def add_product(out, a, b):
     """``out = out + (a b)``, the product summed from 0 and then added once."""
     size = a.shape[0], b.shape[1], b.shape[0], 1
@@ -97,7 +97,7 @@ def add_product(out, a, b):
     _multiply(_STRICT, size, memory_of(out), row_step(out), memory_of(a), left, memory_of(b), right, True)
 
 
-@strict_part
+@inline_part
 def add_transposed_product(out, a, b):
     """``out = out + (aᵀ b)``, the product summed from 0 and then added once."""
     size = a.shape[1], b.shape[1], b.shape[0], 1
@@ -105,7 +105,7 @@ def add_transposed_product(out, a, b):
     _multiply(_STRICT, size, memory_of(out), row_step(out), memory_of(a), left, memory_of(b), right, True)
 
 
-@strict_part
+@inline_part
 def add_transposed_products(out, a, b):
     """``out = out + (a[t]ᵀ b[t])`` for the steps t of ``a`` (steps, n, K) and ``b`` (steps, n, M), last to first."""
     size = a.shape[2], b.shape[2], a.shape[1], a.shape[0]
@@ -114,7 +114,7 @@ def add_transposed_products(out, a, b):
     _multiply(_STRICT, size, memory_of(out), row_step(out), memory_of(a), left, memory_of(b), right, True)
 
 
-@part
+@inline_part
 def fast_product(out, a, b):
     """``out = a b``, with fused multiply-adds."""
     size = a.shape[0], b.shape[1], b.shape[0], 1
@@ -122,7 +122,7 @@ def fast_product(out, a, b):
     _multiply(_FUSED, size, memory_of(out), row_step(out), memory_of(a), left, memory_of(b), right, False)
 
 
-@part
+@inline_part
 def fast_add_product(out, a, b):
     """``out = out + a b``, with fused multiply-adds."""
     size = a.shape[0], b.shape[1], b.shape[0], 1
@@ -130,7 +130,7 @@ def fast_add_product(out, a, b):
     _multiply(_FUSED, size, memory_of(out), row_step(out), memory_of(a), left, memory_of(b), right, True)
 
 
-@part
+@inline_part
 def fast_add_transposed_product(out, a, b):
     """``out = out + aᵀ b``, with fused multiply-adds."""
     size = a.shape[1], b.shape[1], b.shape[0], 1
@@ -138,7 +138,7 @@ def fast_add_transposed_product(out, a, b):
     _multiply(_FUSED, size, memory_of(out), row_step(out), memory_of(a), left, memory_of(b), right, True)
 
 
-@part
+@inline_part
 def fast_transposed_product(out, a, b):
     """``out = aᵀ b``, with fused multiply-adds."""
     size = a.shape[1], b.shape[1], b.shape[0], 1
@@ -146,7 +146,7 @@ def fast_transposed_product(out, a, b):
     _multiply(_FUSED, size, memory_of(out), row_step(out), memory_of(a), left, memory_of(b), right, False)
 
 
-@strict_part
+@inline_part
 def transpose(out, a):
     """``out = aᵀ``."""
     _transpose(a.shape[0], a.shape[1], memory_of(out), row_step(out), memory_of(a), row_step(a))

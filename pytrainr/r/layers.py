@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pytrainr.numerics.jit import strict_part
+from pytrainr.numerics.jit import inline_part, strict_part
 from pytrainr.numerics.views import view
 
 __all__ = ["Gradient", "Rows", "States", "Table", "Weights", "add_recycled_bias", "layer_weights", "states_of", "take"]
@@ -63,13 +63,13 @@ class Rows(NamedTuple):
     total: int
 
 
-@strict_part
+@inline_part
 def matrix(flat, offset, rows, columns):
     """``flat`` from ``offset`` on as a (rows, columns) matrix."""
     return view(flat, offset, (rows, columns))
 
 
-@strict_part
+@inline_part
 def layer_weights(flat, table, layer, gates):
     """The weights (or pending updates) of ``layer`` in the flat vector."""
     inputs, hidden = table.input_dim[layer], table.hidden_dim[layer]
@@ -80,7 +80,7 @@ def layer_weights(flat, table, layer, gates):
     )
 
 
-@strict_part
+@inline_part
 def transposed_weights(flat, table, layer, gates):
     """The same places holding each matrix transposed; the bias as it is."""
     inputs, hidden = table.input_dim[layer], table.hidden_dim[layer]
@@ -91,20 +91,20 @@ def transposed_weights(flat, table, layer, gates):
     )
 
 
-@strict_part
+@inline_part
 def take(memory, offset, steps, rows, columns):
     """``memory`` from ``offset`` on as (steps, rows, columns)."""
     return view(memory, offset, (steps, rows, columns))
 
 
-@strict_part
+@inline_part
 def states_size(kept, steps, rows, hidden):
     """How many numbers :func:`states_of` takes."""
     cells, gates, extras = kept
     return ((1 + cells) * (steps + 1) + (gates + extras) * steps) * rows * hidden
 
 
-@strict_part
+@inline_part
 def states_of(kept, memory, offset, steps, rows, hidden):
     """States of a layer in ``memory`` from ``offset`` on, with the first hidden state and cell 0.
 
@@ -127,13 +127,13 @@ def states_of(kept, memory, offset, steps, rows, hidden):
     )
 
 
-@strict_part
+@inline_part
 def flattened(a):
     """(steps, rows, columns) as (steps·rows, columns)."""
     return view(a, 0, (a.shape[0] * a.shape[1], a.shape[2]))
 
 
-@strict_part
+@inline_part
 def vector(a):
     """All elements of a contiguous array in one row."""
     return view(a, 0, (a.size,))
