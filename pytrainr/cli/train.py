@@ -49,7 +49,9 @@ def add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     data = train.add_argument_group("data: a CSV file with column names, or two .npy arrays")
     data.add_argument("data", nargs="?", type=Path, metavar="DATA.csv", help="a row per sample and time")
     data.add_argument("--y", metavar="COLUMNS", help="what to learn, separated by commas")
-    data.add_argument("--x", metavar="COLUMNS", help="what to learn from (default: every other column, of a series y alone)")
+    data.add_argument(
+        "--x", metavar="COLUMNS", help="what to learn from (default: every other column, of a series y alone)"
+    )
     data.add_argument("--sample", metavar="COLUMN", help="which sample a row belongs to")
     data.add_argument("--time", metavar="COLUMN", help="numbers or ISO dates to sort a sample's rows by")
     data.add_argument("--Y", type=Path, metavar="Y.npy", help="(samples, time, outputs)")
