@@ -24,7 +24,11 @@ predictr <- function(model, X, hidden = FALSE, real_output = TRUE, ..., connecti
   response <- with_patience(function() {
     unary_call(connection, "PredictionService/Predict", request, "PredictResponse")
   })
-  if (length(response$store) > 0) lapply(response$store, decode_array) else decode_array(response$prediction)
+  if (length(response$store) == 0) return(decode_array(response$prediction))
+  store <- lapply(response$store, decode_array)
+  output <- length(store)
+  if (real_output && dim(store[[output]])[3] == 1L) store[[output]] <- matrix(store[[output]], dim(X)[1]) # as in rnn
+  store
 }
 
 # The fields without which nothing can be predicted. Updates, errors and the like can stay here.
