@@ -5,8 +5,8 @@ python examples/series.py sunspots           monthly sunspot numbers, 1749 to 19
 python examples/series.py AirPassengers      monthly airline passengers, 1949 to 1960
 
 The series is cut, in order of time, into 60 % to train on, 20 % to choose the options by and 20 % to measure on. Of
-each network the options with the smallest mean error over five seeds on the validation range are taken; the test range
-is looked at once, with those. Errors are mean absolute errors in the units of the series, over the same five seeds.
+each network the options with the smallest mean error over five seeds on the validation range are taken; only their
+errors on the test range are printed: mean absolute errors in the units of the series, over the same five seeds.
 """
 
 import itertools
