@@ -7,6 +7,8 @@ matrices whose columns lie side by side; the rows may lie apart.
 
 from __future__ import annotations
 
+import numpy as np
+
 from pytrainr.numerics.compiled_once import compiled_once
 from pytrainr.numerics.jit import inline_part
 from pytrainr.numerics.tiles import (
@@ -19,7 +21,8 @@ from pytrainr.numerics.tiles import (
     single_tile,
     transpose_square,
 )
-from pytrainr.numerics.vectors import lanes, memory_of, moved
+from pytrainr.numerics.vectors import lanes, memory_of, moved, same_memory
+from pytrainr.numerics.views import keep
 
 __all__ = [
     "add_product",
@@ -35,6 +38,8 @@ __all__ = [
 
 _STRICT, _FUSED = Strict(), Fused()
 _TALLEST, _TALLEST_SEGMENTED = 6, 4
+_LARGE_ROWS, _LARGE_TERMS, _LARGE_COLUMNS = 24, 32, 64  # from here on copying pays
+_TERMS_IN_CACHE = 192
 
 
 @inline_part
@@ -45,10 +50,68 @@ def _part(left, most):
     return most if left >= 2 * most else (left + 1) // 2
 
 
+@inline_part
+def _copy(to, a, terms, width, term_step, step):
+    """``width`` elements of each of ``terms`` rows side by side."""
+    for term in range(terms):
+        for k in range(width):
+            to[term * width + k] = a[term * term_step + k * step]
+
+
+@compiled_once
+def _multiply_large(arithmetic, size, out, out_row, a, left, b, right, accumulate):
+    """:func:`_multiply` for matrices beyond the cache: what the tiles read again and again is first copied together.
+
+    Rows that lie a power of two apart share few places in a cache and drive each other out. So a panel of ``b`` is
+    copied and a transposed ``a``, in strips of a tile's height; several segments at a time, while a tile is at hand.
+    """
+    rows, columns, terms, segments = size
+    width_of_panel = largest_tile(_TALLEST, False) * lanes(out)
+    at_once = max(1, _TERMS_IN_CACHE // terms)
+    strips = left.term != 1
+    panel_room = np.empty(at_once * terms * width_of_panel, np.float64)  # of float32 it holds more than enough
+    strip_room = np.empty(at_once * terms * rows if strips else 1, np.float64)
+    panel, strip = same_memory(b, panel_room), same_memory(a, strip_room)
+    end = segments
+    while end > 0:
+        begin = max(0, end - at_once)
+        if strips:
+            for s in range(begin, end):
+                for row in range(0, rows, _TALLEST):
+                    place = moved(strip, ((s - begin) * rows + row) * terms)
+                    source = moved(a, s * left.segment + row * left.row)
+                    _copy(place, source, terms, min(_TALLEST, rows - row), left.term, left.row)
+        for column in range(0, columns, width_of_panel):
+            width = min(width_of_panel, columns - column)
+            for s in range(begin, end):
+                place = moved(panel, (s - begin) * terms * width_of_panel)
+                _copy(place, moved(b, s * right.segment + column), terms, width, right.term, 1)
+            for row in range(0, rows, _TALLEST):
+                height = min(_TALLEST, rows - row)
+                tile_out = moved(out, row * out_row + column)
+                for s in range(end - 1, begin - 1, -1):
+                    tile_b = moved(panel, (s - begin) * terms * width_of_panel)
+                    if strips:
+                        tile_a, tile_left = moved(strip, ((s - begin) * rows + row) * terms), Left(1, height, 0)
+                    else:
+                        tile_a, tile_left = moved(a, s * left.segment + row * left.row), left
+                    tile_size = height, width, terms, 1
+                    add = accumulate or s < segments - 1
+                    single_tile(
+                        arithmetic, tile_size, tile_out, out_row, tile_a, tile_left, tile_b, Right(width, 0), add
+                    )
+        end = begin
+    keep(panel_room)
+    keep(strip_room)
+
+
 @compiled_once
 def _multiply(arithmetic, size, out, out_row, a, left, b, right, accumulate):
     """``out = Σ_s a[s] b[s]`` or ``out + Σ_s``, tile by tile: a panel of ``b`` stays in cache while the rows pass."""
     rows, columns, terms, segments = size
+    if terms >= _LARGE_TERMS and rows >= _LARGE_ROWS and columns >= _LARGE_COLUMNS:
+        _multiply_large(arithmetic, size, out, out_row, a, left, b, right, accumulate)
+        return
     if rows == 0 or terms == 0 or segments == 0:
         for row in range(rows):
             for column in range(columns):

@@ -33,6 +33,7 @@ __all__ = [
     "memory_of",
     "moved",
     "register_bytes",
+    "same_memory",
     "splat",
     "strict_formula",
 ]
@@ -78,6 +79,17 @@ def moved(typing: Any, memory: types.CPointer, elements: Any) -> Any:
         return builder.gep(arguments[0], [arguments[1]])
 
     return memory(memory, types.int64), generate
+
+
+@intrinsic
+def same_memory(typing: Any, memory: types.CPointer, room: types.Array) -> Any:
+    """The memory of ``room`` as a pointer of the kind of ``memory``."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(signature.args[1])(context, builder, arguments[1]).data
+        return builder.bitcast(data, context.get_value_type(memory))
+
+    return memory(memory, room), generate
 
 
 class Lanes:
