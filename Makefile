@@ -11,7 +11,7 @@ WORKERS ?= 2
 .PHONY: demo test lint format proto warmup benchmark clean
 
 demo: $(VENV)/.demo
-	$(BIN)/pytrainr demo
+	$(BIN)/python examples/demo.py
 
 test: $(VENV)/.test lint
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
