@@ -11,7 +11,7 @@ from pytrainr.binary import bin2int, int2bin
 from pytrainr.epoch_functions import epoch_annealing, epoch_print, epoch_progress
 from pytrainr.loss_functions import loss_L1
 from pytrainr.model import Model
-from pytrainr.predictr import predictr
+from pytrainr.predictr import predict_rows, predictr
 from pytrainr.r_random import RRandom, rnorm, runif, sample, set_seed
 from pytrainr.storage import ModelFileError
 from pytrainr.tables import trainr_table
@@ -33,6 +33,7 @@ __all__ = [
     "epoch_progress",
     "int2bin",
     "loss_L1",
+    "predict_rows",
     "predictr",
     "rnorm",
     "runif",

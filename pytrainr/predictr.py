@@ -12,7 +12,7 @@ from pytrainr.model import Model
 from pytrainr.networks import network_of
 from pytrainr.series.normalisation import normalised_input, raw_output
 
-__all__ = ["predictr"]
+__all__ = ["predict_rows", "predictr"]
 
 _CHUNK_NUMBERS = 4e6  # hidden states held at a time
 
@@ -70,6 +70,38 @@ def predictr(
         arguments.check_extra(extra, ["model", "X", "hidden", "real_output", "state", "return_state", "mask"], ())
         return predict_exact(model, X, hidden=hidden, real_output=real_output, **more)
     arguments.check_extra(extra, ["model", "X", "hidden", "real_output"], ())
+    samples, steps = _input(model, X, real_output)
+    output, store = _forward(model, samples, steps, hidden, 0, samples.shape[0])
+    if hidden:
+        return [*store, output]
+    output = raw_output(model, output)
+    if not real_output:
+        return output
+    output = output[:, steps - _output_steps(model, samples, steps) :]
+    return output[:, :, 0] if model.output_dim == 1 else output
+
+
+def predict_rows(model: Model, X: ArrayLike, first: int, total: int) -> np.ndarray:
+    """Predict some of many samples: to the bit what ``predictr`` gives for them among all ``total``.
+
+    ``X`` (samples, time, input) are the samples from number ``first`` on. R's recycled bias depends on a sample's place
+    and on how many there are, so both have to be told. Returns (samples, time, output), for a network trained with
+    ``seq_to_seq_unsync`` the steps of the output. Raises what ``predictr`` raises.
+    """
+    if model.exact:
+        from pytrainr.exact.prediction import predict_exact
+
+        output = np.asarray(predict_exact(model, X))
+        return output[:, :, np.newaxis] if output.ndim == 2 else output
+    samples, steps = _input(model, X, True)
+    if first < 0 or first + samples.shape[0] > total:
+        raise ValueError(f"first should be such that samples {first} … {first + samples.shape[0]} are among {total}")
+    output = raw_output(model, _forward(model, samples, steps, False, first, total)[0])
+    return output[:, steps - _output_steps(model, samples, steps) :]
+
+
+def _input(model: Model, X: ArrayLike, real_output: bool) -> tuple[np.ndarray, int]:
+    """X as (samples, time, input), checked, and how many steps the network runs over it."""
     samples = arguments.as_samples(X, "X")
     if samples.shape[2] != model.input_dim:
         raise ValueError(
@@ -77,27 +109,24 @@ def predictr(
             f"its shape is {samples.shape}"
         )
     arguments.check_finite(samples, "X")
-    steps = given_steps = samples.shape[1]
-    unsync = real_output and bool(model.seq_to_seq_unsync)
-    if unsync:
-        steps = model.time_dim
-        if given_steps > steps:
-            raise ValueError(
-                f"X should have at most {steps} time steps, the length of the network trained with seq_to_seq_unsync; "
-                f"it has {given_steps}: its shape is {samples.shape}"
-            )
-    output, store = _forward(model, samples, steps, hidden)
-    if hidden:
-        return [*store, output]
-    output = raw_output(model, output)
-    if not real_output:
-        return output
-    if unsync:
-        output = output[:, given_steps - 1 :]
-    return output[:, :, 0] if model.output_dim == 1 else output
+    if not (real_output and model.seq_to_seq_unsync):
+        return samples, samples.shape[1]
+    if samples.shape[1] > model.time_dim:
+        raise ValueError(
+            f"X should have at most {model.time_dim} time steps, the length of the network trained with "
+            f"seq_to_seq_unsync; it has {samples.shape[1]}: its shape is {samples.shape}"
+        )
+    return samples, model.time_dim
 
 
-def _forward(model: Model, samples: np.ndarray, steps: int, hidden: bool) -> tuple[np.ndarray, list[np.ndarray]]:
+def _output_steps(model: Model, samples: np.ndarray, steps: int) -> int:
+    """How many of the last steps are the output: all, or with ``seq_to_seq_unsync`` those from the input's end on."""
+    return steps - samples.shape[1] + 1 if model.seq_to_seq_unsync else steps
+
+
+def _forward(
+    model: Model, samples: np.ndarray, steps: int, hidden: bool, first: int, total: int
+) -> tuple[np.ndarray, list[np.ndarray]]:
     """The outputs (n, steps, output) and, where asked for, the states: in chunks, which change no bit."""
     network = network_of(model)
     weights = network.layout.zeros()
@@ -109,12 +138,12 @@ def _forward(model: Model, samples: np.ndarray, steps: int, hidden: bool) -> tup
     output = np.empty((n, *shapes[-1]))
     store = [np.empty((n, *shape)) for shape in shapes[:-1]] if hidden else []
     chunk = max(1, int(_CHUNK_NUMBERS / sum(sizes)))
-    for first in range(0, n, chunk):
-        rows = slice(first, min(n, first + chunk))
-        X = np.zeros((rows.stop - first, steps, samples.shape[2]))
+    for begin in range(0, n, chunk):
+        rows = slice(begin, min(n, begin + chunk))
+        X = np.zeros((rows.stop - begin, steps, samples.shape[2]))
         X[:, : samples.shape[1]] = normalised_input(model, samples[rows])
         record = np.empty((X.shape[0], sum(sizes) if hidden else 0))
-        output[rows] = network.predict(weights, X, first, n, record)
+        output[rows] = network.predict(weights, X, first + begin, total, record)
         column = 0
         for array, size in zip(store, sizes, strict=False):
             array[rows] = record[:, column : column + size].reshape(X.shape[0], *array.shape[1:])
