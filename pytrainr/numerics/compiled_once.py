@@ -16,7 +16,7 @@ import llvmlite.binding as llvm
 from numba import njit, types
 from numba.core import caching, cgutils
 
-from pytrainr.numerics.vectors import intrinsic
+from pytrainr.numerics.jit import intrinsic
 
 __all__ = ["compiled_once"]
 

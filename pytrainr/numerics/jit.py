@@ -17,16 +17,18 @@ from pathlib import Path
 from typing import Any
 
 from llvmlite import ir
-from numba import njit, types
+from numba import extending, njit, types
 from numba.core import caching, cgutils
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import register_pass
 from numba.core.typed_passes import NativeLowering
-from numba.extending import intrinsic
 from numba.np import linalg as numba_linalg
 from numba.np.arrayobj import populate_array
 
-__all__ = ["borrowed", "fast", "inline_part", "is_set", "part", "strict", "strict_part", "viewed"]
+__all__ = ["borrowed", "fast", "inline_part", "intrinsic", "is_set", "part", "strict", "strict_part", "viewed"]
+
+# As mypy sees it, a function that Numba calls with a typing context first would lack that argument at every call.
+intrinsic: Callable[[Callable], Any] = extending.intrinsic
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -64,7 +66,7 @@ def _source_stamp(folder: Path) -> str:
 def _stamped(locator: Any) -> Any:
     """Numba's cache locator ``locator``, for this package's files only, with the stamp above."""
 
-    class StampedLocator(locator):  # type: ignore[misc]
+    class StampedLocator(locator):
         @classmethod
         def from_function(cls, function: Any, file: str) -> Any:
             inside = os.path.abspath(file).startswith(str(_PACKAGE) + os.sep)

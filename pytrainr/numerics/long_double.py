@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic, models, register_model
+from numba.extending import models, register_model
 
-from pytrainr.numerics.jit import strict, strict_part
+from pytrainr.numerics.jit import intrinsic, strict, strict_part
 
 __all__ = ["HAS_LONG_DOUBLE", "add", "add_column_means", "column_means", "divided", "long_double"]
 

@@ -24,7 +24,8 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from pytrainr.numerics.vectors import fma, intrinsic, lanes_of, masked, register_bytes, splat
+from pytrainr.numerics.jit import intrinsic
+from pytrainr.numerics.vectors import fma, lanes_of, masked, register_bytes, splat
 
 __all__ = ["Fused", "Left", "Right", "Strict", "largest_tile", "segments_tile", "single_tile", "transpose_square"]
 

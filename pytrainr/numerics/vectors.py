@@ -16,12 +16,11 @@ from functools import lru_cache
 from typing import Any
 
 from llvmlite import ir
-from numba import extending, types
+from numba import types
 from numba.core import cgutils
 from numba.core.registry import cpu_target
 
-# As mypy sees it, a function that Numba calls with a typing context first would lack that argument at every call.
-intrinsic: Callable[[Callable], Any] = extending.intrinsic
+from pytrainr.numerics.jit import intrinsic
 
 __all__ = [
     "Lanes",

@@ -14,7 +14,7 @@ from numba.core import cgutils, errors
 from numba.extending import models, register_model
 from numba.np import arrayobj
 
-from pytrainr.numerics.vectors import intrinsic
+from pytrainr.numerics.jit import intrinsic
 
 __all__ = ["borrowed", "keep", "view"]
 
@@ -22,12 +22,12 @@ __all__ = ["borrowed", "keep", "view"]
 class View(types.Array):
     """An array whose memory belongs to another one."""
 
-    def __init__(self, dtype: Any, ndim: int, layout: str, readonly: bool = False, aligned: bool = True) -> None:
+    def __init__(self, dtype: Any, ndim: int, layout: Any, readonly: bool = False, aligned: bool = True) -> None:
         super().__init__(
             dtype, ndim, layout, readonly=readonly, aligned=aligned, name=f"view({dtype}, {ndim}d, {layout})"
         )
 
-    def copy(self, dtype: Any = None, ndim: Any = None, layout: Any = None, readonly: Any = None) -> View:
+    def copy(self, dtype: Any = None, ndim: Any = None, layout: Any = None, readonly: Any = None) -> Any:
         return View(
             self.dtype if dtype is None else dtype,
             self.ndim if ndim is None else ndim,
@@ -56,10 +56,11 @@ def _borrowed_type(kind: Any) -> Any:
     if isinstance(kind, types.Array):
         return View(kind.dtype, kind.ndim, kind.layout)
     if isinstance(kind, types.BaseNamedTuple):
-        fields = tuple(map(_borrowed_type, kind.types))
+        named: Any = kind
+        fields = tuple(map(_borrowed_type, named.types))
         if len(set(fields)) == 1:
-            return types.NamedUniTuple(fields[0], len(fields), kind.instance_class)
-        return types.NamedTuple(fields, kind.instance_class)
+            return types.NamedUniTuple(fields[0], len(fields), named.instance_class)
+        return types.NamedTuple(fields, named.instance_class)
     return kind
 
 
@@ -75,7 +76,7 @@ def _borrow(context: Any, builder: Any, kind: Any, value: Any) -> Any:
     if isinstance(kind, types.BaseNamedTuple):
         fields = [
             _borrow(context, builder, field, element)
-            for field, element in zip(kind.types, cgutils.unpack_tuple(builder, value), strict=True)
+            for field, element in zip(list(kind.types), cgutils.unpack_tuple(builder, value), strict=True)
         ]
         return context.make_tuple(builder, _borrowed_type(kind), fields)
     return value
@@ -116,7 +117,7 @@ def view(typing: Any, memory: types.Array, start: Any, shape: types.BaseTuple) -
             for given, size in zip(signature.args[2].types, cgutils.unpack_tuple(builder, arguments[2]), strict=True)
         ]
         step = cgutils.sizeof(builder, array.data.type)
-        strides = []
+        strides: list[Any] = []
         for size in reversed(sizes):
             strides.insert(0, step)
             step = builder.mul(step, size)
