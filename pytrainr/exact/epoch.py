@@ -48,7 +48,12 @@ class Schedule(NamedTuple):
 @part
 def _borrowed_plan(plan):
     return Plan(
-        plan.cell, borrowed(plan.layers), borrowed(plan.levels), borrowed(plan.readout), borrowed(plan.attention), plan.wiring
+        plan.cell,
+        borrowed(plan.layers),
+        borrowed(plan.levels),
+        borrowed(plan.readout),
+        borrowed(plan.attention),
+        plan.wiring,
     )
 
 

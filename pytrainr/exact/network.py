@@ -147,7 +147,9 @@ class ExactNetwork:
 
     def _room(self, number: int, samples: int) -> Room:
         while len(self._rooms) <= number:
-            self._rooms.append(Room(*(np.zeros(self.layout.size, self.dtype) for _ in range(2)), np.empty(0, self.dtype)))
+            self._rooms.append(
+                Room(*(np.zeros(self.layout.size, self.dtype) for _ in range(2)), np.empty(0, self.dtype))
+            )
         room = self._rooms[number]
         if room.memory.size < self.size * samples:
             room = self._rooms[number] = room._replace(memory=np.zeros(self.size * samples, self.dtype))
@@ -322,4 +324,6 @@ def _as(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))
+    return ThreadPoolExecutor(
+        max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    )

@@ -79,7 +79,9 @@ class Options:
         if not 0.0 < self.leak <= 1.0:
             raise ValueError(f"leak should be above 0 and at most 1, not {self.leak!r}")
         if not 0.0 < self.density <= 1.0:
-            raise ValueError(f"density is the share of connections in the reservoir: 0 < density <= 1, not {self.density!r}")
+            raise ValueError(
+                f"density is the share of connections in the reservoir: 0 < density <= 1, not {self.density!r}"
+            )
         for name in ("spectral_radius", "ridge"):
             if not getattr(self, name) >= 0.0:
                 raise ValueError(f"{name} should be 0 or more, not {getattr(self, name)!r}")
@@ -93,7 +95,11 @@ class Options:
 
     def _check_together(self) -> None:
         """Options that exclude each other."""
-        lstm_only = ("peephole", self.peephole), ("proj_size", self.proj_size), ("forget_bias", self.forget_bias is not None)
+        lstm_only = (
+            ("peephole", self.peephole),
+            ("proj_size", self.proj_size),
+            ("forget_bias", self.forget_bias is not None),
+        )
         for name, given in lstm_only:
             if given and self.network_type != "lstm":
                 raise ValueError(f"{name} belongs to network_type='lstm', not {self.network_type!r}")
@@ -107,7 +113,9 @@ class Options:
             )
         if self.network_type == "esn":
             if self.output != "linear" or self.loss != "squared":
-                raise ValueError("network_type='esn' fits its readout by ridge regression: output='linear', loss='squared'")
+                raise ValueError(
+                    "network_type='esn' fits its readout by ridge regression: output='linear', loss='squared'"
+                )
             if self.attention or self.dropout or self.recurrent_dropout:
                 raise ValueError("network_type='esn' has fixed hidden weights: no attention, no dropout")
         if not self.attention and self.output_steps > self.top_steps:

@@ -102,7 +102,7 @@ def plan_of(options: Options, layout: Layout, *, training: bool = True) -> tuple
         plain = directions == 1 and not dropout and (level == 0 or options.pyramid == 1)
         for side in range(directions):
             layer = layers[level * directions + side]
-            _place_layer(layer, options, layout, level, SIDES[side], steps, places)
+            _place_layer(layer, options, layout, level, SIDES[side], steps, places, bool(recurrent_dropout))
             if plain:
                 layer["x"], layer["downstream"] = levels[level]["sequence"], levels[level]["gradient"]
             else:
@@ -112,7 +112,7 @@ def plan_of(options: Options, layout: Layout, *, training: bool = True) -> tuple
     if options.attention:
         decoder = layers[-1]
         steps = options.output_steps
-        _place_layer(decoder, options, layout, depth, "", steps, places)
+        _place_layer(decoder, options, layout, depth, "", steps, places, bool(recurrent_dropout))
         decoder["x"], decoder["downstream"] = (places.take(steps * decoder["inputs"]) for _ in range(2))
         _place_level(levels[depth + 1], decoder, 1, steps, places)
         _place_attention(attention[0], options, layout, places)
@@ -130,7 +130,16 @@ def plan_of(options: Options, layout: Layout, *, training: bool = True) -> tuple
     return Plan(_cell_of(options), layers, levels, readout, attention, wiring), places.size
 
 
-def _place_layer(layer: Any, options: Options, layout: Layout, level: int, side: str, steps: int, places: _Places) -> None:
+def _place_layer(
+    layer: Any,
+    options: Options,
+    layout: Layout,
+    level: int,
+    side: str,
+    steps: int,
+    places: _Places,
+    recurrent_dropout: bool,
+) -> None:
     """Sizes, weights and workspace of one direction of one layer."""
     module = CELLS[options.network_type]
     is_decoder = level == options.depth
@@ -170,7 +179,7 @@ def _place_layer(layer: Any, options: Options, layout: Layout, level: int, side:
     }
     for name, size in sizes.items():
         layer[name] = places.take(int(size))
-    layer["context"] = places.take((steps + 1) * outputs) if options.recurrent_dropout else layer["state"]
+    layer["context"] = places.take((steps + 1) * outputs) if recurrent_dropout else layer["state"]
 
 
 def _place_level(level: Any, layer: Any, directions: int, steps: int, places: _Places) -> None:
@@ -197,9 +206,7 @@ def _place_attention(attention: Any, options: Options, layout: Layout, places: _
     attention["share"] = places.take(steps * encoder_steps)
 
 
-def _place_readout(
-    readout: Any, options: Options, layout: Layout, top: Any, places: _Places, dropout: bool
-) -> None:
+def _place_readout(readout: Any, options: Options, layout: Layout, top: Any, places: _Places, dropout: bool) -> None:
     last, steps = options.depth + options.attention, options.top_steps
     loss = LOSSES[str(options.loss)]
     readout["inputs"], readout["outputs"] = int(top["width"]), options.output_dim

@@ -51,7 +51,19 @@ EXACT_DEFAULTS: dict[str, Any] = {
 """Arguments of ``trainr`` that come with ``exact=True``, with their defaults (``validation`` is the trainer's own)."""
 
 _FLAGS = ("peephole", "bidirectional", "attention")
-_RATES = ("dropout", "recurrent_dropout", "l2", "rho", "beta1", "beta2", "epsilon", "leak", "spectral_radius", "density", "ridge")
+_RATES = (
+    "dropout",
+    "recurrent_dropout",
+    "l2",
+    "rho",
+    "beta1",
+    "beta2",
+    "epsilon",
+    "leak",
+    "spectral_radius",
+    "density",
+    "ridge",
+)
 _LIMITS = ("clipping", "clip_norm", "huber_width")
 _RESERVED = ("updates_done", "groups_done", "dropout_seed", "output_time_dim", "validation_loss", "best_epoch")
 
@@ -135,13 +147,17 @@ def _check(given: dict[str, Any]) -> None:
         raise TypeError(f"forget_bias should be a number such as 1.0, it is {given['forget_bias']!r}")
     for name in ("beta1", "beta2", "rho"):
         if not given[name] < 1.0:
-            raise ValueError(f"{name} is the share of a running mean that is kept: 0 <= {name} < 1, not {given[name]!r}")
+            raise ValueError(
+                f"{name} is the share of a running mean that is kept: 0 <= {name} < 1, not {given[name]!r}"
+            )
 
 
 def _check_bptt(given: dict[str, Any], time_dim: int) -> None:
     for name in ("bidirectional", "attention"):
         if given[name]:
-            raise ValueError(f"bptt_steps trains a sequence piece by piece, but {name}=True needs the whole of it at once")
+            raise ValueError(
+                f"bptt_steps trains a sequence piece by piece, but {name}=True needs the whole of it at once"
+            )
     if given["pyramid"] > 1:
         raise ValueError("bptt_steps trains a sequence piece by piece, but pyramid joins its steps")
     given["bptt_steps"] = min(given["bptt_steps"], time_dim)
@@ -207,7 +223,9 @@ def _time_dim(X: np.ndarray, Y: np.ndarray, unsync: bool, given: dict[str, Any])
     return steps
 
 
-def retrained_exact_model(model: Model, Y: Any, X: Any, options: dict[str, Any]) -> tuple[Model, np.ndarray, np.ndarray]:
+def retrained_exact_model(
+    model: Model, Y: Any, X: Any, options: dict[str, Any]
+) -> tuple[Model, np.ndarray, np.ndarray]:
     """A copy of ``model``, ready for further training on X and Y; every other option is the model's own."""
     X, Y = arguments.as_samples(X, "X"), arguments.as_samples(Y, "Y")
     message("retraining, all options except X, Y and the model itself are ignored, error are reseted")

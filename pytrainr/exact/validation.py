@@ -66,7 +66,7 @@ class Validation:
         model.validation_loss = model.validation_loss[: model.current_epoch]
         for field in network.layout.views(state["_best"]):
             if field + "_best" in model:
-                del model[field + "_best"]
+                delattr(model, field + "_best")
 
 
 def held_out(validation: Any, Y: Any, X: Any) -> tuple[Validation, Any, Any]:

@@ -81,7 +81,9 @@ def test_hidden_activation(cell, activation):
     assert Case(network_type=cell, sigmoid=activation, seed=3).worst_difference(step=step) < 1e-6
 
 
-@pytest.mark.parametrize("wiring", [{}, {"bidirectional": True}, {"attention": True, "output_time_dim": 3}, {"mask": "nan"}])
+@pytest.mark.parametrize(
+    "wiring", [{}, {"bidirectional": True}, {"attention": True, "output_time_dim": 3}, {"mask": "nan"}]
+)
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
 def test_dropout(cell, wiring):
     """With the absolute loss the training's own error is the loss, masks and all."""

@@ -33,7 +33,10 @@ class Twin:
             for number, side in enumerate(("", "reverse_")[: self.options.directions]):
                 sides.append(self._layer(x.flip(1) if number else x, side, level))
             x = torch.cat([sides[0], sides[1].flip(1)], 2) if len(sides) == 2 else sides[0]
-        out = x @ self.parameters["time_synapse", self.options.depth] + self.parameters["bias_synapse", self.options.depth]
+        out = (
+            x @ self.parameters["time_synapse", self.options.depth]
+            + self.parameters["bias_synapse", self.options.depth]
+        )
         return torch.sigmoid(out)
 
     def loss(self):
