@@ -33,7 +33,17 @@ class SecureServer(NamedTuple):
 
 def create_token(data_dir: Path, owner: str) -> str:
     """A token made by the command line."""
-    command = [sys.executable, "-m", "pytrainr_server", "token", "create", "--owner", owner, "--data-dir", str(data_dir)]
+    command = [
+        sys.executable,
+        "-m",
+        "pytrainr_server",
+        "token",
+        "create",
+        "--owner",
+        owner,
+        "--data-dir",
+        str(data_dir),
+    ]
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout.strip()
 
 
