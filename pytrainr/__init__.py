@@ -9,6 +9,7 @@ predictions = pytrainr.predictr(model, X)
 from pytrainr.arguments import NotEnoughMemoryError
 from pytrainr.binary import bin2int, int2bin
 from pytrainr.epoch_functions import epoch_annealing, epoch_print, epoch_progress
+from pytrainr.interop import RModelFileError, read_r_model, write_r_model
 from pytrainr.loss_functions import loss_L1
 from pytrainr.model import Model
 from pytrainr.predictr import predict_rows, predictr
@@ -25,6 +26,7 @@ __all__ = [
     "Model",
     "ModelFileError",
     "NotEnoughMemoryError",
+    "RModelFileError",
     "RRandom",
     "TrainingInterrupted",
     "bin2int",
@@ -35,10 +37,12 @@ __all__ = [
     "loss_L1",
     "predict_rows",
     "predictr",
+    "read_r_model",
     "rnorm",
     "runif",
     "sample",
     "set_seed",
     "trainr",
     "trainr_table",
+    "write_r_model",
 ]

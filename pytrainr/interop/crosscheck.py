@@ -1,7 +1,7 @@
 """``pytrainr crosscheck FILE...``: replays what R's ``rnn::trainr`` did and compares bit by bit.
 
-The files are written in R by ``rnnremote::crosscheck_record(case, file)``: JSON, plain or gzipped, that holds the inputs,
-the seed, the arguments and everything R computed; arrays as base64 of little-endian doubles in column-major order.
+The files are written in R by ``rnnremote::crosscheck_record(case, file)``: JSON, plain or gzipped, that holds the
+inputs, the seed, the arguments and everything R computed; arrays as base64 of little-endian doubles, column-major.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = ["Comparison", "compare", "main", "read_record", "replay"]
 WEIGHTS = ("time_synapse", "recurrent_synapse", "bias_synapse")
 UPDATES = tuple(f"{field}_update" for field in WEIGHTS)
 LISTS = (*UPDATES, "store")
-ARRAYS = ("learningrate", "error", "mean_error", "last_layer_error", "last_layer_delta", "rng_after", "predict", "predict2")
+ARRAYS = ("learningrate", "error", "mean_error", "last_layer_error", "last_layer_delta", "rng_after", "predict")
 
 
 # reading ----------------------------------------------------------------------------------------------------------
@@ -140,7 +140,7 @@ def compare(record: dict[str, Any], computed: dict[str, Any]) -> Iterator[Compar
             yield from _compare_list(f"{name} {field}", record[name][field], computed[name][field])
     for field in LISTS:
         yield from _compare_list(field, record[field], computed[field])
-    for field in ARRAYS:
+    for field in (*ARRAYS, "predict2"):
         if field in record and not _stopped(record[field]):
             yield _compare_arrays(field, record[field], computed[field])
     if "predict2_hidden" in record and not _stopped(record["predict2_hidden"]):
@@ -245,7 +245,7 @@ def _print_table(rows: Sequence[Comparison]) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; 0 when everything is identical, 1 when something differs, 2 for a file that is none."""
     parser = argparse.ArgumentParser("pytrainr crosscheck", description=__doc__.split("\n\n")[0] if __doc__ else None)
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="written by rnnremote::crosscheck_record in R")
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="of rnnremote::crosscheck_record in R")
     parser.add_argument("--brief", action="store_true", help="print only what differs")
     given = parser.parse_args(arguments)
     try:

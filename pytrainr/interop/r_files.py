@@ -11,7 +11,6 @@ import bz2
 import gzip
 import lzma
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,28 +22,20 @@ from rdata.parser._xdr import ParserXDR
 from rdata.unparser._unparser import pack_r_object_info
 from rdata.unparser._xdr import UnparserXDR
 
-from pytrainr.interop.r_functions import RFunction, Symbol
+from pytrainr.interop.r_functions import RClosure, RFunction, Symbol
 
-__all__ = ["RClosure", "RFileError", "read_list", "write_list"]
+__all__ = ["RFileError", "read_list", "write_list"]
 
 
 class RFileError(ValueError):
     """The file cannot be read; the message says why and, where it can, what to do in R."""
 
 
-@dataclass(frozen=True)
-class RClosure:
-    """An R function: the names and the texts that occur in it."""
-
-    symbols: frozenset[str]
-    texts: frozenset[str]
-
-
 # reading ----------------------------------------------------------------------------------------------------------
 
 
-def read_list(path: Path) -> tuple[list[str], list[Any], dict[str, Any]]:
-    """Names, values and further attributes of the named list that ``saveRDS`` wrote.
+def read_list(path: Path) -> tuple[list[str], list[Any]]:
+    """Names and values of the named list that ``saveRDS`` wrote.
 
     Numeric vectors become arrays with R's dimensions, NULL None, lists lists or dicts, one text a str.
     """
@@ -58,11 +49,10 @@ def read_list(path: Path) -> tuple[list[str], list[Any], dict[str, Any]]:
         root = parser.parse_all().object
     except (ValueError, IndexError, KeyError, AssertionError, NotImplementedError) as error:
         raise RFileError(f"R's serialised data ends early or cannot be understood ({error})") from error
-    attributes = _attributes(root)
-    if root.info.type != RObjectType.VEC or not isinstance(attributes.get("names"), list | str):
+    names = _attributes(root).get("names")
+    if root.info.type != RObjectType.VEC or names is None:
         raise RFileError("the object in it is no named list")
-    names = attributes.pop("names")
-    return [names] if isinstance(names, str) else names, [_value(item) for item in root.value], attributes
+    return [names] if isinstance(names, str) else names, [_value(item) for item in root.value]
 
 
 def _decompressed(path: Path) -> bytes:
@@ -123,7 +113,7 @@ def _attributes(r_object: RObject) -> dict[str, Any]:
         symbol = _resolved(node.tag) if node.tag is not None else None
         if symbol is not None and symbol.value is not None:
             name = _text(symbol.value)
-            if name in ("names", "dim", "error"):
+            if name in ("names", "dim"):
                 found[name] = _value(node.value[0])
         node = node.value[1]
     return found
@@ -136,7 +126,7 @@ def _value(r_object: RObject) -> Any:
     if kind in (RObjectType.REAL, RObjectType.INT, RObjectType.LGL):
         array = r_object.value
         if np.ma.isMaskedArray(array):
-            array = array.astype(np.float64).filled(np.nan) if array.mask.any() else array.data
+            array = np.ma.filled(array.astype(np.float64), np.nan) if np.ma.is_masked(array) else np.ma.getdata(array)
         dim = _attributes(r_object).get("dim")
         return array if dim is None else array.reshape([int(n) for n in dim], order="F")
     if kind == RObjectType.STR:
@@ -209,7 +199,9 @@ class _Converter(ConverterFromPythonToR):
             return self.convert_to_r_sym(str(code))
         if isinstance(code, tuple):
             function = self.convert_to_r_sym(code[0])
-            return build_r_object(RObjectType.LANG, value=(function, build_r_list([self._code(item) for item in code[1:]])))
+            return build_r_object(
+                RObjectType.LANG, value=(function, build_r_list([self._code(item) for item in code[1:]]))
+            )
         return self.convert_to_r_object(code)
 
 

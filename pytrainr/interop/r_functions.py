@@ -1,4 +1,4 @@
-"""pytrainr's epoch and loss functions written down as R functions.
+"""R functions: those that were read, and pytrainr's epoch and loss functions written down as R code.
 
 Their text is that of the R package ``rnnremote``, which so recognises them in a model and need not run them itself.
 """
@@ -9,9 +9,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pytrainr import epoch_annealing, epoch_print, loss_L1
+from pytrainr.epoch_functions import epoch_annealing, epoch_print
+from pytrainr.loss_functions import loss_L1
 
-__all__ = ["RFunction", "Symbol", "r_function"]
+__all__ = ["RClosure", "RFunction", "Symbol", "r_function"]
+
+
+@dataclass(frozen=True)
+class RClosure:
+    """A function that was read from R: the names and the texts that occur in it."""
+
+    symbols: frozenset[str]
+    texts: frozenset[str]
 
 
 class Symbol(str):

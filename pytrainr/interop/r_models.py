@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from pytrainr import Model, epoch_annealing, epoch_print, loss_L1
-from pytrainr.model import TRAINING_SIZED
+from pytrainr.epoch_functions import epoch_annealing, epoch_print
+from pytrainr.interop.r_functions import RClosure, r_function
+from pytrainr.loss_functions import loss_L1
+from pytrainr.model import TRAINING_SIZED, Model
 from pytrainr.networks import network_of
 
 __all__ = ["RModelFileError", "read_r_model", "write_r_model"]
@@ -39,19 +41,18 @@ class RModelFileError(ValueError):
 def read_r_model(path: str | os.PathLike[str], *, functions: Mapping[str, Callable] | None = None) -> Model:
     """The model that R saved by ``saveRDS(model, path)``, trained by ``rnn::trainr`` or ``rnnremote::trainr``.
 
-    R's own ``epoch_print``, ``epoch_annealing`` and ``loss_L1`` become pytrainr's. Functions that the R user wrote cannot
-    run here: ``functions`` may give, by the model's field ("epoch_function", "loss_function"), what to put in their place;
-    otherwise a function stands there that says so when training calls it. Prediction needs none of them.
+    R's own ``epoch_print``, ``epoch_annealing`` and ``loss_L1`` become pytrainr's. Functions that the R user wrote
+    cannot run here: ``functions`` may give, by the model's field ("epoch_function", "loss_function"), what to put in
+    their place; otherwise a function stands there that says so when training calls it. Prediction needs none of them.
 
     Raises ``RModelFileError`` where the file is not such a model, ``ModuleNotFoundError`` without the library rdata
     (``pip install 'pytrainr[rdata]'``, Python 3.11 or newer).
     """
-    from pytrainr.interop import r_files
-
+    r_files = _r_files()
     try:
-        names, values, attributes = r_files.read_list(Path(path))
-    except r_files.RFileError as error:
-        raise RModelFileError(f"{path}: {error}") from error
+        names, values = r_files.read_list(Path(path))
+    except r_files.RFileError as problem:
+        raise RModelFileError(f"{path}: {problem}") from problem
     fields = {name: _python_value(name, value) for name, value in zip(names, values, strict=True)}
     missing = [name for name in ("network_type", "synapse_dim", "time_dim", *WEIGHTS) if name not in fields]
     if missing:
@@ -64,10 +65,19 @@ def read_r_model(path: str | os.PathLike[str], *, functions: Mapping[str, Callab
     return Model(fields)
 
 
+def _r_files() -> Any:
+    """The module that needs rdata; an error that says what to install where it is missing."""
+    try:
+        from pytrainr.interop import r_files
+    except ModuleNotFoundError as problem:
+        raise ModuleNotFoundError(
+            f"R's model files need the library rdata ({problem}): pip install 'pytrainr[rdata]', Python 3.11 or newer"
+        ) from problem
+    return r_files
+
+
 def _python_value(name: str, value: Any) -> Any:
     """A field as it is in a pytrainr model."""
-    from pytrainr.interop.r_files import RClosure
-
     if name in ARRAY_LISTS:
         return [np.asarray(layer, dtype=np.float64) for layer in value]
     if name in COUNTS:
@@ -92,8 +102,6 @@ def _single(value: Any) -> Any:
 
 def _function(name: str, function: Any) -> Callable:
     """pytrainr's function for R's, recognised by what it speaks of, since R saves no function's name."""
-    from pytrainr.interop.r_files import RClosure
-
     if not isinstance(function, RClosure):
         raise RModelFileError(f"its field {name} holds {function!r}, which is not a function")
     if any(text.startswith("Trained epoch") for text in function.texts):
@@ -116,18 +124,17 @@ def _function(name: str, function: Any) -> Callable:
 
 
 def write_r_model(model: Model, path: str | os.PathLike[str], *, keep_store: bool = False) -> None:
-    """Write the model as a file for R's ``readRDS``, usable by ``rnn::predictr``, ``rnn::trainr(model = )`` and rnnremote.
+    """Write the model for R's ``readRDS``, to be used by ``rnn::predictr``, ``rnn::trainr(model = )`` and rnnremote.
 
     ``epoch_print``, ``epoch_annealing`` and ``loss_L1`` are written as R functions; any other function becomes one that
-    stops with its name. The training-sized fields are left out unless ``keep_store=True``; ``rnn::trainr(model = )`` wants
-    them (``predictr`` does not), so where the model was trained without them ``keep_store=True`` writes zeros, which
-    further training overwrites.
+    stops with its name. The training-sized fields are left out unless ``keep_store=True``. ``rnn::trainr(model = )``
+    wants them (``predictr`` does not), so where the model was trained without them ``keep_store=True`` writes zeros,
+    which further training overwrites.
 
     Raises ``TypeError`` that names the field for a value R has no form for, ``ModuleNotFoundError`` without the library
     rdata (``pip install 'pytrainr[rdata]'``, Python 3.11 or newer).
     """
-    from pytrainr.interop import r_files
-
+    r_files = _r_files()
     fields = {name: value for name, value in model.items() if keep_store or name not in TRAINING_SIZED}
     if keep_store and "store" not in fields:
         fields.update(_empty_store(model))
@@ -147,8 +154,6 @@ def _empty_store(model: Model) -> dict[str, Any]:
 
 def _r_value(name: str, value: Any) -> Any:
     """A field with the type that R gives it."""
-    from pytrainr.interop.r_functions import r_function
-
     if name in ARRAY_LISTS:
         return [np.asarray(layer, dtype=np.float64) for layer in value]
     if name in DIMENSIONS:
@@ -166,7 +171,8 @@ def _r_value(name: str, value: Any) -> Any:
     if isinstance(value, np.ndarray):
         if value.dtype.kind not in "fiub":
             raise TypeError(f"model.{name} holds {value.dtype}, for which R has no type")
-        return value if value.dtype.kind == "b" else np.asarray(value, dtype=np.float64)
+        small = value.dtype.kind in "iu" and np.all(np.abs(value.astype(np.float64)) < 2**31)  # R's integers
+        return value if value.dtype.kind == "b" else value.astype(np.int32 if small else np.float64)
     if isinstance(value, Mapping):
         return {str(key): _r_value(f"{name}[{key!r}]", item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

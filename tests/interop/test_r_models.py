@@ -1,0 +1,109 @@
+"""R's model files. recorded/: a model that R saved, with byte-compiled functions within functions; see make.R there."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import pytrainr
+from pytrainr import Model, RModelFileError, predictr, read_r_model, trainr, write_r_model
+
+RECORDED = Path(__file__).resolve().parent / "recorded"
+FUNCTIONS = ("epoch_function", "loss_function")
+
+
+def without_functions(model: Model) -> Model:
+    return Model({name: value for name, value in model.items() if name not in FUNCTIONS})
+
+
+@pytest.mark.parametrize("name", ["model.rds", "model_xz.rds"])
+def test_a_model_of_r_predicts_to_the_bit(name: str) -> None:
+    model = read_r_model(RECORDED / name)
+    X = np.fromfile(RECORDED / "X.f8").reshape((5, 4, 2), order="F")
+    expected = np.fromfile(RECORDED / "predicted.f8").reshape((5, 4), order="F")
+    assert np.array_equal(predictr(model, X), expected)
+
+
+def test_fields_have_pythons_types() -> None:
+    model = read_r_model(RECORDED / "model.rds")
+    assert (model.input_dim, model.hidden_dim, model.synapse_dim) == (2, (2, 3), (2, 2, 3, 1))
+    assert (model.numepochs, model.current_epoch, model.time_dim) == (2, 2, 4)
+    assert model.use_bias is True
+    assert model.network_type == "rnn"
+    assert model.error.shape == (5, 2)
+    assert [bias.shape for bias in model.bias_synapse] == [(2,), (3,), (1,)]
+    assert [states.shape for states in model.store] == [(5, 4, 2), (5, 4, 3), (5, 4, 1)]
+    assert model.note == "ein Satz über R"
+    assert model.nothing is None
+    assert list(model.table) == ["a", "b"]
+    assert model.epoch_function[:2] == [pytrainr.epoch_print, pytrainr.epoch_annealing]
+    assert model.loss_function is pytrainr.loss_L1
+
+
+def test_a_function_of_the_r_user_says_that_it_cannot_run_here() -> None:
+    model = read_r_model(RECORDED / "model.rds")
+    with pytest.raises(ValueError, match=r"model\.epoch_function is a function that was written in R"):
+        model.epoch_function[2](model)
+    replaced = read_r_model(RECORDED / "model.rds", functions={"epoch_function": [pytrainr.epoch_annealing]})
+    X = np.fromfile(RECORDED / "X.f8").reshape((5, 4, 2), order="F")
+    assert trainr(X[:, :, 0], X, model=replaced).current_epoch == 2
+
+
+def test_writing_and_reading_loses_nothing(tmp_path: Path) -> None:
+    model = read_r_model(RECORDED / "model.rds", functions={"epoch_function": [pytrainr.epoch_print]})
+    write_r_model(model, tmp_path / "again.rds", keep_store=True)
+    again = read_r_model(tmp_path / "again.rds")
+    assert without_functions(again) == without_functions(model)
+    assert again.epoch_function == [pytrainr.epoch_print]
+    assert again.loss_function is pytrainr.loss_L1
+
+
+@pytest.mark.parametrize("kind", ["rnn", "gru", "lstm"])
+def test_a_model_trained_here_goes_to_r_and_back(kind: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    X, Y = rng.random((6, 4, 2)), rng.random((6, 4))
+    model = trainr(Y, X, learningrate=0.1, hidden_dim=(3, 3), network_type=kind, epoch_function=(), note="x")
+    write_r_model(model, tmp_path / "m.rds")
+    back = read_r_model(tmp_path / "m.rds")
+    assert back.keys() == model.keys()
+    assert np.array_equal(predictr(back, X), predictr(model, X))
+    write_r_model(model, tmp_path / "with_store.rds", keep_store=True)
+    store = read_r_model(tmp_path / "with_store.rds").store
+    assert [states.shape[:2] for states in store] == [(6, 4)] * 3
+
+
+def test_a_value_r_has_no_form_for_is_named(tmp_path: Path) -> None:
+    model = read_r_model(RECORDED / "model.rds")
+    model.mine = {"deep": object()}
+    with pytest.raises(TypeError, match=r"model\.mine\['deep'\] is of type object"):
+        write_r_model(model, tmp_path / "m.rds")
+
+
+def test_other_files_are_refused_with_the_reason(tmp_path: Path) -> None:
+    with pytest.raises(RModelFileError, match=r"save\(\)"):
+        read_r_model(RECORDED / "saved.RData")
+    with pytest.raises(RModelFileError, match="no file of saveRDS"):
+        read_r_model(RECORDED / "X.f8")
+    cut = tmp_path / "cut.rds"
+    cut.write_bytes((RECORDED / "model.rds").read_bytes()[:1000])
+    with pytest.raises(RModelFileError, match="cut off"):
+        read_r_model(cut)
+    with pytest.raises(FileNotFoundError):
+        read_r_model(tmp_path / "nothing.rds")
+
+
+@pytest.mark.parametrize("size", range(3, 20_000, 997))
+def test_cut_off_data_never_does_more_than_raise(size: int, tmp_path: Path) -> None:
+    content = gzip.decompress((RECORDED / "model.rds").read_bytes())
+    cut = tmp_path / "cut.rds"
+    if size >= len(content):
+        shutil.copy(RECORDED / "model.rds", cut)
+        assert read_r_model(cut).input_dim == 2
+        return
+    cut.write_bytes(content[:size])
+    with pytest.raises(RModelFileError):
+        read_r_model(cut)
