@@ -49,7 +49,8 @@ def main() -> None:
     X, _, sums = pairs(random, 2000, options.bits)
     right = int((bin2int(np.round(predictr(model, X))) == sums).sum())
     print(
-        f"adder, {options.bits} bits, {options.cell}: {right} of 2000 fresh sums right after {seconds:.1f} s of training"
+        f"adder, {options.bits} bits, {options.cell}: {right} of 2000 fresh sums right after {seconds:.1f} s "
+        f"of training"
     )
 
 

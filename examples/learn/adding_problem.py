@@ -16,7 +16,8 @@ from pytrainr import RRandom, epoch_annealing, predictr, trainr
 
 
 def sequences(random: np.random.Generator, count: int, length: int) -> tuple[np.ndarray, np.ndarray]:
-    """X (count, length, 2): numbers in [0, 1] and marks, one in each half; Y (count, 1, 1) the sum of the marked ones."""
+    """X (count, length, 2): numbers in [0, 1] and marks, one in each half; Y (count, 1, 1) the sum of the marked
+    ones."""
     numbers, marks = random.uniform(size=(count, length)), np.zeros((count, length))
     first, second = random.integers(0, length // 2, count), random.integers(length // 2, length, count)
     rows = np.arange(count)
@@ -57,7 +58,8 @@ def main() -> None:
     X, Y = sequences(random, 2000, options.length)
     loss = np.mean((predictr(model, X) - Y[:, :, 0]) ** 2)
     print(
-        f"adding problem, length {options.length}, {options.cell}: mean squared error {loss:.5f} on 2,000 fresh sequences "
+        f"adding problem, length {options.length}, {options.cell}: mean squared error {loss:.5f} on 2,000 "
+        f"fresh sequences "
         f"after {seconds:.0f} s of training (the mean: {np.var(Y):.3f})"
     )
 

@@ -61,7 +61,8 @@ def main() -> None:
     right = np.mean(guess.argmax(axis=2) == truth.argmax(axis=2))
     loss = -np.mean(np.log(np.maximum((guess * truth).sum(axis=2), 1e-300)))
     print(
-        f"copy memory, delay {options.delay}, {options.cell}: {100 * right:.2f} % of the symbols right, cross-entropy {loss:.4f} "
+        f"copy memory, delay {options.delay}, {options.cell}: {100 * right:.2f} % of the symbols right, "
+        f"cross-entropy {loss:.4f} "
         f"(without memory {math.log(SYMBOLS):.3f}) after {seconds:.0f} s of training"
     )
 

@@ -59,7 +59,8 @@ def main() -> None:
     last = accuracy(X[:-360], y[:-360], X[-360:], y[-360:], options.cell, 0)
     seconds = time.perf_counter() - started
     print(
-        f"sequential digits, {options.cell}: mean test accuracy {100 * np.mean(scores):.2f} % over {options.seeds} seeds; "
+        f"sequential digits, {options.cell}: mean test accuracy {100 * np.mean(scores):.2f} % over "
+        f"{options.seeds} seeds; "
         f"the last 360 digits {100 * last:.2f} %; {seconds:.0f} s in all"
     )
 

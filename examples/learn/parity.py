@@ -49,7 +49,8 @@ def main() -> None:
     X, Y = sequences(random, 2000, 40)
     right = np.mean(np.round(predictr(model, X)) == Y[:, :, 0])
     print(
-        f"3-bit parity, {options.cell}: {100 * right:.2f} % of 80,000 fresh bits right after {seconds:.1f} s of training"
+        f"3-bit parity, {options.cell}: {100 * right:.2f} % of 80,000 fresh bits right after {seconds:.1f} s "
+        f"of training"
     )
 
 

@@ -35,7 +35,8 @@ ATTENTION = np.dtype(
 class Attention(NamedTuple):
     """Weights ``query`` Q (decoder, units), ``key`` K (encoder, units), ``score`` v (units) and what is remembered.
 
-    With S encoder and T decoder steps: ``keys`` k K (S, n, units), ``queries`` h Q (T, n, units), ``share`` α (T, n, S).
+    With S encoder and T decoder steps: ``keys`` k K (S, n, units), ``queries`` h Q (T, n, units), ``share`` α (T, n,
+    S).
     """
 
     query: np.ndarray
@@ -123,7 +124,8 @@ def decoder_forward(cell, around, weights, tape, attention, encoder, present):
 
 @part
 def decoder_backward(cell, around, weights, transposed, tape, attention, gradient, encoder, d_encoder):
-    """From ``tape.upstream`` to ``d_encoder`` and the attention's ``gradient``; ``tape.delta`` holds the decoder's own."""
+    """From ``tape.upstream`` to ``d_encoder`` and the attention's ``gradient``; ``tape.delta`` holds the decoder's
+    own."""
     fill(tape.direct, 0.0)
     fill(tape.carried_cell, 0.0)
     fill(attention.d_keys, 0.0)

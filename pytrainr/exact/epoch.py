@@ -27,7 +27,8 @@ __all__ = ["Groups", "Schedule", "finish_update", "predict", "run_groups"]
 
 
 class Groups(NamedTuple):
-    """Samples in group order: X (samples, T, input), Y (samples, T′, output), where groups begin, ``error`` (samples,) to fill."""
+    """Samples in group order: X (samples, T, input), Y (samples, T′, output), where groups begin, ``error``
+    (samples,) to fill."""
 
     X: np.ndarray
     Y: np.ndarray
@@ -36,7 +37,8 @@ class Groups(NamedTuple):
 
 
 class Schedule(NamedTuple):
-    """``bptt_steps`` time steps are trained at once; ``seed`` of the dropout; ``counts`` = updates and groups done so far;
+    """``bptt_steps`` time steps are trained at once; ``seed`` of the dropout; ``counts`` = updates and groups done so
+    far;
     ``first_sample``: the place of the first sample in its group."""
 
     bptt_steps: int
@@ -71,9 +73,11 @@ def _borrowed_all(plan, state, rule, groups, room):
 
 @fast
 def run_groups(plan, state, rule, groups, schedule, room, first, updating, stop):
-    """Train on the groups from ``first`` on; how many are done. With ``updating`` false only the gradient of one is taken.
+    """Train on the groups from ``first`` on; how many are done. With ``updating`` false only the gradient of one is
+    taken.
 
-    Ends early where ``stop`` is set. A sequence longer than ``bptt_steps`` is trained piece by piece, each with its update;
+    Ends early where ``stop`` is set. A sequence longer than ``bptt_steps`` is trained piece by piece, each with its
+    update;
     the state is carried over, the gradient is not.
     """
     plan, state, rule, groups, room = _borrowed_all(plan, state, rule, groups, room)
@@ -112,9 +116,11 @@ def finish_update(state, rule, counts):
 
 @fast
 def predict(plan, weights, memory, X, Y, states, out):
-    """The forward pass of X (n, T, input) into ``out`` (n, output steps, outputs); the loss if Y has the targets, else 0.
+    """The forward pass of X (n, T, input) into ``out`` (n, output steps, outputs); the loss if Y has the targets,
+    else 0.
 
-    ``states`` (n, width) begin as what an earlier piece of the sequences ended with and end as what this one ends with; of
+    ``states`` (n, width) begin as what an earlier piece of the sequences ended with and end as what this one ends
+    with; of
     width 0, the sequences begin here.
     """
     n, steps = X.shape[0], X.shape[1]

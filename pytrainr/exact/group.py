@@ -12,8 +12,8 @@ from pytrainr.exact.layer import Around, add_bias, finish_gradient, layer_backwa
 from pytrainr.exact.outputs import activate_output, output_delta, output_loss
 from pytrainr.exact.products import add_column_sums, product, transpose, transposed_product
 from pytrainr.exact.shapes import block, flattened, matrix, tape_of, transposed_weights, weights_of
-from pytrainr.exact.wiring import arrange, gather, join, pooled_presence, return_gradient, split
 from pytrainr.exact.vectors import copy, fill
+from pytrainr.exact.wiring import arrange, gather, join, pooled_presence, return_gradient, split
 from pytrainr.numerics.jit import part
 
 __all__ = [
@@ -167,7 +167,8 @@ def transpose_weights(plan, weights, transposed):
 
 @part
 def keep_states(plan, memory, n, steps, states, write):
-    """Copy every layer's state from ``states`` (n, ·) to before the first step, or (``write``) after the last to ``states``."""
+    """Copy every layer's state from ``states`` (n, ·) to before the first step, or (``write``) after the last to
+    ``states``."""
     place = 0
     for number in range(plan.layers.size):
         layer = plan.layers[number]
@@ -300,7 +301,8 @@ def _targets(plan, memory, Y, chunk):
 
 @part
 def _output_gradient(plan, memory, Y, chunk, error):
-    """Fill the output's delta (0 where there is no target) and add Σ|target − y| to ``error`` (n); give back the delta."""
+    """Fill the output's delta (0 where there is no target) and add Σ|target − y| to ``error`` (n); give back the
+    delta."""
     readout, n = plan.readout[0], Y.shape[0]
     steps = _top_steps(plan, chunk.steps)
     target, first = _targets(plan, memory, Y, chunk)
@@ -330,7 +332,8 @@ def _output_gradient(plan, memory, Y, chunk, error):
 def group_gradient(plan, weights, room, X, Y, chunk, error):
     """``room.gradient`` = the gradient of the summed loss of the chunk by all weights.
 
-    X (n, time, variables), Y (n, output steps, outputs), ``error`` (n) is added to. The states before the first step lie
+    X (n, time, variables), Y (n, output steps, outputs), ``error`` (n) is added to. The states before the first step
+    lie
     in ``room.memory`` already.
     """
     memory, n = room.memory, X.shape[0]

@@ -18,10 +18,13 @@ _R_FIELDS = ("time_synapse", "recurrent_synapse", "bias_synapse")
 def initial_weights(options: Options, layout: Layout, rng: RRandom) -> Flat:
     """Draw the initial weights, every array column-major.
 
-    ``uniform``: R's, in R's order, so that a seed gives the same weights as in R's arithmetic: rnn (and jordan, esn) all
-    of time_synapse, recurrent_synapse U(−1, 1), bias_synapse U(−0.1, 0.1); gru and lstm layer by layer time, recurrent, bias
+    ``uniform``: R's, in R's order, so that a seed gives the same weights as in R's arithmetic: rnn (and jordan, esn)
+    all
+    of time_synapse, recurrent_synapse U(−1, 1), bias_synapse U(−0.1, 0.1); gru and lstm layer by layer time,
+    recurrent, bias
     U(−1, 1), then the output's weights U(−1, 1) and bias U(−0.1, 0.1). What R's networks lack follows, U(−1, 1).
-    ``glorot`` (Glorot & Bengio 2010): U(−a, a), a = √(6/(rows + columns)), biases 0. ``orthogonal`` (Saxe et al. 2014): the
+    ``glorot`` (Glorot & Bengio 2010): U(−a, a), a = √(6/(rows + columns)), biases 0. ``orthogonal`` (Saxe et al.
+    2014): the
     same, and each gate's square recurrent matrix orthogonal. ``forget_bias`` sets the bias of the lstm's forget gates.
     """
     flat = layout.zeros()

@@ -1,6 +1,7 @@
 """One layer over all its time steps: what surrounds the cell's equations, whatever the cell.
 
-The input's share of all gates is one product over all time steps. Then, step by step, recurrent dropout, the cell, and, for
+The input's share of all gates is one product over all time steps. Then, step by step, recurrent dropout, the cell,
+and, for
 sequences of different length, holding the state where a sample has no entry.
 """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import lru_cache
@@ -48,12 +49,12 @@ class ExactNetwork:
         self.dtype = np.dtype(self.options.dtype)
         self.plan, self.size = plan_of(self.options, self.layout)
         remembered = RULES[model.update_rule]
-        self.slots: dict[str, Layout] = {"_update": self.layout}
+        self.slots: Mapping[str, Layout] = {"_update": self.layout}
         for suffix in (remembered.first, remembered.second):
             if suffix:
-                self.slots[suffix] = self.layout
+                self.slots = {**self.slots, suffix: self.layout}
         if model.get("validated"):
-            self.slots["_best"] = self.layout
+            self.slots = {**self.slots, "_best": self.layout}
         self.decayed = self._decayed()
         self._rooms: list[Room] = []
         self.reservoir = Reservoir(self, model) if self.options.network_type == "esn" else None
@@ -66,7 +67,8 @@ class ExactNetwork:
         return decayed.astype(self.dtype)
 
     def initial_weights(self, rng: RRandom) -> Flat:
-        """The random initial weights; see :func:`pytrainr.exact.initial.initial_weights`. Dropout's seed follows them."""
+        """The random initial weights; see :func:`pytrainr.exact.initial.initial_weights`. Dropout's seed follows
+        them."""
         flat = initial_weights(self.options, self.layout, rng)
         if self.options.dropout or self.options.recurrent_dropout:
             self.model.dropout_seed = int(rng.runif(1, 0.0, 1.0)[0] * 2.0**53)
@@ -84,7 +86,8 @@ class ExactNetwork:
         stop: np.ndarray,
         updating: bool = True,
     ) -> tuple[int, bool]:
-        """Train on the groups of ``batch`` from ``first`` on; how many are done, and whether the last lacks its update."""
+        """Train on the groups of ``batch`` from ``first`` on; how many are done, and whether the last lacks its
+        update."""
         if self.reservoir is not None:
             return self.reservoir.run_groups(model, state, batch, stop), False
         groups = Groups(_as(batch.X, self.dtype), _as(batch.Y, self.dtype), batch.starts, _as(batch.error, self.dtype))
@@ -112,7 +115,8 @@ class ExactNetwork:
     def _run_shared(
         self, state: RuleState, rule: Rule, groups: Groups, schedule: Schedule, first: int, stop: np.ndarray
     ) -> int:
-        """Group after group, its samples shared among threads. Shares follow from the group's size alone, and so do bits."""
+        """Group after group, its samples shared among threads. Shares follow from the group's size alone, and so do
+        bits."""
         alone = rule._replace(l2=0.0)
         for g in range(first, groups.starts.size - 1):
             if stop[0]:
@@ -148,7 +152,11 @@ class ExactNetwork:
     def _room(self, number: int, samples: int) -> Room:
         while len(self._rooms) <= number:
             self._rooms.append(
-                Room(*(np.zeros(self.layout.size, self.dtype) for _ in range(2)), np.empty(0, self.dtype))
+                Room(
+                    np.zeros(self.layout.size, self.dtype),
+                    np.zeros(self.layout.size, self.dtype),
+                    np.empty(0, self.dtype),
+                )
             )
         room = self._rooms[number]
         if room.memory.size < self.size * samples:
@@ -212,7 +220,8 @@ class ExactNetwork:
         states: np.ndarray | None = None,
         record: np.ndarray | None = None,
     ) -> tuple[np.ndarray, float, np.ndarray]:
-        """Outputs (n, output steps, output), the summed loss against ``Y`` (0 without), the states afterwards (n, width)."""
+        """Outputs (n, output steps, output), the summed loss against ``Y`` (0 without), the states afterwards (n,
+        width)."""
         network = self._planned(X.shape[1])
         options, plan, size = network
         n = X.shape[0]
@@ -249,7 +258,8 @@ class ExactNetwork:
         return int(sum(layer["outputs"] + layer["cells"] for layer in self.plan.layers))
 
     def store_shapes(self, steps: int) -> list[tuple[int, ...]]:
-        """The shape of each entry of ``predictr(hidden=True)`` for one sample: per layer and direction, then the output."""
+        """The shape of each entry of ``predictr(hidden=True)`` for one sample: per layer and direction, then the
+        output."""
         options, plan, _ = self._planned(steps)
         shapes: list[tuple[int, ...]] = []
         for number, layer in enumerate(plan.layers):
@@ -265,7 +275,8 @@ class ExactNetwork:
         return options.output_steps if options.attention and level >= options.depth else options.steps_of(level)
 
     def _record(self, options: Options, plan: Plan, memory: np.ndarray, record: np.ndarray) -> None:
-        """Write every layer's states over time into ``record`` (n, size): for gru h, z, r, candidate; lstm h, c, f, i, c̃, o."""
+        """Write every layer's states over time into ``record`` (n, size): for gru h, z, r, candidate; lstm h, c, f,
+        i, c̃, o."""
         n, column = record.shape[0], 0
 
         def block(place: Any, steps: int, width: Any) -> np.ndarray:

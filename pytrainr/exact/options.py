@@ -22,7 +22,8 @@ _PROBABILITIES = ("binary_crossentropy", "categorical_crossentropy")
 class Options:
     """The shape of an exact network.
 
-    ``steps`` is the time dimension of X, ``output_steps`` that of Y: the outputs are the last ``output_steps`` steps of the
+    ``steps`` is the time dimension of X, ``output_steps`` that of Y: the outputs are the last ``output_steps`` steps
+    of the
     top sequence (all of it: many-to-many; one: many-to-one). The other fields are arguments of ``trainr(exact=True)``.
     """
 
@@ -66,7 +67,8 @@ class Options:
         _one_of("dtype", self.dtype, ("float64", "float32"))
         if self.loss in _PROBABILITIES and self.output not in ("logistic", "softmax"):
             raise ValueError(
-                f"loss={self.loss!r} needs outputs between 0 and 1: output='logistic' or output='softmax', not {self.output!r}"
+                f"loss={self.loss!r} needs outputs between 0 and 1: output='logistic' or output='softmax', not "
+                f"{self.output!r}"
             )
         if self.output == "softmax" and self.output_dim == 1:
             raise ValueError(
@@ -109,7 +111,8 @@ class Options:
             raise ValueError("forget_bias needs use_bias=True")
         if self.network_type == "jordan" and (self.bidirectional or self.attention):
             raise ValueError(
-                "a Jordan network feeds its output back step by step, so it can be neither bidirectional nor with attention"
+                "a Jordan network feeds its output back step by step, so it can be neither bidirectional nor with "
+                "attention"
             )
         if self.network_type == "esn":
             if self.output != "linear" or self.loss != "squared":

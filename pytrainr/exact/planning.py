@@ -212,7 +212,7 @@ def _place_readout(readout: Any, options: Options, layout: Layout, top: Any, pla
     readout["inputs"], readout["outputs"] = int(top["width"]), options.output_dim
     readout["activation"] = OUTPUTS.index(str(options.output))
     readout["loss"] = list(LOSSES).index(str(options.loss))
-    readout["canonical"] = loss.CANONICAL == options.output
+    readout["canonical"] = options.output == loss.CANONICAL
     readout["width"] = options.huber_width
     readout["time"] = layout.find("time_synapse", last).offset
     readout["bias"] = layout.find("bias_synapse", last).offset

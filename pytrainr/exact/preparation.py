@@ -91,7 +91,8 @@ def new_exact_model(
     samples, batch_size = X.shape[0], fields["batch_size"]
     if number_of_groups(samples, batch_size) < 1:
         raise ValueError(
-            f"batch_size should be smaller than twice the number of samples: round({samples} / {batch_size:g}) = 0 groups; "
+            f"batch_size should be smaller than twice the number of samples: round({samples} / {batch_size:g}) = "
+            f"0 groups; "
             f"for one group of all samples use batch_size={samples}"
         )
     hidden_dim = fields.pop("hidden_dim")
@@ -175,13 +176,14 @@ def _check_finite(X: np.ndarray, Y: np.ndarray, padded: bool) -> None:
 
 
 def with_mask(X: np.ndarray, Y: np.ndarray | None, mask: Any) -> tuple[np.ndarray, Any]:
-    """X and Y with NaN in every step that has no entry: where ``mask`` (samples, time) is 0, or as they are for ``"nan"``.
+    """X and Y with NaN in every step that has no entry: where ``mask`` (samples, time) is 0, or as they are for
+    ``"nan"``.
 
     A step is absent as a whole: all variables of a step with a NaN become NaN.
     """
     if mask is None:
         return X, Y
-    arrays = []
+    arrays: list[Any] = []
     for array, name in ((X, "X"), (Y, "Y")):
         if array is None:
             arrays.append(None)
@@ -191,7 +193,8 @@ def with_mask(X: np.ndarray, Y: np.ndarray | None, mask: Any) -> tuple[np.ndarra
             present = np.asarray(mask)
             if present.shape != X.shape[:2]:
                 raise ValueError(
-                    f"mask should be {X.shape[:2]} (samples, time) as X, 1 where a step has an entry, it is {present.shape}"
+                    f"mask should be {X.shape[:2]} (samples, time) as X, 1 where a step has an entry, it is "
+                    f"{present.shape}"
                 )
             if name == "X" or array.shape[1] == X.shape[1]:
                 array[~present.astype(bool)] = np.nan
@@ -213,13 +216,14 @@ def _time_dim(X: np.ndarray, Y: np.ndarray, unsync: bool, given: dict[str, Any])
         return steps
     if steps == 1:
         return output_steps  # one-to-many: the input comes at the first step, zeros follow
-    if given["pyramid"] == 1:
-        if steps != output_steps:
-            raise ValueError(
-                f"the time dimension of X is different from the time dimension of Y: X has {steps} steps, Y has {output_steps} "
-                f"(X is {X.shape}, Y is {Y.shape}). With exact=True Y may have one step (many-to-one), X may have one "
-                "(one-to-many); seq_to_seq_unsync=True begins the output where the input ends, attention=True leaves it free"
-            )
+    if given["pyramid"] == 1 and steps != output_steps:
+        raise ValueError(
+            f"the time dimension of X is different from the time dimension of Y: X has {steps} steps, Y has "
+            f"{output_steps} "
+            f"(X is {X.shape}, Y is {Y.shape}). With exact=True Y may have one step (many-to-one), X may have one "
+            "(one-to-many); seq_to_seq_unsync=True begins the output where the input ends, attention=True leaves "
+            "it free"
+        )
     return steps
 
 
@@ -244,7 +248,8 @@ def retrained_exact_model(
             raise ValueError(f"{name} should have {need} {what} as in the first training, it has {have}")
     if number_of_groups(X.shape[0], model.batch_size) < 1:
         raise ValueError(
-            f"X has {X.shape[0]} samples, too few for the model's batch_size of {model.batch_size:g}: it should have more than "
+            f"X has {X.shape[0]} samples, too few for the model's batch_size of {model.batch_size:g}: it should "
+            f"have more than "
             "half of that"
         )
     return model.copy(), X, Y

@@ -1,6 +1,7 @@
 """Matrix products of the exact arithmetic, on the register tiles of ``numerics``.
 
-How a sum is split follows from the shapes alone, never from the number of threads. Matrices have contiguous rows; a window
+How a sum is split follows from the shapes alone, never from the number of threads. Matrices have contiguous rows; a
+window
 of columns of a wider matrix will do.
 """
 

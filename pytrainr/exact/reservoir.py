@@ -36,7 +36,8 @@ class Reservoir:
         self.network = network
 
     def run_groups(self, model: Model, state: dict[str, Flat], batch: Any, stop: np.ndarray) -> int:
-        """Fit the readout to all samples of the slice and fill their errors; groups do not matter to a direct solution."""
+        """Fit the readout to all samples of the slice and fill their errors; groups do not matter to a direct
+        solution."""
         network, options = self.network, self.network.options
         weights = state["weights"]
         sizes = [int(np.prod(shape)) for shape in network.store_shapes(options.steps)]

@@ -1,4 +1,5 @@
-"""How compiled code sees one layer: its sizes, its weights as views of the flat vector, what it remembers for the way back.
+"""How compiled code sees one layer: its sizes, its weights as views of the flat vector, what it remembers for the way
+back.
 
 A layer here is one direction of one hidden layer. All arrays of a group are proportional to its number of samples n,
 so a place in the workspace is kept per sample and multiplied by n. Time comes first: (steps, n, width).
@@ -18,7 +19,8 @@ LAYER = np.dtype(
     [
         (name, np.int64)
         for name in (
-            # widths: what comes in, units, what goes out (fewer than the units with a projection), the cell's own arrays
+            # widths: what comes in, units, what goes out (fewer than the units with a projection), the cell's own
+            # arrays
             *("inputs", "hidden", "outputs", "gates", "cells", "memories", "gate_deltas", "memory_deltas"),
             *("peepholes", "projected", "output_biases"),  # rows of those weights, 0 where there are none
             # first entries in the flat weight vector

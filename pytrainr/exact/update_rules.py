@@ -1,6 +1,7 @@
 """How a gradient becomes a step, on the flat vectors: sgd with R's momentum or the usual one, rmsprop, adam, adagrad.
 
-Every rule reads ``update``, the downhill direction (minus the gradient, and for R's sgd what momentum kept). A new rule is
+Every rule reads ``update``, the downhill direction (minus the gradient, and for R's sgd what momentum kept). A new
+rule is
 a function here and one line in ``RULES``.
 """
 
@@ -29,7 +30,8 @@ class RuleState(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """The rule's place in ``RULES`` and its numbers; ``decayed`` is 1 where L2 holds (weights) and 0 elsewhere (biases)."""
+    """The rule's place in ``RULES`` and its numbers; ``decayed`` is 1 where L2 holds (weights) and 0 elsewhere
+    (biases)."""
 
     number: int
     learningrate: float

@@ -19,8 +19,10 @@ __all__ = ["Validation", "held_out"]
 class Validation:
     """Samples held out: X (samples, time, input), Y (samples, time, output).
 
-    After each epoch ``model.validation_loss`` (epochs,) gets the mean loss per sample; ``model.best_epoch`` is the epoch
-    with the smallest. After ``patience`` epochs without a smaller one training stops; the best weights come back in any case.
+    After each epoch ``model.validation_loss`` (epochs,) gets the mean loss per sample; ``model.best_epoch`` is the
+    epoch
+    with the smallest. After ``patience`` epochs without a smaller one training stops; the best weights come back in
+    any case.
     """
 
     def __init__(self, X: np.ndarray, Y: np.ndarray) -> None:
@@ -82,7 +84,8 @@ def held_out(validation: Any, Y: Any, X: Any) -> tuple[Validation, Any, Any]:
         )
     if isinstance(validation, bool) or not isinstance(validation, (int, float)) or not 0.0 < validation < 1.0:
         raise ValueError(
-            f"validation should be (X, Y), or the share of the samples to hold out, between 0 and 1; it is {validation!r}"
+            f"validation should be (X, Y), or the share of the samples to hold out, between 0 and 1; it is "
+            f"{validation!r}"
         )
     X, Y = arguments.as_samples(X, "X"), arguments.as_samples(Y, "Y")
     kept = X.shape[0] - max(1, round(validation * X.shape[0]))

@@ -1,6 +1,7 @@
 """Between the layers: two directions side by side, steps joined by the pyramid, dropout of a layer's input.
 
-A level's sequence (steps, n, width) is what the layer above reads: X for the first, the hidden states below for the others.
+A level's sequence (steps, n, width) is what the layer above reads: X for the first, the hidden states below for the
+others.
 """
 
 from __future__ import annotations
@@ -39,13 +40,14 @@ def pooled_presence(above, below, pyramid):
 
 @part
 def arrange(x, sequence, mask, pyramid, backwards):
-    """A layer's input from the level's sequence: ``pyramid`` steps side by side, dropout, time reversed if ``backwards``."""
+    """A layer's input from the level's sequence: ``pyramid`` steps side by side, dropout, time reversed if
+    ``backwards``."""
     steps, n, width = x.shape[0], x.shape[1], sequence.shape[2]
     for t in range(steps):
         place = steps - 1 - t if backwards else t
         for s in range(n):
-            for part in range(pyramid):
-                to, source = x[t, s, part * width : (part + 1) * width], place * pyramid + part
+            for place_in in range(pyramid):
+                to, source = x[t, s, place_in * width : (place_in + 1) * width], place * pyramid + place_in
                 if source < sequence.shape[0]:
                     copy(to, sequence[source, s])
                 else:
@@ -63,10 +65,10 @@ def return_gradient(sequence, x, mask, pyramid, backwards):
         for s in range(n):
             if mask.shape[0] > 0:
                 multiply(x[t, s], mask[s])
-            for part in range(pyramid):
-                source = place * pyramid + part
+            for place_in in range(pyramid):
+                source = place * pyramid + place_in
                 if source < sequence.shape[0]:
-                    add(sequence[source, s], x[t, s, part * width : (part + 1) * width])
+                    add(sequence[source, s], x[t, s, place_in * width : (place_in + 1) * width])
 
 
 @part

@@ -194,7 +194,7 @@ def test_validation_restores_the_best_weights():
     assert losses[model.best_epoch - 1] == losses.min() == model.best_validation_loss
     remaining = predictr(model, X[30:])
     assert np.isclose(0.5 * ((remaining - Y[30:, :, 0]) ** 2).sum() / 10, losses.min(), rtol=1e-12)
-    assert not [field for field in model.keys() if field.endswith("_best")]
+    assert not [field for field in model if field.endswith("_best")]
 
 
 def test_dropout_is_reproducible_and_ends_with_training():
@@ -250,7 +250,8 @@ def test_threads_change_no_bit(monkeypatch):
     X, Y = series(samples=200)
     models = []
     for threads in (1, 3):
-        monkeypatch.setattr(network, "_threads", lambda pool=ThreadPoolExecutor(threads): pool)
+        pool = ThreadPoolExecutor(threads)
+        monkeypatch.setattr(network, "_threads", lambda pool=pool: pool)
         models.append(
             trainr(
                 Y,

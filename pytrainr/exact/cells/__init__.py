@@ -1,6 +1,7 @@
 """The cells: one file each, with the equations of one time step and, under them, their derivatives.
 
-A cell is a NamedTuple of its options (its class needs a name of its own: Numba knows types by name), and in the same file
+A cell is a NamedTuple of its options (its class needs a name of its own: Numba knows types by name), and in the same
+file
 
     GATES, Cell                                     the names of its gates, the class
     widths(hidden, outputs)                         what the layer keeps: names of ``Tape`` fields and their widths

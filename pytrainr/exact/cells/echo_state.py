@@ -1,4 +1,5 @@
-"""The echo state network (Jaeger 2001): a fixed, sparse, leaky reservoir; only the readout is fitted, by ridge regression."""
+"""The echo state network (Jaeger 2001): a fixed, sparse, leaky reservoir; only the readout is fitted, by ridge
+regression."""
 
 from __future__ import annotations
 

@@ -32,7 +32,8 @@ Cell = Jordan
 
 
 def widths(hidden: int, outputs: int) -> dict[str, int]:
-    """``hidden`` on the tape is the output y; ``memory`` is h, ``memory_delta`` its gradient, ``gate_delta`` that of h V."""
+    """``hidden`` on the tape is the output y; ``memory`` is h, ``memory_delta`` its gradient, ``gate_delta`` that of
+    h V."""
     return {"memories": hidden, "memory_deltas": hidden, "gate_deltas": outputs}
 
 

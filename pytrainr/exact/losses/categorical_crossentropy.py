@@ -1,4 +1,5 @@
-"""Categorical cross-entropy: the negative log-likelihood of one class among several, targets one-hot or probabilities."""
+"""Categorical cross-entropy: the negative log-likelihood of one class among several, targets one-hot or
+probabilities."""
 
 from __future__ import annotations
 
