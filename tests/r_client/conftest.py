@@ -37,7 +37,8 @@ def tls_flags(certificates: Path) -> list[str]:
 
 def make_token(data_dir: Path, owner: str) -> str:
     """A token for the server with this data directory."""
-    command = [sys.executable, "-m", "pytrainr_server", "token", "create", "--owner", owner, "--data-dir", str(data_dir)]
+    program = [sys.executable, "-m", "pytrainr_server"]
+    command = [*program, "token", "create", "--owner", owner, "--data-dir", str(data_dir)]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[-1]
 
 

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -16,13 +16,13 @@ PACKAGE = ROOT / "client" / "r"
 NEEDED = ("curl", "RProtoBuf", "testthat", "jsonlite")
 
 
-@lru_cache(maxsize=None)
+@cache
 def has_package(name: str) -> bool:
     """Whether R finds the package."""
     return subprocess.run(["Rscript", "-e", f"find.package('{name}')"], capture_output=True).returncode == 0
 
 
-@lru_cache(maxsize=None)
+@cache
 def what_is_missing() -> str:
     """What keeps the tests of the R client from running here; empty when nothing does."""
     if shutil.which("Rscript") is None:

@@ -49,7 +49,7 @@ def test_ctrl_c_cancels_the_job_on_the_server(r_is: str, r: R) -> None:
     process.send_signal(signal.SIGINT)
     process.wait(20)
     process.kill()
-    state = 'library(rnnremote); cat(job_list()$state[1])'
+    state = "library(rnnremote); cat(job_list()$state[1])"
     wait_for(lambda: r.run(state) == "cancelled", 20)
 
 

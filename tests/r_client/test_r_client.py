@@ -22,7 +22,7 @@ def test_r_is_there() -> None:
         assert not os.environ.get("CI"), f"{MISSING} is missing: the tests of the R client did not run"
         warnings.warn(f"LEFT OUT: every test of the R client, for {MISSING} is not installed here", stacklevel=1)
     elif not has_package("rnn"):
-        warnings.warn("LEFT OUT: the R client against the package rnn itself, which is not installed here", stacklevel=1)
+        warnings.warn("LEFT OUT: the R client against the package rnn, which is not installed here", stacklevel=1)
 
 
 def test_the_package_carries_the_current_proto_files() -> None:
