@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pytrainr_client import Client
 
 import pytrainr
 from pytrainr import Model, RRandom
-from pytrainr_client import Client
 from tests.r_parity.golden import RUNS, STOPS, array, run
 from tests.r_parity.test_golden import WEIGHTS, same
 
@@ -53,9 +53,9 @@ def test_remote_training_and_prediction_equal_r(client: Client, name: str) -> No
 def test_where_r_stops_the_remote_error_is_the_local_one(client: Client, name: str) -> None:
     from tests.r_parity.test_golden import train as train_here
 
-    with pytest.raises(ValueError, match=".") as here:
+    with pytest.raises(ValueError, match=r".") as here:
         train_here(name)
-    with pytest.raises(ValueError, match=".") as remote:
+    with pytest.raises(ValueError, match=r".") as remote:
         train(client, name)
     assert str(remote.value) == str(here.value)
     if isinstance(here.value, pytrainr.DivergedError):
@@ -76,6 +76,6 @@ def test_the_model_is_the_very_model(client: Client, network_type: str) -> None:
     remote = client.trainr(Y, X, **options)
     assert remote == here
     assert list(remote.keys()) == list(here.keys())
-    assert all(type(remote[name]) is type(here[name]) for name in here.keys())
+    assert all(type(remote[name]) is type(here[name]) for name in here)
     assert remote.epoch_function == here.epoch_function
     assert np.array_equal(pytrainr.runif(2), next_here)

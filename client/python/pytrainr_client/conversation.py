@@ -142,7 +142,9 @@ class Conversation:
         for name, value in self._kept_here.items():
             model[name] = value
         before = model.copy()
-        self._stream.random_seed = wire.decode_random_state(pause.random_state)
+        random_state = wire.decode_random_state(pause.random_state)
+        if random_state is not None:
+            self._stream.random_seed = random_state
         for function in self._functions.functions:
             returned = function(model)
             if not isinstance(returned, pytrainr.Model):

@@ -57,9 +57,9 @@ class Admission:
         id = checked_id(job_id, "training_job_id") if job_id else new_id("job")
         model_id = checked_id(training.model_id, "model_id") if training.model_id else ""
         ttl_seconds = self._ttl(training)
-        if known_request and (known := self._store.jobs.by_request(owner, known_request)) is not None:
-            if known.request_hash == request_hash:
-                return known
+        known = self._store.jobs.by_request(owner, known_request) if known_request else None
+        if known is not None and known.request_hash == request_hash:
+            return known
         initial_model_key = self._resolve_model(owner, training)
         sha256s = self._check_arrays(owner, training)
         numepochs, samples = self._check(training)
@@ -120,7 +120,8 @@ class Admission:
                 if dataset.size_bytes != size:
                     raise invalid(
                         "dataset",
-                        f"{tensor.dataset} has {dataset.size_bytes} bytes; the dimensions {list(tensor.dim)} need {size}",
+                        f"{tensor.dataset} has {dataset.size_bytes} bytes; the dimensions {list(tensor.dim)} "
+                        f"need {size}",
                     )
                 sha256s.add(sha256)
         return sha256s

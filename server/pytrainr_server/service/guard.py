@@ -11,6 +11,7 @@ from typing import Any
 
 import grpc
 from google.protobuf.message import DecodeError, Message
+from grpc.aio import ServicerContext as Context
 
 from pytrainr_server import telemetry
 from pytrainr_server.errors import Code, ServiceError
@@ -20,8 +21,6 @@ from pytrainr_server.service.status import abort, as_service_error
 OURS = "/trainr.v1."
 _owner: ContextVar[str] = ContextVar("owner")
 log = logging.getLogger("pytrainr_server.calls")
-
-Context = grpc.aio.ServicerContext
 
 
 def current_owner() -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -178,7 +178,7 @@ def lock_directory(data_dir: str | Path) -> Any:
 
 
 def _lock(handle: int, *, exclusive: bool, wait: bool = True) -> None:
-    if os.name == "nt":
+    if sys.platform == "win32":
         import msvcrt
 
         msvcrt.locking(handle, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
