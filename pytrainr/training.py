@@ -74,7 +74,7 @@ class Training:
         else:
             self.model, self.X, self.Y = retrained_model(model, Y, X, keep_store=self.keep_store, **options)
         if self.keep_store and self.model.exact:
-            raise ValueError("keep_store belongs to R's arithmetic; predictr(model, X, hidden=True) computes the states")
+            raise ValueError("keep_store belongs to R's arithmetic; predictr(model, X, hidden=True) has the states")
         self.numepochs: int = self.model.numepochs
         if self.model.exact:
             self.model.validated = self.validation is not None

@@ -143,14 +143,15 @@ class Client:
     ) -> pytrainr.Model:
         """``pytrainr.trainr`` at the server: the same arguments, the same model, the random stream moved on alike.
 
-        ``model`` may also be the name of a stored model ("models/adder@prod"). ``epoch_function``: epoch_annealing runs at
-        the server; functions marked as observers (``epoch_print``, ``epoch_progress``) are called here while the training
-        goes on, with the options, the learning rate and the error, but without weights; any other makes the training wait
-        after each epoch, while all of them run here, in order, on the real model, which they may change.
+        ``model`` may also be the name of a stored model ("models/adder@prod"). ``epoch_function``: epoch_annealing
+        runs at the server; functions marked as observers (``epoch_print``, ``epoch_progress``) are called here while
+        the training goes on, with the options, the learning rate and the error, but without weights; any other makes
+        the training wait after each epoch, while all of them run here, in order, on the real model, which they may
+        change.
 
-        A lost connection is taken up again without a gap; Ctrl-C stops the training and hands back the model of the last
-        whole epoch. Raises what ``pytrainr.trainr`` raises (``InvalidArgumentError`` is a ``ValueError``), ``ValueError``
-        for a loss function of one's own, ``ServerError`` for what only a server can refuse.
+        A lost connection is taken up again without a gap; Ctrl-C stops the training and hands back the model of the
+        last whole epoch. Raises what ``pytrainr.trainr`` raises (``InvalidArgumentError`` is a ``ValueError``),
+        ``ValueError`` for a loss function of one's own, ``ServerError`` for what only a server can refuse.
         """
         given = {
             "learningrate": learningrate,
@@ -239,7 +240,7 @@ class Client:
     ) -> Job:
         """Begin a training that needs nobody to wait for it; the options are those of ``trainr``.
 
-        The result is stored as the next version of ``models/{model_id}``. The job draws from a copy of the random stream.
+        The result is stored as the next version of ``models/{model_id}``. The job draws from a copy of the stream.
         Raises ``ValueError`` for epoch functions of one's own: nobody would be there to run them.
         """
         if isinstance(model, pytrainr.Model):
@@ -248,7 +249,7 @@ class Client:
         if functions.pause:
             names = ", ".join(wire.function_name(function) for function in functions.functions)
             raise ValueError(
-                f"epoch_function has functions of your own ({names}); in the background only epoch_annealing is possible"
+                f"epoch_function has functions of your own ({names}); in the background only epoch_annealing can be"
             )
         training = self._request(Y, X, model, given, functions, loss_function, _stream(rng))
         training.model_id = model_id
@@ -283,7 +284,7 @@ class Client:
         real_output: bool = True,
         **extra: Any,
     ) -> Any:
-        """``pytrainr.predictr`` at the server; ``model`` is a model, or the name of a stored one ("models/adder@prod")."""
+        """``pytrainr.predictr`` at the server; ``model`` is one, or the name of a stored one ("models/adder@prod")."""
         samples = np.asarray(arguments.as_samples(X, "X"))
         request = prediction_pb2.PredictRequest(
             hidden=arguments.flag(hidden, "hidden"),

@@ -149,8 +149,8 @@ class Conversation:
             returned = function(model)
             if not isinstance(returned, pytrainr.Model):
                 raise TypeError(
-                    f"epoch_function {wire.function_name(function)!r} should return the model that it was given (changed or "
-                    f"not); it returned {returned!r}: is a 'return model' missing at its end?"
+                    f"epoch_function {wire.function_name(function)!r} should return the model that it was given "
+                    f"(changed or not); it returned {returned!r}: is a 'return model' missing at its end?"
                 )
             model = returned
         self._errors = np.asfortranarray(model.error)

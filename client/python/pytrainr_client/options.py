@@ -86,6 +86,6 @@ def loss_name(loss: Callable | str | None) -> str:
     if isinstance(loss, str):
         return loss
     raise ValueError(
-        f"loss_function {wire.function_name(loss)!r} is a function of your own; it would have to run after every group of "
-        "samples, and cannot at a distance. Train with pytrainr.trainr here, or use one of the library's losses"
+        f"loss_function {wire.function_name(loss)!r} is a function of your own; it would have to run after every group "
+        "of samples, and cannot at a distance. Train with pytrainr.trainr here, or use one of the library's losses"
     )
