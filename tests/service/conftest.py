@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-
 import pytrainr_client
 from pytrainr_server import LocalServer, start_local_server
+
 from tests.service.certificates import Authority
 
 

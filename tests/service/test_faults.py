@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-import pytrainr
 import pytrainr_client
-from pytrainr import Model, RRandom
 from pytrainr_client import Client, ServerError
 from pytrainr_server import LocalServer, start_local_server
 from pytrainr_server.failpoints import NAMES, VARIABLE
+
+import pytrainr
+from pytrainr import Model, RRandom
 from tests.service.conftest import adder
 
 QUICK = ("--checkpoint-seconds", "0.05")
