@@ -43,7 +43,10 @@ class StepSchedule:
 
 @dataclass
 class CosineSchedule:
-    """From the first learning rate to ``lowest`` along half a cosine over ``numepochs`` epochs (Loshchilov & Hutter 2017)."""
+    """From the first learning rate to ``lowest`` along half a cosine over ``numepochs`` epochs.
+
+    Loshchilov & Hutter (2017).
+    """
 
     numepochs: int
     lowest: float = 0.0

@@ -2,8 +2,8 @@
 
     python examples/learn/digits.py
 
-Five seeds, each with a stratified 80/20 split and nothing chosen on the test set: the number of epochs and all else are
-fixed here. The split of scikit-learn's own example, the last 360 digits, is reported as well.
+Five seeds, each with a stratified 80/20 split and nothing chosen on the test set: the options below were chosen on splits
+inside the training part. The split of scikit-learn's own example, the last 360 digits, is reported as well.
 """
 
 from __future__ import annotations
@@ -25,18 +25,17 @@ def accuracy(X_train, y_train, X_test, y_test, cell: str, seed: int) -> float:
         X_train,
         exact=True,
         network_type=cell,
-        hidden_dim=64,
+        hidden_dim=128,
         use_bias=True,
-        bidirectional=True,
         init="orthogonal",
         forget_bias=1.0 if cell == "lstm" else None,
-        dropout=0.2,
+        recurrent_dropout=0.2,
         output="softmax",
         update_rule="adam",
-        learningrate=0.005,
-        learningrate_decay=0.96,
+        learningrate=0.003,
+        learningrate_decay=0.97,
         batch_size=32,
-        numepochs=60,
+        numepochs=90,
         epoch_function=epoch_annealing,
         rng=RRandom(seed),
     )

@@ -21,7 +21,7 @@ from pytrainr.exact.group import (
 )
 from pytrainr.exact.update_rules import RuleState, add_gradient_to_update, apply_rule
 from pytrainr.exact.vectors import fill
-from pytrainr.numerics.jit import borrowed, fast, is_set, part
+from pytrainr.numerics.jit import borrowed, fast, fast_inline_part, is_set
 
 __all__ = ["Groups", "Schedule", "finish_update", "predict", "run_groups"]
 
@@ -47,7 +47,7 @@ class Schedule(NamedTuple):
     first_sample: int
 
 
-@part
+@fast_inline_part
 def _borrowed_plan(plan):
     return Plan(
         plan.cell,
@@ -59,7 +59,7 @@ def _borrowed_plan(plan):
     )
 
 
-@part
+@fast_inline_part
 def _borrowed_all(plan, state, rule, groups, room):
     """The same arrays without reference counts: the caller holds them while the kernel runs."""
     return (

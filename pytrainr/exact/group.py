@@ -14,7 +14,7 @@ from pytrainr.exact.products import add_column_sums, product, transpose, transpo
 from pytrainr.exact.shapes import block, flattened, matrix, tape_of, transposed_weights, weights_of
 from pytrainr.exact.vectors import copy, fill
 from pytrainr.exact.wiring import arrange, gather, join, pooled_presence, return_gradient, split
-from pytrainr.numerics.jit import part
+from pytrainr.numerics.jit import fast_inline_part, part
 
 __all__ = [
     "LEVEL",
@@ -87,12 +87,12 @@ class Chunk(NamedTuple):
     first_sample: int
 
 
-@part
+@fast_inline_part
 def _depth(plan):
     return plan.levels.size - (2 if plan.wiring.attention else 1)
 
 
-@part
+@fast_inline_part
 def _steps_at(plan, level, steps):
     """Steps of the sequence that comes out of hidden layer ``level`` (0 is the first)."""
     for _ in range(level):
@@ -100,25 +100,25 @@ def _steps_at(plan, level, steps):
     return steps
 
 
-@part
+@fast_inline_part
 def _sequence(plan, memory, level, steps, n):
     """The sequence that layer ``level`` reads, and the gradient by it."""
     row = plan.levels[level]
     return block(memory, row.sequence * n, steps, n, row.width), block(memory, row.gradient * n, steps, n, row.width)
 
 
-@part
+@fast_inline_part
 def _presence(plan, memory, level, steps, n):
     """Where layer ``level`` has entries (steps, n); no rows if all sequences are whole."""
     return matrix(memory, plan.levels[level].present * n, steps if plan.wiring.padded else 0, n)
 
 
-@part
+@fast_inline_part
 def _mask(memory, first, rate, n, width):
     return matrix(memory, first * n, n if rate > 0.0 else 0, width)
 
 
-@part
+@fast_inline_part
 def _around(plan, layer, memory, present, n, backwards):
     return Around(
         plan.wiring.use_bias,
@@ -254,7 +254,7 @@ def forward_pass(plan, weights, memory, X, chunk):
     _read_out(plan, weights, memory, sequence, n)
 
 
-@part
+@fast_inline_part
 def _ends_in_one(plan, level):
     """Whether a single output step reads the layer's two directions: then each gives the state it ends in."""
     return plan.readout[0].steps == 1 and level + 1 == _depth(plan) and not plan.wiring.attention
@@ -277,7 +277,7 @@ def _read_out(plan, weights, memory, sequence, n):
     activate_output(readout.activation, flattened(y))
 
 
-@part
+@fast_inline_part
 def _top_steps(plan, steps):
     """Steps of the sequence that the output layer reads."""
     return plan.readout[0].steps if plan.wiring.attention else _steps_at(plan, _depth(plan) - 1, steps)

@@ -15,7 +15,7 @@ from pytrainr.exact.cells import add_gradient, backward, forward
 from pytrainr.exact.products import product
 from pytrainr.exact.shapes import flattened
 from pytrainr.exact.vectors import copy, fill, flat, multiply
-from pytrainr.numerics.jit import part
+from pytrainr.numerics.jit import fast_inline_part
 
 __all__ = ["Around", "add_bias", "finish_gradient", "layer_backward", "layer_forward", "step_backward", "step_forward"]
 
@@ -35,7 +35,7 @@ class Around(NamedTuple):
     held_cell: np.ndarray
 
 
-@part
+@fast_inline_part
 def add_bias(s, bias):
     """Add the bias to every row."""
     for row in range(s.shape[0]):
@@ -44,13 +44,13 @@ def add_bias(s, bias):
             values[k] += bias[k]
 
 
-@part
+@fast_inline_part
 def _is_absent(around, t, s):
     step = around.present.shape[0] - 1 - t if around.backwards else t
     return around.present[step, s] == 0.0
 
 
-@part
+@fast_inline_part
 def step_forward(cell, around, weights, tape, t):
     """One time step: dropout of the state, the cell's equations, the state held where there is no entry."""
     n = tape.hidden.shape[1]
@@ -67,7 +67,7 @@ def step_forward(cell, around, weights, tape, t):
                 copy(tape.cell[t + 1, s], tape.cell[t, s])
 
 
-@part
+@fast_inline_part
 def step_backward(cell, around, weights, transposed, tape, t):
     """One time step back. A held state passes its gradient on as it is; the cell sees none of it."""
     n = tape.hidden.shape[1]
@@ -94,7 +94,7 @@ def step_backward(cell, around, weights, transposed, tape, t):
                 copy(tape.carried_cell[s], around.held_cell[s])
 
 
-@part
+@fast_inline_part
 def layer_forward(cell, around, weights, tape):
     """Fill ``tape.hidden[1:]`` from ``tape.x`` and the state ``tape.hidden[0]``, ``tape.cell[0]``."""
     gates = flattened(tape.gates)
@@ -105,7 +105,7 @@ def layer_forward(cell, around, weights, tape):
         step_forward(cell, around, weights, tape, t)
 
 
-@part
+@fast_inline_part
 def finish_gradient(cell, around, gradient, weights, tape):
     """The weights' gradient once all steps back are taken."""
     add_gradient(cell, gradient, weights, tape)
@@ -114,7 +114,7 @@ def finish_gradient(cell, around, gradient, weights, tape):
         fill(gradient.projection_bias, 0.0)
 
 
-@part
+@fast_inline_part
 def layer_backward(cell, around, gradient, weights, transposed, tape, to_input):
     """From ``tape.upstream`` to the weights' gradient and, if ``to_input``, ``tape.downstream``."""
     fill(tape.direct, 0.0)

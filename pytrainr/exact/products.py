@@ -7,7 +7,7 @@ of columns of a wider matrix will do.
 
 from __future__ import annotations
 
-from pytrainr.numerics.jit import part
+from pytrainr.numerics.jit import fast_inline_part, part
 from pytrainr.numerics.linalg import fast_add_transposed_product, fast_product, fast_transposed_product
 
 __all__ = ["add_column_sums", "product", "transpose", "transposed_product"]
@@ -15,13 +15,13 @@ __all__ = ["add_column_sums", "product", "transpose", "transposed_product"]
 _ROWS_IN_CACHE = 128
 
 
-@part
+@fast_inline_part
 def product(out, a, b):
     """``out = a b`` for a (rows, inner) and b (inner, columns)."""
     fast_product(out, a, b)
 
 
-@part
+@fast_inline_part
 def transposed_product(out, a, b):
     """``out = aᵀ b`` for a (inner, rows) and b (inner, columns), a stretch of inner rows at a time."""
     inner = b.shape[0]

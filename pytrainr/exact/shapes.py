@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pytrainr.numerics.jit import part, viewed
+from pytrainr.numerics.jit import fast_inline_part, viewed
 
 __all__ = ["LAYER", "Tape", "Weights", "block", "flattened", "tape_of", "transposed_weights", "weights_of"]
 
@@ -86,25 +86,25 @@ class Tape(NamedTuple):
     carried_cell: np.ndarray
 
 
-@part
+@fast_inline_part
 def block(memory, first, steps, n, width):
     """``memory`` from ``first`` on as (steps, n, width)."""
     return viewed(memory, first, (steps, n, width))
 
 
-@part
+@fast_inline_part
 def matrix(flat, first, rows, columns):
     """``flat`` from ``first`` on as (rows, columns)."""
     return viewed(flat, first, (rows, columns))
 
 
-@part
+@fast_inline_part
 def flattened(a):
     """(steps, n, width) as (steps·n, width)."""
     return viewed(a, 0, (a.shape[0] * a.shape[1], a.shape[2]))
 
 
-@part
+@fast_inline_part
 def weights_of(layer, flat):
     """The layer's weights in the flat vector."""
     wide = layer.gates * layer.hidden
@@ -118,7 +118,7 @@ def weights_of(layer, flat):
     )
 
 
-@part
+@fast_inline_part
 def transposed_weights(layer, flat):
     """The same places of a vector that holds each matrix transposed."""
     wide = layer.gates * layer.hidden
@@ -132,7 +132,7 @@ def transposed_weights(layer, flat):
     )
 
 
-@part
+@fast_inline_part
 def tape_of(layer, memory, steps, n):
     """The layer's arrays in the workspace for n samples."""
     wide = layer.gates * layer.hidden

@@ -6,18 +6,18 @@ which costs more compilation than all the mathematics.
 
 from __future__ import annotations
 
-from pytrainr.numerics.jit import part, viewed
+from pytrainr.numerics.jit import fast_inline_part, viewed
 
 __all__ = ["add", "copy", "dot", "fill", "flat", "largest", "multiply", "total"]
 
 
-@part
+@fast_inline_part
 def flat(array):
     """A contiguous array as a vector."""
     return viewed(array, 0, (array.size,))
 
 
-@part
+@fast_inline_part
 def fill(array, value):
     """``array = value``, everywhere."""
     values = flat(array)
@@ -25,7 +25,7 @@ def fill(array, value):
         values[k] = value
 
 
-@part
+@fast_inline_part
 def copy(to, source):
     """``to = source``."""
     values, given = flat(to), flat(source)
@@ -33,7 +33,7 @@ def copy(to, source):
         values[k] = given[k]
 
 
-@part
+@fast_inline_part
 def add(to, source):
     """``to = to + source``."""
     values, given = flat(to), flat(source)
@@ -41,7 +41,7 @@ def add(to, source):
         values[k] += given[k]
 
 
-@part
+@fast_inline_part
 def multiply(to, source):
     """``to = to · source``, entry by entry."""
     values, given = flat(to), flat(source)
@@ -49,7 +49,7 @@ def multiply(to, source):
         values[k] *= given[k]
 
 
-@part
+@fast_inline_part
 def dot(a, b):
     """Σ a·b for vectors."""
     result = a[0] * b[0]
@@ -58,7 +58,7 @@ def dot(a, b):
     return result
 
 
-@part
+@fast_inline_part
 def total(a):
     """Σ a for a vector."""
     result = a[0]
@@ -67,7 +67,7 @@ def total(a):
     return result
 
 
-@part
+@fast_inline_part
 def largest(a):
     """The largest entry of a vector."""
     result = a[0]

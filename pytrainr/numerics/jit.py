@@ -25,7 +25,7 @@ from numba.core.typed_passes import NativeLowering
 from numba.np import linalg as numba_linalg
 from numba.np.arrayobj import populate_array
 
-__all__ = ["borrowed", "fast", "inline_part", "intrinsic", "is_set", "part", "strict", "strict_part", "viewed"]
+__all__ = ["borrowed", "fast", "fast_inline_part", "inline_part", "intrinsic", "is_set", "part", "strict", "strict_part", "viewed"]
 
 # As mypy sees it, a function that Numba calls with a typing context first would lack that argument at every call.
 intrinsic: Callable[[Callable], Any] = extending.intrinsic
@@ -123,6 +123,11 @@ def strict_part(function: Callable) -> Callable:
 def inline_part(function: Callable) -> Callable:
     """A part of a line or two: always in place of its call, so that no array is passed on the stack, word by word."""
     return njit(**_PART_POLICY, pipeline_class=_PartCompiler, forceinline=True)(function)
+
+
+def fast_inline_part(function: Callable) -> Callable:
+    """The same for ``fast`` kernels: for parts that are called in few places and take many arrays."""
+    return njit(fastmath=_FASTMATH, **_PART_POLICY, pipeline_class=_PartCompiler, forceinline=True)(function)
 
 
 @register_pass(mutates_CFG=True, analysis_only=False)

@@ -51,19 +51,19 @@ def _file_of(cell: Any) -> ModuleType:
     return sys.modules[cell.instance_class.__module__]
 
 
-@overload(forward)
+@overload(forward, jit_options={"forceinline": True})
 def _forward(cell, weights, tape, t):
     step = _file_of(cell).forward
     return lambda cell, weights, tape, t: step(cell, weights, tape, t)
 
 
-@overload(backward)
+@overload(backward, jit_options={"forceinline": True})
 def _backward(cell, weights, transposed, tape, t):
     step = _file_of(cell).backward
     return lambda cell, weights, transposed, tape, t: step(cell, weights, transposed, tape, t)
 
 
-@overload(add_gradient)
+@overload(add_gradient, jit_options={"forceinline": True})
 def _add_gradient(cell, gradient, weights, tape):
     add = _file_of(cell).add_gradient
     return lambda cell, gradient, weights, tape: add(cell, gradient, weights, tape)

@@ -9,7 +9,7 @@ from pytrainr.exact.gradients import add_plain_gradient
 from pytrainr.exact.products import product
 from pytrainr.exact.scalars import tanh
 from pytrainr.exact.vectors import flat
-from pytrainr.numerics.jit import part
+from pytrainr.numerics.jit import fast_inline_part
 
 GATES = ("hidden",)
 
@@ -29,7 +29,7 @@ def widths(hidden: int, outputs: int) -> dict[str, int]:
     return {"memories": hidden}
 
 
-@part
+@fast_inline_part
 def forward(cell, weights, tape, t):
     """h_t = h_{t−1} + a·(tanh(x_t W + h_{t−1} R [+ b]) − h_{t−1})."""
     product(tape.product, tape.context[t], weights.recurrent)
@@ -40,7 +40,7 @@ def forward(cell, weights, tape, t):
         after[k] = before[k] + cell.leak * (m[k] - before[k])
 
 
-@part
+@fast_inline_part
 def backward(cell, weights, transposed, tape, t):
     """δ_t = a·dh_t·(1 − tanh²);  dh_{t−1} = (1 − a)·dh_t + δ_t Rᵀ."""
     delta, d_h, m = flat(tape.delta[t]), flat(tape.upstream[t]), flat(tape.memory[t])

@@ -8,7 +8,7 @@ from pytrainr.exact.activations import activate, times_slope
 from pytrainr.exact.gradients import add_plain_gradient
 from pytrainr.exact.products import product
 from pytrainr.exact.vectors import copy, flat
-from pytrainr.numerics.jit import part
+from pytrainr.numerics.jit import fast_inline_part
 
 GATES = ("hidden",)
 
@@ -27,7 +27,7 @@ def widths(hidden: int, outputs: int) -> dict[str, int]:
     return {}
 
 
-@part
+@fast_inline_part
 def forward(cell, weights, tape, t):
     """h_t = f(x_t W + h_{t−1} R [+ b])."""
     product(tape.product, tape.context[t], weights.recurrent)
@@ -37,7 +37,7 @@ def forward(cell, weights, tape, t):
     activate(cell.activation, h)
 
 
-@part
+@fast_inline_part
 def backward(cell, weights, transposed, tape, t):
     """δ_t = dh_t · f′;  dh_{t−1} = δ_t Rᵀ."""
     copy(tape.delta[t], tape.upstream[t])

@@ -9,7 +9,7 @@ from pytrainr.exact.products import product, transposed_product
 from pytrainr.exact.scalars import logistic, tanh
 from pytrainr.exact.shapes import flattened
 from pytrainr.exact.vectors import copy
-from pytrainr.numerics.jit import part
+from pytrainr.numerics.jit import fast_inline_part
 
 GATES = ("update", "reset", "candidate")
 
@@ -28,7 +28,7 @@ def widths(hidden: int, outputs: int) -> dict[str, int]:
     return {"memories": hidden, "gate_deltas": 2 * hidden, "memory_deltas": hidden}
 
 
-@part
+@fast_inline_part
 def forward(cell, weights, tape, t):
     """z, r = σ(x_t W + h_{t−1} R);  g = tanh(x_t W_g + (h_{t−1}∘r) R_g);  h_t = (1 − z)∘h_{t−1} + z∘g."""
     n, hidden = tape.gates.shape[1], tape.carried.shape[1]
@@ -49,7 +49,7 @@ def forward(cell, weights, tape, t):
             after[k] = before[k] + z[k] * (g[k] - before[k])
 
 
-@part
+@fast_inline_part
 def backward(cell, weights, transposed, tape, t):
     """dz = dh∘(g − h_{t−1}), dg = dh∘z, d(h∘r) = δ_g R_gᵀ, dr = d(h∘r)∘h_{t−1};  δ = d∘f′;
 
@@ -81,7 +81,7 @@ def backward(cell, weights, transposed, tape, t):
                 carried[k] += d_memory[k] * r[k]
 
 
-@part
+@fast_inline_part
 def add_gradient(cell, gradient, weights, tape):
     """dR_{z,r} = Σ_t h_{t−1}ᵀ δ_{z,r},  dR_g = Σ_t (h_{t−1}∘r)ᵀ δ_g."""
     hidden = tape.carried.shape[1]

@@ -15,7 +15,7 @@ from pytrainr.exact.outputs import activate_output, output_slope
 from pytrainr.exact.products import add_column_sums, product, transposed_product
 from pytrainr.exact.shapes import flattened
 from pytrainr.exact.vectors import copy, fill, flat
-from pytrainr.numerics.jit import part
+from pytrainr.numerics.jit import fast_inline_part
 
 GATES = ("hidden",)
 
@@ -37,7 +37,7 @@ def widths(hidden: int, outputs: int) -> dict[str, int]:
     return {"memories": hidden, "memory_deltas": hidden, "gate_deltas": outputs}
 
 
-@part
+@fast_inline_part
 def forward(cell, weights, tape, t):
     """h_t = f(x_t W + y_{t−1} R [+ b]);  y_t = out(h_t V [+ c])."""
     if weights.projection.shape[0] == 0:
@@ -57,7 +57,7 @@ def forward(cell, weights, tape, t):
     activate_output(cell.output, y)
 
 
-@part
+@fast_inline_part
 def backward(cell, weights, transposed, tape, t):
     """δ_y = dy_t · out′;  δ_t = (δ_y Vᵀ) · f′;  dy_{t−1} = δ_t Rᵀ."""
     if weights.projection.shape[0] == 0:
@@ -71,7 +71,7 @@ def backward(cell, weights, transposed, tape, t):
         product(tape.carried, tape.delta[t], transposed.recurrent)
 
 
-@part
+@fast_inline_part
 def add_gradient(cell, gradient, weights, tape):
     """dR = Σ_t y_{t−1}ᵀ δ_t;  dV = Σ_t h_tᵀ δ_y."""
     add_plain_gradient(cell, gradient, weights, tape)

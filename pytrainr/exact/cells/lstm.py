@@ -9,7 +9,7 @@ from pytrainr.exact.products import product, transposed_product
 from pytrainr.exact.scalars import logistic, tanh
 from pytrainr.exact.shapes import flattened
 from pytrainr.exact.vectors import copy, fill
-from pytrainr.numerics.jit import part
+from pytrainr.numerics.jit import fast_inline_part
 
 GATES = ("forget", "input", "candidate", "output")
 
@@ -28,7 +28,7 @@ def widths(hidden: int, outputs: int) -> dict[str, int]:
     return {"cells": hidden, "memories": hidden, "gate_deltas": hidden, "memory_deltas": hidden}
 
 
-@part
+@fast_inline_part
 def forward(cell, weights, tape, t):
     """f, i, o = σ(x_t W + h_{t−1} R + peepholes);  c_t = f∘c_{t−1} + i∘tanh(…);  h_t = (o∘tanh(c_t)) P.
 
@@ -68,7 +68,7 @@ def forward(cell, weights, tape, t):
         copy(tape.hidden[t + 1], tape.memory[t])
 
 
-@part
+@fast_inline_part
 def backward(cell, weights, transposed, tape, t):
     """dm = dh Pᵀ;  δ_o = dm∘tanh(c)∘o′;  dc = dm∘o∘(1 − tanh²c) + dc_{t+1} [+ δ_o∘p_o];
 
@@ -107,7 +107,7 @@ def backward(cell, weights, transposed, tape, t):
         product(tape.carried, tape.delta[t], transposed.recurrent)
 
 
-@part
+@fast_inline_part
 def add_gradient(cell, gradient, weights, tape):
     """dR = Σ_t h_{t−1}ᵀ δ;  dp_f, dp_i = Σ_t δ∘c_{t−1}, dp_o = Σ_t δ_o∘c_t;  dP = Σ_t m_tᵀ dh_t."""
     add_plain_gradient(cell, gradient, weights, tape)
