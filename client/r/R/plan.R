@@ -81,7 +81,7 @@ as_samples <- function(x, name) {
       call. = FALSE
     )
   }
-  array(x, c(dim(x), if (length(dim(x)) == 2) 1L))
+  if (length(dim(x)) == 2) array(x, c(dim(x), 1L)) else x
 }
 
 as_functions <- function(functions) {

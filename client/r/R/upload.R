@@ -10,7 +10,6 @@ send_array <- function(connection, x) {
 
 # Uploads the numbers of x in pieces and returns the dataset's name. A broken upload goes on where it stopped.
 upload_dataset <- function(connection, x, chunk_bytes) {
-  x <- as.double(x)
   size <- 8 * length(x)
   upload_id <- new_uuid()
   first_attempt <- TRUE
@@ -37,7 +36,7 @@ upload_pieces <- function(x, upload_id, size, offset, chunk_bytes) {
   function() {
     if (!first && position >= length(x)) return(NULL)
     end <- min(position + step, length(x))
-    data <- writeBin(if (end > position) x[(position + 1):end] else double(), raw(), endian = "little")
+    data <- writeBin(as.double(if (end > position) x[(position + 1):end]), raw(), endian = "little")
     message <- if (first) {
       new_message("UploadDatasetRequest", upload_id = upload_id, size_bytes = size, offset = offset, data = data)
     } else {
