@@ -25,6 +25,7 @@ from trainr.v1 import (
 import pytrainr
 from pytrainr import arguments
 from pytrainr.model import TRAINING_SIZED
+from pytrainr.prepare import _note_gradient
 from pytrainr.r_random import default_stream
 from pytrainr.r_text import message as show
 from pytrainr_client import models, options
@@ -190,8 +191,11 @@ class Client:
         fields = {**given, **(dict(model.items()) if isinstance(model, pytrainr.Model) else {})}
         if model is not None:
             show(RETRAINING)
-        elif given.get("update_rule") == "adagrad" and not given.get("exact"):
-            show(ADAGRAD)
+        elif not given.get("exact"):
+            if given.get("network_type") in ("gru", "lstm"):
+                _note_gradient(given["network_type"])
+            if given.get("update_rule") == "adagrad":
+                show(ADAGRAD)
         return Conversation(self._channel, training, functions, stream, fields, loss_function, self.retry_seconds)
 
     def _request(

@@ -1,0 +1,310 @@
+"""Jobs, models, datasets and the caller's functions, as a client sees them."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+import uuid
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+from trainr import wire
+from trainr.v1 import dataset_pb2, dataset_pb2_grpc, prediction_pb2, prediction_pb2_grpc, training_pb2
+
+import pytrainr
+import pytrainr_client
+from pytrainr import Model, RRandom
+from pytrainr.prepare import _note_gradient
+from pytrainr_client import Client, NotFoundError, ServerError
+from pytrainr_server import LocalServer
+from tests.service.conftest import SecureServer, adder
+
+Data = tuple[np.ndarray, np.ndarray]
+OPTIONS: dict[str, Any] = {"learningrate": 0.1, "hidden_dim": 5, "numepochs": 6}
+ENDLESS: dict[str, Any] = {"learningrate": 0.001, "hidden_dim": 16, "numepochs": 1_000_000, "network_type": "lstm"}
+
+
+def test_epoch_functions_of_the_callers_change_the_model_as_here(client: Client, data: Data) -> None:
+    X, Y = data
+    drawn: list[float] = []
+
+    def change(model: Model) -> Model:
+        drawn.append(float(pytrainr.runif(1)[0]))
+        model.learningrate = model.learningrate * 0.9
+        model.time_synapse[0][0, 0] = drawn[-1]
+        model.recurrent_synapse = [weights * 0.5 for weights in model.recurrent_synapse]
+        model.notes = [*model.get("notes", []), drawn[-1]]
+        model.anything = object
+        return model
+
+    outcomes = []
+    for train in (client.trainr, pytrainr.trainr):
+        pytrainr.set_seed(3)
+        outcomes.append(
+            (train(Y, X, epoch_function=[pytrainr.epoch_annealing, change], **OPTIONS), pytrainr.runif(1)[0])
+        )
+    (remote, next_remote), (here, next_here) = outcomes
+    assert remote == here
+    assert remote.epoch_function == here.epoch_function
+    assert next_remote == next_here
+    assert drawn[:6] == drawn[6:]
+
+
+def test_observers_stream_and_print_what_r_prints(
+    client: Client, data: Data, capsys: pytest.CaptureFixture[str]
+) -> None:
+    X, Y = data
+    functions = [pytrainr.epoch_print, pytrainr.epoch_annealing]
+    client.trainr(Y, X, rng=RRandom(1), epoch_function=functions, learningrate_decay=0.5, **OPTIONS)
+    remote = capsys.readouterr().err
+    pytrainr.trainr(Y, X, rng=RRandom(1), epoch_function=functions, learningrate_decay=0.5, **OPTIONS)
+    assert remote == capsys.readouterr().err
+    assert remote.count("Trained epoch") == 6
+
+
+def test_messages_are_the_local_ones(client: Client, data: Data, capsys: pytest.CaptureFixture[str]) -> None:
+    X, Y = data
+    quiet = {**OPTIONS, "epoch_function": pytrainr.epoch_annealing, "rng": RRandom(1)}
+    written = []
+    for train in (client.trainr, pytrainr.trainr):
+        _note_gradient.cache_clear()
+        model = train(Y, X, **quiet)
+        train(Y, X, model=model)
+        train(Y, X, **{**quiet, "network_type": "gru"})
+        train(Y, X, **{**quiet, "update_rule": "adagrad"})
+        written.append(capsys.readouterr().err)
+    assert written[0] == written[1]
+    assert "retraining" in written[0]
+
+
+def test_an_epoch_function_that_returns_nothing_is_an_error_and_ends_the_job(client: Client, data: Data) -> None:
+    with pytest.raises(TypeError, match="return model"):
+        client.trainr(data[1], data[0], epoch_function=lambda model: None, **OPTIONS)  # type: ignore[arg-type, return-value]
+    time.sleep(0.1)
+    assert all(info.ended or info.state == "RUNNING" for info in client.jobs())
+
+
+def test_a_loss_function_of_the_callers_is_refused(client: Client, data: Data) -> None:
+    with pytest.raises(ValueError, match="cannot at a distance"):
+        client.trainr(data[1], data[0], loss_function=lambda model: model, **OPTIONS)
+
+
+def test_retraining_from_a_stored_model(client: Client, data: Data) -> None:
+    X, Y = data
+    first = pytrainr.trainr(Y, X, rng=RRandom(1), epoch_function=pytrainr.epoch_annealing, **OPTIONS)
+    name = client.store_model(first, "retrained")
+    remote = client.trainr(Y, X, model=name, rng=RRandom(2), epoch_function=pytrainr.epoch_annealing)
+    here = pytrainr.trainr(Y, X, model=first, rng=RRandom(2))
+    assert remote == here
+
+
+def test_versions_and_aliases(client: Client, data: Data) -> None:
+    X, Y = data
+    models = [
+        pytrainr.trainr(Y, X, rng=RRandom(seed), epoch_function=pytrainr.epoch_annealing, **OPTIONS) for seed in (1, 2)
+    ]
+    assert [client.store_model(model, "versions") for model in models] == ["models/versions@1", "models/versions@2"]
+    client.set_alias("models/versions@1", "prod")
+    for name, expected in (("models/versions", 1), ("models/versions@prod", 0), ("models/versions@latest", 1)):
+        assert client.model(name) == models[expected]
+        assert np.array_equal(client.predictr(name, X), pytrainr.predictr(models[expected], X))
+    client.set_alias("models/versions@2", "prod")
+    assert np.array_equal(client.predictr("models/versions@prod", X), pytrainr.predictr(models[1], X))
+    assert [list(stored.alias) for stored in client.models("models/versions")] == [["prod"], []]
+    client.delete_model("models/versions@2")
+    with pytest.raises(NotFoundError):
+        client.predictr("models/versions@prod", X)
+    assert client.store_model(models[0], "versions") == "models/versions@3", "a number is never used again"
+
+
+def test_jobs_are_listed_in_pages_watched_from_any_epoch_and_deleted(client: Client, data: Data) -> None:
+    X, Y = data
+    jobs = [client.train_async(Y, X, **OPTIONS, model_id="paged") for _ in range(3)]
+    models = [job.wait() for job in jobs]
+    assert [epoch.epoch for epoch in jobs[0].watch(after_epoch=4)] == [5, 6]
+    means = [epoch.mean_error for epoch in jobs[0].watch()]
+    assert np.array_equal(means, models[0].mean_error)
+    names, token = [], ""
+    while True:
+        page = client.training.ListTrainingJobs(training_pb2.ListTrainingJobsRequest(page_size=2, page_token=token))
+        names += [job.name for job in page.training_jobs]
+        assert len(page.training_jobs) <= 2
+        token = page.next_page_token
+        if not token:
+            break
+    assert len(names) == len(set(names))
+    assert {job.name for job in jobs} <= set(names)
+    jobs[0].delete()
+    with pytest.raises(NotFoundError):
+        jobs[0].info()
+
+
+def test_cancelling_the_call_stops_the_training_within_a_second(plain: LocalServer, data: Data) -> None:
+    X, Y = data
+    with pytrainr_client.connect(plain.address) as client:
+        conversation = client.conversation(Y, X, None, ENDLESS, pytrainr.epoch_annealing, pytrainr.loss_L1, RRandom(1))
+        call = client.training.Train(
+            training_pb2.TrainRequest(training=conversation._training, request_id=str(uuid.uuid4()))
+        )
+        job = client.job(next(call).accepted.name)
+        next(event for event in call if event.WhichOneof("event") == "epochs")
+        call.cancel()
+        began = time.monotonic()
+        while not job.info().ended:
+            assert time.monotonic() - began < 3
+            time.sleep(0.02)
+        assert job.info().state == "CANCELLED"
+        assert time.monotonic() - began < 1.5
+        assert client.model(job.info().model).current_epoch == job.info().epoch
+
+
+def test_a_caller_that_vanishes_leaves_the_job_its_time_of_grace(plain: LocalServer) -> None:
+    script = f"""
+        import os, threading, numpy as np, pytrainr, pytrainr_client
+        from tests.service.test_jobs import ENDLESS, adder
+        def leave(model):
+            if model.current_epoch == 3:
+                os.kill(os.getpid(), 9)
+            return model
+        leave.observer = True
+        X, Y = adder(60)
+        pytrainr_client.connect({plain.address!r}).trainr(Y, X, epoch_function=leave, **ENDLESS)
+    """
+    with pytrainr_client.connect(plain.address) as client:
+        before = {info.name for info in client.jobs()}
+        subprocess.run([sys.executable, "-c", textwrap.dedent(script)], timeout=60, check=False)
+        (name,) = {info.name for info in client.jobs()} - before
+        time.sleep(0.3)
+        assert client.job(name).info().state == "RUNNING", "within the time of grace it goes on"
+        began = time.monotonic()
+        while not client.job(name).info().ended:
+            assert time.monotonic() - began < 6
+            time.sleep(0.05)
+        assert client.job(name).info().state == "CANCELLED"
+
+
+def test_a_request_id_attaches_again_without_a_gap_and_detaching_lasts(plain: LocalServer, data: Data) -> None:
+    X, Y = data
+    with pytrainr_client.connect(plain.address) as client:
+        options = {**ENDLESS, "numepochs": 2500}
+        conversation = client.conversation(Y, X, None, options, pytrainr.epoch_annealing, pytrainr.loss_L1, RRandom(1))
+        request_id = str(uuid.uuid4())
+        lost = pytrainr_client.connect(plain.address)
+        events = lost.training.Train(training_pb2.TrainRequest(training=conversation._training, request_id=request_id))
+        seen = []
+        for event in events:
+            seen += [epoch.epoch for epoch in event.epochs.epoch]
+            if seen:
+                break
+        lost.close()
+        again = client.training.Train(
+            training_pb2.TrainRequest(request_id=request_id, after_epoch=seen[-1], detach=True)
+        )
+        job = client.job(next(again).accepted.name)
+        for event in again:
+            seen += [epoch.epoch for epoch in event.epochs.epoch]
+            if len(seen) > 50:
+                break
+        again.cancel()
+        assert seen == list(range(1, len(seen) + 1))
+        model = job.wait()
+        here = pytrainr.trainr(Y, X, rng=RRandom(1), epoch_function=pytrainr.epoch_annealing, **options)
+        assert np.array_equal(model.error, here.error)
+
+
+def test_asyncio(secure: SecureServer, data: Data) -> None:
+    X, Y = data
+
+    async def both() -> list[Model]:
+        settings: dict[str, Any] = {"ca": secure.authority.certificate}
+        async with pytrainr_client.connect_async(secure.server.address, secure.token, **settings) as server:
+            options = {**OPTIONS, "epoch_function": pytrainr.epoch_annealing}
+            models = await asyncio.gather(*(server.trainr(Y, X, rng=RRandom(seed), **options) for seed in (1, 2)))
+            endless = asyncio.create_task(server.trainr(Y, X, epoch_function=pytrainr.epoch_annealing, **ENDLESS))
+            await asyncio.sleep(0.3)
+            endless.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await endless
+            assert np.array_equal(await server.predictr(models[0], X), pytrainr.predictr(models[0], X))
+            return list(models)
+
+    for seed, model in zip((1, 2), asyncio.run(both()), strict=True):
+        assert model == pytrainr.trainr(Y, X, rng=RRandom(seed), epoch_function=pytrainr.epoch_annealing, **OPTIONS)
+
+
+def test_large_data_are_uploaded_once_and_a_broken_upload_goes_on(plain: LocalServer) -> None:
+    X, Y = adder(20_000)
+    options: dict[str, Any] = {"learningrate": 0.01, "hidden_dim": 3, "batch_size": 100, "numepochs": 1}
+    with pytrainr_client.connect(plain.address) as client:
+        channel = client._channel
+        stub = dataset_pb2_grpc.DatasetServiceStub(channel)
+        here = pytrainr.trainr(Y, X, rng=RRandom(1), epoch_function=pytrainr.epoch_annealing, **options)
+        for _ in range(2):
+            assert client.trainr(Y, X, rng=RRandom(1), epoch_function=pytrainr.epoch_annealing, **options) == here
+        assert len(stub.ListDatasets(dataset_pb2.ListDatasetsRequest()).datasets) == 2
+
+        data = np.random.default_rng(1).bytes(20 << 20)
+        message = dataset_pb2.UploadDatasetRequest
+        broken = [message(upload_id="mine", size_bytes=len(data)), message(data=data[: 9 << 20])]
+        with pytest.raises(grpc.RpcError):
+            stub.UploadDataset(iter(broken))
+        committed = stub.GetUpload(dataset_pb2.GetUploadRequest(upload_id="mine")).committed_bytes
+        assert committed == 9 << 20
+        rest = [message(upload_id="mine", size_bytes=len(data), offset=committed), message(data=data[committed:])]
+        dataset = stub.UploadDataset(iter(rest))
+        assert dataset.name == "datasets/" + __import__("hashlib").sha256(data).hexdigest()
+
+
+@pytest.mark.parametrize("use_bias", [False, True])
+def test_a_streamed_prediction_equals_one_call(plain: LocalServer, use_bias: bool) -> None:
+    X, Y = adder(50)
+    model = pytrainr.trainr(Y, X, rng=RRandom(1), epoch_function=pytrainr.epoch_annealing, use_bias=use_bias, **OPTIONS)
+    expected = pytrainr.predictr(model, X, real_output=False)
+    with pytrainr_client.connect(plain.address) as client:
+        name = client.store_model(model, "streamed")
+        message = prediction_pb2.PredictStreamRequest
+        pieces = [message(stored_model=name, samples=len(X), x=wire.encode_array(X[:7]))]
+        pieces += [message(x=wire.encode_array(X[first : first + 20])) for first in range(7, len(X), 20)]
+        stub = prediction_pb2_grpc.PredictionServiceStub(client._channel)
+        answers = list(stub.PredictStream(iter(pieces)))
+        assert [answer.offset for answer in answers] == [0, 7, 27, 47]
+        predicted = np.concatenate([wire.decode_array(answer.prediction, "prediction") for answer in answers])
+        assert np.array_equal(predicted, expected)
+        pieces[0].samples = 40
+        with pytest.raises(grpc.RpcError) as error:
+            list(stub.PredictStream(iter(pieces)))
+        assert error.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_many_callers_at_once_get_their_own_results(client: Client, data: Data) -> None:
+    X, Y = data
+    results: dict[int, Model] = {}
+
+    def train(seed: int) -> None:
+        results[seed] = client.trainr(Y, X, rng=RRandom(seed), epoch_function=pytrainr.epoch_annealing, **OPTIONS)
+
+    threads = [threading.Thread(target=train, args=(seed,)) for seed in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for seed, model in results.items():
+        assert model == pytrainr.trainr(Y, X, rng=RRandom(seed), epoch_function=pytrainr.epoch_annealing, **OPTIONS)
+    assert len(results) == 12
+
+
+def test_a_cancelled_job_has_its_last_whole_epoch(client: Client, data: Data) -> None:
+    X, Y = data
+    job = client.train_async(Y, X, **ENDLESS)
+    while job.info().epoch < 2:
+        time.sleep(0.02)
+    job.cancel()
+    with pytest.raises(ServerError) as cancelled:
+        job.wait()
+    assert cancelled.value.code == grpc.StatusCode.CANCELLED
