@@ -3,13 +3,16 @@
 # As large as the training data; in the list only with keep_store = TRUE.
 training_sized <- c("store", "store_best", "last_layer_error", "last_layer_delta")
 
-weight_fields <- c(
-  "time_synapse", "recurrent_synapse", "bias_synapse", "time_synapse_update", "bias_synapse_update",
-  "recurrent_synapse_update", "recurrent_synapse_update_old", "time_synapse_update_old"
-)
+# Whether fields hold weights, or what update rules keep in the shape of the weights.
+are_weights <- function(names) grepl("^(time|recurrent|bias)_synapse", names)
 
-# What training sets; all else in the list is the caller's own and stays as the caller gave it.
-trained_fields <- c(training_sized, weight_fields, "learningrate", "time_dim_input", "error", "current_epoch")
+# Whether fields are set by training; all else in the list is the caller's own and stays as the caller gave it.
+are_trained <- function(names) {
+  are_weights(names) | names %in% c(
+    training_sized, "learningrate", "time_dim_input", "error", "current_epoch",
+    "updates_done", "groups_done", "validated" # exact = TRUE
+  )
+}
 
 dimension_fields <- c("hidden_dim", "synapse_dim")
 count_fields <- c("input_dim", "output_dim", "time_dim", "time_dim_input", "current_epoch", "numepochs")
@@ -20,7 +23,7 @@ sent_extra_bytes <- 65536 # larger values of the caller's own stay here: the ser
 # One field of a model as an Option, in the form the server wants: weights are arrays even of length 1, dimensions are
 # whole numbers whatever R's type.
 encode_field <- function(value, name) {
-  if (name %in% weight_fields) {
+  if (are_weights(name)) {
     tensors <- lapply(value, function(x) new_message("Value", tensor_value = encode_array(x)))
     value <- new_message("Value", list_value = new_message("ValueList", value = tensors))
   } else if (name %in% c(training_sized, "error")) {
@@ -46,7 +49,7 @@ encode_model <- function(model) {
     )
   }
   kept <- unclass(model)[setdiff(names(model), c(training_sized, "exact"))]
-  kept <- kept[names(kept) %in% c(r_fields, weight_fields, trained_fields) | vapply(kept, can_be_sent, NA)]
+  kept <- kept[names(kept) %in% r_fields | are_trained(names(kept)) | vapply(kept, can_be_sent, NA)]
   new_message("Model",
     field = unname(Map(encode_field, kept, names(kept))),
     exact = isTRUE(model$exact),
@@ -72,7 +75,7 @@ can_be_sent <- function(value) {
 # The caller's list with what the server has trained put in: fields that it has already keep their place, new ones
 # follow in the server's order, which is R's.
 merge_trained <- function(local, received) {
-  take <- names(received)[names(received) %in% trained_fields | !names(received) %in% names(local)]
+  take <- names(received)[are_trained(names(received)) | !names(received) %in% names(local)]
   local[take] <- received[take]
   attr(local, "error") <- attr(received, "error")
   local

@@ -8,6 +8,7 @@ new_plan <- function(Y, X, given, extra, exact, keep_store) {
   X <- as_samples(X, "X")
   given$epoch_function <- as_functions(given$epoch_function)
   check_extra(extra)
+  keep_store <- keep_store && !exact # true gradients keep no states; predictr(hidden = TRUE) has them
   if (identical(given$update_rule, "adagrad") && !exact) {
     message("adagrad update, loss function not used and momentum set to 0")
     given$momentum <- 0
@@ -48,6 +49,7 @@ retrain_plan <- function(Y, X, model, seq_to_seq_unsync, keep_store, connection)
   local <- if (is.character(model)) model_fetch(model, connection = connection) else model
   local$epoch_function <- as_functions(local$epoch_function)
   loss_name(local$loss_function)
+  keep_store <- keep_store && !isTRUE(local$exact)
   if (keep_store) refuse_huge_store(local, dim(X)[1]) else local[training_sized] <- NULL
   options <- new_message("TrainingOptions",
     seq_to_seq_unsync = as.logical(seq_to_seq_unsync), keep_store = keep_store, exact = isTRUE(local$exact)
@@ -98,7 +100,7 @@ check_extra <- function(extra) {
   if (length(extra) > 0 && (is.null(names(extra)) || !all(nzchar(names(extra))))) {
     stop("every argument beyond Y, X and model needs its name", call. = FALSE)
   }
-  taken <- intersect(names(extra), c(r_fields, trained_fields))
+  taken <- names(extra)[names(extra) %in% r_fields | are_trained(names(extra))]
   if (length(taken) > 0) stop("`", taken[1], "` is a field that training sets, it cannot be an argument", call. = FALSE)
 }
 

@@ -33,7 +33,7 @@ predictr <- function(model, X, hidden = FALSE, real_output = TRUE, ..., connecti
 
 # The fields without which nothing can be predicted. Updates, errors and the like can stay here.
 predicting <- function(model) {
-  setdiff(names(model), c("error", grep("_update(_old)?$", weight_fields, value = TRUE)))
+  setdiff(names(model), c("error", grep("_synapse_", names(model), value = TRUE)))
 }
 
 # A prediction for many samples, in pieces both ways.

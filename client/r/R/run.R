@@ -113,7 +113,7 @@ paused_model <- function(run, fields, epoch) {
 # The fields that the epoch functions changed and that the server has to know.
 changed_fields <- function(before, after, epoch) {
   if (!identical(before$loss_function, after$loss_function)) loss_name(after$loss_function)
-  names <- intersect(names(after), c(weight_fields, r_fields, "clipping", "error"))
+  names <- names(after)[are_weights(names(after)) | names(after) %in% c(r_fields, "clipping", "error")]
   names <- setdiff(names, c("epoch_function", "loss_function"))
   names <- names[!vapply(names, function(name) identical(before[[name]], after[[name]]), NA)]
   values <- unclass(after)[names]

@@ -32,7 +32,7 @@
 #' @param exact Trains with true gradients instead of the arithmetic of \code{rnn}.
 #' @param keep_store Brings back what \code{rnn} keeps in its model for every training sample (\code{store},
 #'   \code{store_best}, \code{last_layer_error}, \code{last_layer_delta}). \code{FALSE} saves time and memory with large
-#'   data; predicting and further training do not need them.
+#'   data; predicting and further training do not need them. With \code{exact = TRUE} there is no such thing.
 #' @param connection A connection of \code{\link{trainr_connect}} other than the session's.
 #' @return The model, the very list that \code{rnn::trainr} returns, with the attribute \code{error}, the mean error of
 #'   each epoch.
