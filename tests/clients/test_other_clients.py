@@ -26,7 +26,7 @@ def test_node_is_there() -> None:
     """Where Node.js is missing this says what is left out; in continuous integration that is an error."""
     if MISSING:
         assert not os.environ.get("CI"), f"{MISSING} is missing: the other clients were not tested"
-        warnings.warn(f"LEFT OUT: the examples in Node.js and with buf curl, for {MISSING} is not installed", stacklevel=1)
+        warnings.warn(f"LEFT OUT: the examples in Node.js and with buf curl; {MISSING} is not installed", stacklevel=1)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ test_that("options that rnn does not know reach the server, and the error falls"
   expect_lt(tail(error, 1), error[1])
   expect_equal(dim(predictr(model, X)), c(40, 6))
   again <- suppressMessages(trainr(Y, X, model = model))
-  expect_lt(tail(colMeans(again$error), 1), tail(error, 1))
+  expect_lt(colMeans(again$error)[1], error[1]) # it goes on from the trained weights
 })
 
 test_that("own epoch functions run here as well, and the optimiser's state comes back", {
