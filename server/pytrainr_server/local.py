@@ -55,18 +55,30 @@ def start_local_server(
     flags: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
     listen: str = "127.0.0.1:0",
+    prefix: Sequence[str] = (),
 ) -> LocalServer:
     """Start a server and wait until it answers.
 
     ``data_dir`` keeps its data (default: a new temporary directory), ``flags`` are further flags of
-    ``pytrainr-server serve``, ``listen`` an address whose port 0 means a free one, or ``unix:/PATH``. Raises
+    ``pytrainr-server serve``, ``listen`` an address whose port 0 means a free one, or ``unix:/PATH``; ``prefix`` is put
+    before the command (``["nice"]``). Raises
     ``RuntimeError`` with what the server wrote if it does not come up.
     """
     directory = Path(data_dir) if data_dir is not None else Path(tempfile.mkdtemp(prefix="pytrainr-server-"))
     directory.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix="pytrainr-server-run-"))
     ready, log = beside / "addresses", beside / "log"
-    command = [sys.executable, "-m", "pytrainr_server", "serve", "--data-dir", str(directory), "--listen", listen]
+    command = [
+        *prefix,
+        sys.executable,
+        "-m",
+        "pytrainr_server",
+        "serve",
+        "--data-dir",
+        str(directory),
+        "--listen",
+        listen,
+    ]
     command += ["--ready-file", str(ready), "--leave-with-parent", *flags]
     with open(log, "wb") as output:
         process = subprocess.Popen(

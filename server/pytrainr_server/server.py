@@ -158,12 +158,14 @@ class Server:
         )
         self._health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
-        if config.reflection:
-            reflection.enable_server_reflection((*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+        shown = [*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME]
         if config.channelz:
-            from grpc_channelz.v1 import channelz
+            from grpc_channelz.v1 import channelz, channelz_pb2
 
             channelz.add_channelz_servicer(server)
+            shown += [service.full_name for service in channelz_pb2.DESCRIPTOR.services_by_name.values()]
+        if config.reflection:
+            reflection.enable_server_reflection(shown, server)
         return server
 
     def _bind(self) -> None:

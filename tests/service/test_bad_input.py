@@ -14,6 +14,7 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pytrainr_server import LocalServer
 from trainr import wire
 from trainr.v1 import (
     dataset_pb2,
@@ -26,8 +27,6 @@ from trainr.v1 import (
     training_pb2,
     training_pb2_grpc,
 )
-
-from pytrainr_server import LocalServer
 
 GIB = 1 << 30
 Tensor = tensor_pb2.Tensor

@@ -14,15 +14,15 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
+import pytrainr_client
+from pytrainr_client import Client, NotFoundError, ServerError
+from pytrainr_server import LocalServer
 from trainr import wire
 from trainr.v1 import dataset_pb2, dataset_pb2_grpc, prediction_pb2, prediction_pb2_grpc, training_pb2
 
 import pytrainr
-import pytrainr_client
 from pytrainr import Model, RRandom
 from pytrainr.prepare import _note_gradient
-from pytrainr_client import Client, NotFoundError, ServerError
-from pytrainr_server import LocalServer
 from tests.service.conftest import SecureServer, adder
 
 Data = tuple[np.ndarray, np.ndarray]

@@ -58,9 +58,7 @@ def encode_array(array: Any) -> tensor_pb2.Tensor:
     return tensor_pb2.Tensor(
         dim=array.shape,
         element_type=_ELEMENT_TYPES[array.dtype],  # type: ignore[arg-type]
-        element_order=(
-            tensor_pb2.ELEMENT_ORDER_COLUMN_MAJOR if column_major else tensor_pb2.ELEMENT_ORDER_ROW_MAJOR
-        ),
+        element_order=(tensor_pb2.ELEMENT_ORDER_COLUMN_MAJOR if column_major else tensor_pb2.ELEMENT_ORDER_ROW_MAJOR),
         data=array.tobytes("F" if column_major else "C"),
     )
 
@@ -237,7 +235,9 @@ def decode_options(
 # models and their pieces ---------------------------------------------------------------------------------------------
 
 
-def encode_model(fields: Mapping[str, Any], *, exact: bool = False, mean_error: Iterable[float] = ()) -> model_pb2.Model:
+def encode_model(
+    fields: Mapping[str, Any], *, exact: bool = False, mean_error: Iterable[float] = ()
+) -> model_pb2.Model:
     """A model's fields, in R's order, as a message."""
     return model_pb2.Model(field=encode_options(fields), exact=exact, mean_error=mean_error)
 
@@ -315,7 +315,9 @@ class ModelJoiner:
             raise WireError("model", f"has a chunk for the tensor {chunk.tensor}, but defers {len(self._buffers)} only")
         buffer, size = self._buffers[chunk.tensor], self._sizes[chunk.tensor]
         if chunk.offset != len(buffer) or len(buffer) + len(chunk.data) > size:
-            raise WireError("model", f"has a chunk at {chunk.offset} where {len(buffer)} of {size} bytes were before it")
+            raise WireError(
+                "model", f"has a chunk at {chunk.offset} where {len(buffer)} of {size} bytes were before it"
+            )
         buffer += chunk.data
 
     def model(self) -> model_pb2.Model:

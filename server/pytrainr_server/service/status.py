@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Any, NoReturn
 
 import grpc
@@ -10,7 +11,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 from trainr import wire
 
-from pytrainr_server.errors import ServiceError, invalid
+from pytrainr_server.errors import Code, ServiceError, exhausted, invalid
 
 DOMAIN = "pytrainr"
 
@@ -21,6 +22,11 @@ def as_service_error(error: Exception) -> ServiceError | None:
         return error
     if isinstance(error, wire.WireError):
         return invalid(error.field, error.description)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return exhausted("DISK_FULL", f"The server cannot write: {error.strerror}. Nothing was changed.", 30.0)
+    if isinstance(error, OSError) and error.errno in (errno.EROFS, errno.EACCES):
+        message = f"The server's storage cannot be written to: {error.strerror}."
+        return ServiceError(Code.UNAVAILABLE, "STORE_READ_ONLY", message)
     return None
 
 

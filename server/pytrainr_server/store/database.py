@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from pytrainr_server.errors import Code, ServiceError, exhausted
 from pytrainr_server.store.migrations import migrate
@@ -38,10 +38,13 @@ class Database:
                     raise DamagedDatabaseError(self._damage(str(found)))
             with self.write() as connection:
                 migrate(connection)
-        except OperationalError as error:
-            raise DamagedDatabaseError(f"the database {self.url} cannot be opened: {error.orig}") from error
-        except DatabaseError as error:
-            raise DamagedDatabaseError(self._damage(str(error.orig))) from error
+        except ServiceError as error:
+            if error.code == Code.DATA_LOSS:
+                raise DamagedDatabaseError(self._damage(error.message)) from error
+            raise DamagedDatabaseError(f"the database {self.url} cannot be used. {error.message}") from error
+        except SQLAlchemyError as error:
+            found = str(getattr(error, "orig", None) or error)
+            raise DamagedDatabaseError(f"the database {self.url} cannot be opened: {found}") from error
 
     def _damage(self, found: str) -> str:
         return (

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from sqlalchemy import Row, and_, func, or_, select
 
@@ -168,9 +169,9 @@ class DatasetStore:
     def forget_upload(self, upload: Upload) -> None:
         """Remove what is left of an upload."""
         mine = and_(uploads.c.owner == upload.owner, uploads.c.upload_id == upload.upload_id)
+        self.upload_path(upload.file).unlink(missing_ok=True)  # first: on a full disk this makes room for the rest
         with self._database.write(durable=False) as connection:
             connection.execute(uploads.delete().where(mine, uploads.c.file == upload.file))
-        self.upload_path(upload.file).unlink(missing_ok=True)
 
     def adopt(self, upload: Upload, sha256: str) -> Row[Any]:
         """Make a complete, synced upload a dataset."""
@@ -208,9 +209,10 @@ class Upload:
         self._hash = hashlib.sha256()
         self._handle = self._open()
 
-    def _open(self) -> BinaryIO:
+    def _open(self) -> FileIO:
         path = self._store.upload_path(self.file)
-        handle = open(path, "r+b" if self.offset else "w+b")  # noqa: SIM115 (closed by finish or abandon)
+        # Unbuffered: what write has taken is in the file.
+        handle = FileIO(path, "r+" if self.offset else "w+")
         left = self.offset
         while left:
             data = handle.read(min(READ_BYTES, left))
@@ -228,7 +230,13 @@ class Upload:
         """Take the next bytes."""
         if self.offset + len(data) > self.size_bytes:
             raise invalid("data", f"goes beyond the {self.size_bytes} bytes that size_bytes announced")
-        self._handle.write(data)
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[self._handle.write(view) :]
+        except OSError:  # the disk is full: what came so far must not keep it so
+            self.abandon(keep=False)
+            raise
         self._hash.update(data)
         self.offset += len(data)
         if self.resumable and self.offset - self._committed >= COMMIT_BYTES:
@@ -241,7 +249,6 @@ class Upload:
         failpoint("mid-upload")
 
     def _sync(self) -> None:
-        self._handle.flush()
         os.fsync(self._handle.fileno())
 
     def finish(self) -> Row[Any]:
@@ -253,7 +260,11 @@ class Upload:
             if complete:
                 raise invalid("sha256", f"is {self.sha256}, but the bytes that came have {found}")
             raise invalid("data", f"ends after {self.offset} of {self.size_bytes} bytes")
-        self._sync()
+        try:
+            self._sync()
+        except OSError:
+            self.abandon(keep=False)
+            raise
         self._handle.close()
         return self._store.adopt(self, found)
 
