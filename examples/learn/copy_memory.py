@@ -31,7 +31,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--delay", type=int, default=10)
     parser.add_argument("--cell", choices=["gru", "lstm"], default="gru")
-    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--epochs", type=int, default=60)
     options = parser.parse_args()
     random = np.random.default_rng(1)
     X, Y = sequences(random, 10000, options.delay)
@@ -41,15 +41,15 @@ def main() -> None:
         X,
         exact=True,
         network_type=options.cell,
-        hidden_dim=64,
+        hidden_dim=128,
         use_bias=True,
         init="orthogonal",
         forget_bias=1.0 if options.cell == "lstm" else None,
         output="softmax",
         update_rule="adam",
-        learningrate=0.005,
-        learningrate_decay=0.95,
-        clip_norm=10.0,
+        learningrate=0.004,
+        learningrate_decay=0.97,
+        clip_norm=50.0,
         batch_size=50,
         numepochs=options.epochs,
         epoch_function=epoch_annealing,

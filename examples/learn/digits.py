@@ -2,8 +2,8 @@
 
     python examples/learn/digits.py
 
-Five seeds, each with a stratified 80/20 split and nothing chosen on the test set: the options below were chosen on splits
-inside the training part. The split of scikit-learn's own example, the last 360 digits, is reported as well.
+Five seeds, each with a stratified 80/20 split and nothing chosen on the test set: the options below were chosen on
+splits inside the training part. The split of scikit-learn's own example, the last 360 digits, is reported as well.
 """
 
 from __future__ import annotations
