@@ -10,7 +10,6 @@ import shutil
 import statistics
 import subprocess
 import threading
-import time
 from pathlib import Path
 
 import numpy as np
