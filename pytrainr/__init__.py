@@ -14,6 +14,7 @@ from pytrainr.loss_functions import loss_L1
 from pytrainr.model import Model
 from pytrainr.predictr import predict_rows, predictr
 from pytrainr.r_random import RRandom, rnorm, runif, sample, set_seed
+from pytrainr.schedules import CosineSchedule, ExponentialSchedule, ReduceOnPlateau, StepSchedule
 from pytrainr.storage import ModelFileError
 from pytrainr.tables import trainr_table
 from pytrainr.training import DivergedError
@@ -22,12 +23,16 @@ from pytrainr.trainr import TrainingInterrupted, trainr
 __version__ = "0.1.0"
 
 __all__ = [
+    "CosineSchedule",
     "DivergedError",
+    "ExponentialSchedule",
     "Model",
     "ModelFileError",
     "NotEnoughMemoryError",
     "RModelFileError",
     "RRandom",
+    "ReduceOnPlateau",
+    "StepSchedule",
     "TrainingInterrupted",
     "bin2int",
     "epoch_annealing",
