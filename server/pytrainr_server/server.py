@@ -7,6 +7,7 @@ import contextlib
 import logging
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -47,6 +48,7 @@ from pytrainr_server.service.training import TrainingService
 from pytrainr_server.store.store import Store, StoreSettings, lock_directory, opened
 
 STORE_THREADS = 8
+SWITCH_SECONDS = 0.0005
 SERVICES = tuple(
     descriptor.full_name
     for module in (dataset_pb2, model_pb2, prediction_pb2, server_info_pb2, training_pb2)
@@ -208,5 +210,7 @@ class Server:
 def serve(config: Config, ready: Callable[[list[str]], None] | None = None) -> None:
     """Run a server until it is told to stop."""
     telemetry.set_up_logs(config.log_level, config.log_format)
+    # A call is answered by several threads in turn; each hand-over may wait this long for a thread that is busy.
+    sys.setswitchinterval(SWITCH_SECONDS)
     telemetry.set_up_tracing(config.tracing)
     asyncio.run(Server(config).run(ready))

@@ -72,10 +72,11 @@ class Runner:
             taken = self._store.jobs.lease_next(self._name, self._settings.lease_seconds)
             if taken is None:
                 break
-            key, lease = taken
-            future = self._executor.submit(run_job, self._settings, key, lease)
-            self._futures[future] = key
+            future = self._executor.submit(run_job, self._settings, taken.key, taken.lease)
+            self._futures[future] = taken.key
             future.add_done_callback(self._done)
+            if not taken.more:
+                break
         now = time.monotonic()
         if now >= self._next_sweep:
             self._next_sweep = now + SWEEP_SECONDS

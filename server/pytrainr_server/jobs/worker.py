@@ -117,7 +117,7 @@ class Worker:
         training = self._prepare()
         self._next_notice = time.monotonic() + NOTIFY_SECONDS
         with changes.listening(control(self._key), self._interrupt):
-            self._attend(self._store.jobs.wishes(self._key))
+            self._attend(Wishes(self._job.cancel_requested, self._job.yield_requested))
             files = self._open_files(training)
             try:
                 self._train(training, files)

@@ -31,7 +31,7 @@ class TokenStore:
         self._database = database
         self._lock = threading.Lock()
         self._remembered: dict[str, tuple[float, str]] = {}
-        self._any: tuple[float, bool] = (0.0, False)
+        self._any: tuple[float, bool] = (-2 * REMEMBERED_SECONDS, False)
 
     def create(self, owner: str, days: float = 0.0) -> str:
         """A new token for ``owner``, valid for some days (0: until revoked)."""
@@ -72,18 +72,26 @@ class TokenStore:
             self._any = (time.monotonic(), found)
         return found
 
+    @property
+    def remembered(self) -> bool:
+        """Whether :meth:`exist` knows the answer without asking the database."""
+        return time.monotonic() - self._any[0] <= REMEMBERED_SECONDS
+
+    def remembered_owner(self, token: str) -> str | None:
+        """Whose token it is, if that was asked a moment ago."""
+        with self._lock:
+            then, owner = self._remembered.get(_digest(token), (0.0, ""))
+        return owner if owner and time.monotonic() - then < REMEMBERED_SECONDS else None
+
     def owner(self, token: str) -> str:
         """Whose token it is. Raises UNAUTHENTICATED."""
-        key = hashlib.sha256(token.encode()).hexdigest()
-        with self._lock:
-            then, owner = self._remembered.get(key, (0.0, ""))
-        if owner and time.monotonic() - then < REMEMBERED_SECONDS:
-            return owner
-        owner = self._look_up(token)
-        with self._lock:
-            if len(self._remembered) > 10_000:
-                self._remembered.clear()
-            self._remembered[key] = (time.monotonic(), owner)
+        owner = self.remembered_owner(token)
+        if owner is None:
+            owner = self._look_up(token)
+            with self._lock:
+                if len(self._remembered) > 10_000:
+                    self._remembered.clear()
+                self._remembered[_digest(token)] = (time.monotonic(), owner)
         return owner
 
     def _look_up(self, token: str) -> str:
@@ -97,6 +105,10 @@ class TokenStore:
         if row is None or not same or not valid:
             raise unauthenticated("The token is not valid (unknown, expired or revoked).")
         return row.owner
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def _hash(secret: str) -> bytes:

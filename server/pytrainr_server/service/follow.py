@@ -23,6 +23,7 @@ from pytrainr_server.store.schema import UNFINISHED, State
 from pytrainr_server.store.store import Store
 
 PROGRESS_SECONDS = 0.5
+FIRST_LOOK_SECONDS = 0.003
 READ_RECORDS = 4096
 Run = Callable[..., Awaitable[Any]]
 
@@ -33,6 +34,7 @@ class _Seen(NamedTuple):
     job: Row[Any]
     epochs: list[Epoch]
     queue_position: int
+    result: Iterator[model_pb2.ModelPart] | None = None
 
 
 class Follower:
@@ -56,8 +58,9 @@ class Follower:
         of Train does."""
         listener = changes.AsyncListener()
         with changes.listening(self._key, listener.wake):
+            await listener.wait(FIRST_LOOK_SECONDS)
             while True:
-                seen: _Seen = await self._run(self._look)
+                seen: _Seen = await self._run(self._look, to_train)
                 if seen.epochs:
                     self._sent = seen.epochs[-1].epoch
                     yield epochs_event(seen.epochs)
@@ -79,15 +82,17 @@ class Follower:
                         retry_seconds=1.0,
                     )
                 await listener.wait()
-        async for event in self._end(seen.job, to_train):
+        async for event in self._end(seen, to_train):
             yield event
 
-    def _look(self) -> _Seen:
+    def _look(self, to_train: bool) -> _Seen:
         job = self._store.jobs.by_key(self._key)
         position = self._store.jobs.queue_position(job.create_time) if job.state == State.QUEUED else 0
         # The log is read after the row: when the row says that all is done the log is complete.
         epochs = [epoch for epoch in self._log.read(self._sent, READ_RECORDS) if epoch.epoch > self._sent]
-        return _Seen(job, epochs, position)
+        if not to_train or job.state != State.SUCCEEDED or len(epochs) >= READ_RECORDS:
+            return _Seen(job, epochs, position)
+        return _Seen(job, epochs, position, split(load_model(self._store, job.model_key), self._chunk_bytes))
 
     async def _pause(self, epoch: int) -> AsyncIterator[training_pb2.TrainingEvent]:
         self._paused_sent = epoch
@@ -99,14 +104,13 @@ class Follower:
         async for part in self._parts(model):
             yield training_pb2.TrainingEvent(model=part)
 
-    async def _end(self, job: Row[Any], to_train: bool) -> AsyncIterator[training_pb2.TrainingEvent]:
+    async def _end(self, seen: _Seen, to_train: bool) -> AsyncIterator[training_pb2.TrainingEvent]:
         if to_train:
-            if job.state != State.SUCCEEDED:
-                raise ending(job)
-            model = await self._run(load_model, self._store, job.model_key)
-            async for part in self._parts(model):
+            if seen.result is None:
+                raise ending(seen.job)
+            for part in seen.result:
                 yield training_pb2.TrainingEvent(model=part)
-        yield training_pb2.TrainingEvent(finished=job_message(job))
+        yield training_pb2.TrainingEvent(finished=job_message(seen.job))
 
     async def _parts(self, model: pytrainr.Model) -> AsyncIterator[model_pb2.ModelPart]:
         async for part in model_parts(self._run, model, self._chunk_bytes):

@@ -90,8 +90,9 @@ class Guard(grpc.aio.ServerInterceptor):
         return guarded
 
     async def _identify(self, context: Context[Any, Any]) -> None:
-        metadata = context.invocation_metadata() or ()
-        _owner.set(await self._run(self._callers.owner, metadata, context.auth_context()))
+        metadata, peer = context.invocation_metadata() or (), context.auth_context()
+        owner = self._callers.known_owner(metadata, peer)
+        _owner.set(owner if owner is not None else await self._run(self._callers.owner, metadata, peer))
 
 
 def _parsed(raw: bytes, parse: Callable[[bytes], Message]) -> Message:

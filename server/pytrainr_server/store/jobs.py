@@ -93,6 +93,14 @@ class NewJob:
     attached_to: str = ""  # the server whose Train call waits for it; empty for a job that stands alone
 
 
+class Taken(NamedTuple):
+    """A job taken to be worked on: its key, the lease, and whether more were waiting."""
+
+    key: str
+    lease: str
+    more: bool
+
+
 class Wishes(NamedTuple):
     """What others wish of a running job: to end it for good, or to checkpoint it and give it back to the queue."""
 
@@ -126,27 +134,26 @@ class JobStore:
                     return self._same_request(known, job), False
                 self._check_limits(connection, job, limits)
                 key = new_key()
-                connection.execute(
-                    jobs.insert().values(
-                        key=key,
-                        owner=job.owner,
-                        id=job.id,
-                        request_id=job.request_id,
-                        request_hash=job.request_hash,
-                        training=job.training,
-                        training_bytes=len(job.training),
-                        pauses=job.pauses,
-                        model_id=job.model_id,
-                        keep_model=job.keep_model,
-                        initial_model_key=job.initial_model_key,
-                        ttl_seconds=job.ttl_seconds,
-                        create_time=now,
-                        state=State.QUEUED,
-                        numepochs=job.numepochs,
-                        detached=not job.attached_to,
-                        attached_to=job.attached_to,
-                    )
-                )
+                values = {
+                    "key": key,
+                    "owner": job.owner,
+                    "id": job.id,
+                    "request_id": job.request_id,
+                    "request_hash": job.request_hash,
+                    "training": job.training,
+                    "training_bytes": len(job.training),
+                    "pauses": job.pauses,
+                    "model_id": job.model_id,
+                    "keep_model": job.keep_model,
+                    "initial_model_key": job.initial_model_key,
+                    "ttl_seconds": job.ttl_seconds,
+                    "create_time": now,
+                    "state": State.QUEUED,
+                    "numepochs": job.numepochs,
+                    "detached": not job.attached_to,
+                    "attached_to": job.attached_to,
+                }
+                connection.execute(jobs.insert(), values)
                 for sha256 in job.sha256s:
                     self._refer(connection, key, job.owner, sha256)
                 if (
@@ -258,8 +265,8 @@ class JobStore:
 
     # working: every change is bound to the lease -----------------------------------------------------------------
 
-    def lease_next(self, worker: str, lease_seconds: float) -> tuple[str, str] | None:
-        """Take the oldest job that waits, or whose worker has shown no life: its key and the new lease."""
+    def lease_next(self, worker: str, lease_seconds: float) -> Taken | None:
+        """Take the oldest job that waits, or whose worker has shown no life."""
         now = time.time()
         with self._database.read() as connection:
             candidates = connection.execute(_CANDIDATES, {"now": now}).all()
@@ -281,7 +288,7 @@ class JobStore:
             unchanged = {"its_key": candidate.key, "its_state": candidate.state, "its_lease": candidate.lease}
             with self._database.write(durable=False) as connection:
                 if connection.execute(_TAKE.values(**values), unchanged).rowcount == 1:
-                    return candidate.key, lease
+                    return Taken(candidate.key, lease, more=len(candidates) > 1)
         return None
 
     def update(self, key: str, lease: str, lease_seconds: float, **values: Any) -> Wishes:
