@@ -129,9 +129,7 @@ _R_ORDER = (
 )
 
 
-def _checked(
-    fields: dict[str, Any], wider: dict[str, Callable[[Any, str], Any]] | None = None
-) -> dict[str, Any]:
+def _checked(fields: dict[str, Any], wider: dict[str, Callable[[Any, str], Any]] | None = None) -> dict[str, Any]:
     """R's arguments, checked one by one; ``wider`` are checks that replace some."""
     check: dict[str, Callable[[Any, str], Any]] = {
         "learningrate": arguments.rate,

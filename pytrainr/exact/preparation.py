@@ -14,6 +14,7 @@ from pytrainr.exact.cells import CELLS
 from pytrainr.exact.network import options_of
 from pytrainr.exact.update_rules import RULES
 from pytrainr.groups import number_of_groups
+from pytrainr.loss_functions import loss_L1
 from pytrainr.model import Model
 
 __all__ = ["EXACT_DEFAULTS", "new_exact_model", "retrained_exact_model", "with_mask"]
@@ -88,6 +89,11 @@ def new_exact_model(
     time_dim = _time_dim(X, Y, unsync, given)
     if given["bptt_steps"] is not None:
         _check_bptt(given, time_dim)
+        if fields["loss_function"] is not loss_L1:
+            raise ValueError(
+                "bptt_steps updates several times within a group, a loss_function of your own is called once: "
+                "use one of them"
+            )
     samples, batch_size = X.shape[0], fields["batch_size"]
     if number_of_groups(samples, batch_size) < 1:
         raise ValueError(

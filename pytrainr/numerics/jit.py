@@ -25,7 +25,18 @@ from numba.core.typed_passes import NativeLowering
 from numba.np import linalg as numba_linalg
 from numba.np.arrayobj import populate_array
 
-__all__ = ["borrowed", "fast", "fast_inline_part", "inline_part", "intrinsic", "is_set", "part", "strict", "strict_part", "viewed"]
+__all__ = [
+    "borrowed",
+    "fast",
+    "fast_inline_part",
+    "inline_part",
+    "intrinsic",
+    "is_set",
+    "part",
+    "strict",
+    "strict_part",
+    "viewed",
+]
 
 # As mypy sees it, a function that Numba calls with a typing context first would lack that argument at every call.
 intrinsic: Callable[[Callable], Any] = extending.intrinsic
