@@ -142,7 +142,7 @@ def test_backup_and_restore_while_running(tmp_path: Path, data: Data) -> None:
         pytrainr_client.connect(server.address) as client,
     ):
         model = client.train_async(Y, X, learningrate=0.1, rng=RRandom(1), model_id="kept").wait()
-        job = client.train_async(*adder(60)[::-1], **{**LONG, "numepochs": 3000}, rng=RRandom(2), job_id="running")
+        job = client.train_async(*adder(60)[::-1], **{**LONG, "numepochs": 15_000}, rng=RRandom(2), job_id="running")
         wait_for_epoch(job, 10)
         done = command("backup", archive, "--data-dir", tmp_path / "one")
         assert done.returncode == 0, done.stderr
@@ -161,7 +161,7 @@ def test_backup_and_restore_while_running(tmp_path: Path, data: Data) -> None:
         info = client.training.GetTrainingJob(_get(job.name))
         assert info.resumed == 1
     expected = pytrainr.trainr(
-        *adder(60)[::-1], rng=RRandom(2), **{**LONG, "numepochs": 3000, "epoch_function": pytrainr.epoch_annealing}
+        *adder(60)[::-1], rng=RRandom(2), **{**LONG, "numepochs": 15_000, "epoch_function": pytrainr.epoch_annealing}
     )
     assert_same(restored, expected)
 
