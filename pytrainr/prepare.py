@@ -13,11 +13,11 @@ from pytrainr.epoch_functions import epoch_annealing, epoch_print, message
 from pytrainr.groups import number_of_groups
 from pytrainr.loss_functions import loss_L1
 from pytrainr.model import TRAINING_SIZED, Model
+from pytrainr.r.rnn import SIGMOIDS
 
 __all__ = ["new_model", "retrained_model"]
 
 NETWORK_TYPES = ("rnn", "gru", "lstm")
-SIGMOIDS = ("logistic", "Gompertz", "tanh")
 UPDATE_RULES = ("sgd", "adagrad")
 
 DEFAULTS: dict[str, Any] = {
@@ -94,7 +94,7 @@ def new_model(Y: Any, X: Any, *, exact: bool = False, **options: Any) -> tuple[M
             "output_dim": Y.shape[2],
             "synapse_dim": (X.shape[2], *hidden_dim, Y.shape[2]),
             "time_dim": time_dim,
-            **{name: fields[name] for name in _R_ORDER},
+            **fields,
         }
     )
     if unsync:
@@ -110,23 +110,7 @@ def _new_exact_model(Y: Any, X: Any, options: dict[str, Any]) -> tuple[Model, np
     given = {name: options.pop(name) for name in DEFAULTS if name in options}
     fields = _checked({**DEFAULTS, **given}, exact_checks())
     arguments.check_extra(options, [], SET_BY_TRAINING)
-    return new_exact_model(Y, X, fields, options, tuple(_R_ORDER))
-
-
-_R_ORDER = (
-    "sigmoid",
-    "network_type",
-    "numepochs",
-    "batch_size",
-    "learningrate",
-    "learningrate_decay",
-    "momentum",
-    "update_rule",
-    "use_bias",
-    "seq_to_seq_unsync",
-    "epoch_function",
-    "loss_function",
-)
+    return new_exact_model(Y, X, fields, options)
 
 
 def _checked(fields: dict[str, Any], wider: dict[str, Callable[[Any, str], Any]] | None = None) -> dict[str, Any]:

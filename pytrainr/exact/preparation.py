@@ -70,11 +70,11 @@ _RESERVED = ("updates_done", "groups_done", "dropout_seed", "output_time_dim", "
 
 
 def new_exact_model(
-    Y: Any, X: Any, fields: dict[str, Any], options: dict[str, Any], order: tuple[str, ...]
+    Y: Any, X: Any, fields: dict[str, Any], options: dict[str, Any]
 ) -> tuple[Model, np.ndarray, np.ndarray]:
     """A model ready for training, without weights yet, and X and Y as (samples, time, variables).
 
-    ``fields`` are R's arguments, checked; ``options`` all others; ``order`` R's order of the model's fields.
+    ``fields`` are R's arguments, checked; ``options`` all others.
     """
     given = {**EXACT_DEFAULTS, **{name: options.pop(name) for name in EXACT_DEFAULTS if name in options}}
     arguments.check_extra(options, [*fields, *EXACT_DEFAULTS, "validation"], _RESERVED)
@@ -116,7 +116,7 @@ def new_exact_model(
             "output_dim": Y.shape[2],
             "synapse_dim": (X.shape[2], *hidden_dim, Y.shape[2]),
             "time_dim": time_dim,
-            **{name: fields[name] for name in order},
+            **fields,
         }
     )
     model.one_to_many = bool(not unsync and not given["attention"] and X.shape[1] == 1 < Y.shape[1])
