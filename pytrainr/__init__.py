@@ -17,6 +17,7 @@ from pytrainr.r_random import RRandom, rnorm, runif, sample, set_seed
 from pytrainr.schedules import CosineSchedule, ExponentialSchedule, ReduceOnPlateau, StepSchedule
 from pytrainr.storage import ModelFileError
 from pytrainr.tables import trainr_table
+from pytrainr.threads import set_threads, thread_count
 from pytrainr.training import DivergedError
 from pytrainr.trainr import TrainingInterrupted, trainr
 
@@ -47,6 +48,8 @@ __all__ = [
     "runif",
     "sample",
     "set_seed",
+    "set_threads",
+    "thread_count",
     "trainr",
     "trainr_table",
     "write_r_model",

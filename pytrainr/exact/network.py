@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -22,6 +19,7 @@ from pytrainr.exact.update_rules import RULES, Rule, RuleState
 from pytrainr.model import Model
 from pytrainr.parameters import Flat, Layout
 from pytrainr.r_random import RRandom
+from pytrainr.threads import in_threads
 
 __all__ = ["ExactNetwork"]
 
@@ -136,7 +134,7 @@ class ExactNetwork:
 
             for number in range(cuts.size - 1):
                 self._room(number, int(cuts[number + 1] - cuts[number]))
-            for update in _threads().map(share, range(cuts.size - 1)):
+            for update in in_threads(share, range(cuts.size - 1)):
                 state.update[...] += update
             if rule.l2:
                 state.update[...] -= rule.l2 * self.decayed * state.weights
@@ -239,7 +237,7 @@ class ExactNetwork:
             return loss
 
         pieces = range(0, n, _PREDICTED_AT_ONCE)
-        losses = list(_threads().map(forward_of, pieces)) if len(pieces) > 1 else [forward_of(0)]
+        losses = in_threads(forward_of, pieces)
         return out.astype(np.float64), math.fsum(losses), after
 
     def _planned(self, steps: int) -> tuple[Options, Plan, int]:
@@ -331,10 +329,3 @@ def _scales(model: Model) -> bool:
 
 def _as(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
     return np.ascontiguousarray(array, dtype=dtype)
-
-
-@lru_cache(maxsize=1)
-def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(
-        max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
-    )

@@ -7,6 +7,7 @@ import pytest
 
 from pytrainr import Model, RRandom, bin2int, int2bin, predictr, prepare, trainr
 from pytrainr.exact.reservoir import ridge
+from pytrainr.threads import limited_threads
 from pytrainr.training import Training
 
 QUIET = {"epoch_function": []}
@@ -242,29 +243,26 @@ def test_slices_and_checkpoints_change_nothing():
 
 def test_threads_change_no_bit(monkeypatch):
     """A large group is cut into shares by its shape alone; one thread or several sum the same shares."""
-    from concurrent.futures import ThreadPoolExecutor
-
     from pytrainr.exact import network
 
     monkeypatch.setattr(network, "_SHARED_FROM", 1e3)
     X, Y = series(samples=200)
     models = []
     for threads in (1, 3):
-        pool = ThreadPoolExecutor(threads)
-        monkeypatch.setattr(network, "_threads", lambda pool=pool: pool)
-        models.append(
-            trainr(
-                Y,
-                X,
-                learningrate=0.05,
-                batch_size=200,
-                network_type="lstm",
-                l2=0.01,
-                exact=True,
-                rng=RRandom(1),
-                **QUIET,
+        with limited_threads(threads):
+            models.append(
+                trainr(
+                    Y,
+                    X,
+                    learningrate=0.05,
+                    batch_size=200,
+                    network_type="lstm",
+                    l2=0.01,
+                    exact=True,
+                    rng=RRandom(1),
+                    **QUIET,
+                )
             )
-        )
     assert models[0] == models[1]
 
 

@@ -1,0 +1,74 @@
+"""Threads: how many a call may use, and the pool that shares its work. Compiled code releases the GIL, so they help."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import TypeVar
+
+from pytrainr import arguments
+
+__all__ = ["in_threads", "limited_threads", "set_threads", "thread_count"]
+
+Part = TypeVar("Part")
+Result = TypeVar("Result")
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class _Limits(threading.local):
+    here: int | None = None  # of the current thread
+
+
+_limits = _Limits()
+_of_process: int | None = None
+
+
+def thread_count() -> int:
+    """How many threads a call may use: as :func:`set_threads` says, else ``PYTRAINR_THREADS``, else one per processor.
+
+    The number changes no bit of any result.
+    """
+    if _limits.here is not None:
+        return _limits.here
+    if _of_process is not None:
+        return _of_process
+    given = os.environ.get("PYTRAINR_THREADS")
+    if not given:
+        return _processors()
+    return arguments.positive_integer(int(given) if given.isdecimal() else given, "PYTRAINR_THREADS")
+
+
+def set_threads(count: int | None) -> None:
+    """Let each call of this process use ``count`` threads; None: as ``PYTRAINR_THREADS`` says, or one per processor."""
+    global _of_process
+    _of_process = None if count is None else arguments.positive_integer(count, "count")
+
+
+@contextmanager
+def limited_threads(count: int) -> Iterator[None]:
+    """Inside, calls from the current thread use ``count`` threads: for code that is one of many threads itself."""
+    before, _limits.here = _limits.here, count
+    try:
+        yield
+    finally:
+        _limits.here = before
+
+
+@lru_cache(maxsize=4)
+def _pool(count: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(count, thread_name_prefix="pytrainr")
+
+
+def in_threads(function: Callable[[Part], Result], parts: Iterable[Part]) -> list[Result]:
+    """``[function(part) for part in parts]``, the parts shared among :func:`thread_count` threads."""
+    parts, count = list(parts), thread_count()
+    if count == 1 or len(parts) < 2:
+        return [function(part) for part in parts]
+    return list(_pool(count).map(function, parts))
