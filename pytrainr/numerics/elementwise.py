@@ -1,4 +1,4 @@
-"""exp, tanh and the sigmoids over contiguous vectors, in place.
+"""exp, tanh and the sigmoids over vectors and matrices, in place.
 
 R calls the C library's exp and tanh, so R's arithmetic needs their very bits, and a call per element is most of a
 small network's time. glibc computes exp from a table of 2^(k/128) and a short polynomial (S. Nagy, Arm), and tanh
@@ -17,8 +17,8 @@ from math import isqrt
 import numpy as np
 
 from pytrainr.numerics.compiled_once import compiled_once
-from pytrainr.numerics.jit import inline_part, strict
-from pytrainr.numerics.vectors import Lanes, fast_formula, lanes, memory_of, strict_formula
+from pytrainr.numerics.jit import strict, strict_part
+from pytrainr.numerics.vectors import Lanes, fast_formula, lanes, memory_of, moved, rows_of, strict_formula
 
 __all__ = ["exp_", "fast_exp_", "fast_logistic_", "fast_tanh_", "gompertz_", "logistic_", "tanh_", "vector_bits_equal"]
 
@@ -139,7 +139,8 @@ def _tanh(x: Lanes) -> tuple[Lanes, Lanes]:
     size = abs(x)
     large = size >= 1.0
     m = _expm1_for_tanh(large.where(2.0 * size, -2.0 * size))
-    result = large.where(1.0 - 2.0 / (m + 2.0), -m / (m + 2.0))
+    quotient = large.where(x.constant(2.0), -m) / (m + 2.0)
+    result = large.where(1.0 - quotient, quotient)
     result = (size >= 22.0).where(x.constant(1.0), result).with_sign_of(x)
     return (size < 2.0**-55).where(x * (1.0 + x), result), x.equals(x)
 
@@ -209,64 +210,79 @@ def _fast_tanh(x: Lanes) -> Lanes:
 # --- over vectors -----------------------------------------------------------------------------------------------------
 
 
+# The C library's bits over an array: whole registers where the formulas hold, else one number after the other.
+
+
 @compiled_once
 def _exp_all(values, size, vectorised):
-    for start in range(0, size, lanes(values)):
-        count = min(size - start, lanes(values))
-        if not (vectorised and _exp(values, start, count)):
-            for i in range(start, start + count):
-                values[i] = math.exp(values[i])
+    rows, width, step = size
+    for number in range(rows):
+        row = moved(values, number * step)
+        for start in range(0, width, lanes(values)):
+            count = min(width - start, lanes(values))
+            if not (vectorised and _exp(row, start, count)):
+                for i in range(start, start + count):
+                    row[i] = math.exp(row[i])
 
 
-@inline_part
+@strict_part
 def exp_(values, vectorised):
     """``values = exp(values)``."""
-    _exp_all(memory_of(values), values.size, vectorised)
+    _exp_all(memory_of(values), rows_of(values), vectorised)
 
 
 @compiled_once
 def _tanh_all(values, size, vectorised):
-    for start in range(0, size, lanes(values)):
-        count = min(size - start, lanes(values))
-        if not (vectorised and _tanh(values, start, count)):
-            for i in range(start, start + count):
-                values[i] = math.tanh(values[i])
+    rows, width, step = size
+    for number in range(rows):
+        row = moved(values, number * step)
+        for start in range(0, width, lanes(values)):
+            count = min(width - start, lanes(values))
+            if not (vectorised and _tanh(row, start, count)):
+                for i in range(start, start + count):
+                    row[i] = math.tanh(row[i])
 
 
-@inline_part
+@strict_part
 def tanh_(values, vectorised):
     """``values = tanh(values)``."""
-    _tanh_all(memory_of(values), values.size, vectorised)
+    _tanh_all(memory_of(values), rows_of(values), vectorised)
 
 
 @compiled_once
 def _logistic_all(values, size, vectorised):
-    for start in range(0, size, lanes(values)):
-        count = min(size - start, lanes(values))
-        if not (vectorised and _logistic(values, start, count)):
-            for i in range(start, start + count):
-                values[i] = 1.0 / (1.0 + math.exp(-values[i]))
+    rows, width, step = size
+    for number in range(rows):
+        row = moved(values, number * step)
+        for start in range(0, width, lanes(values)):
+            count = min(width - start, lanes(values))
+            if not (vectorised and _logistic(row, start, count)):
+                for i in range(start, start + count):
+                    row[i] = 1.0 / (1.0 + math.exp(-row[i]))
 
 
-@inline_part
+@strict_part
 def logistic_(values, vectorised):
     """``values = 1 / (1 + exp(-values))``."""
-    _logistic_all(memory_of(values), values.size, vectorised)
+    _logistic_all(memory_of(values), rows_of(values), vectorised)
 
 
 @compiled_once
 def _gompertz_all(values, size, vectorised):
-    for start in range(0, size, lanes(values)):
-        count = min(size - start, lanes(values))
-        if not (vectorised and _gompertz(values, start, count)):
-            for i in range(start, start + count):
-                values[i] = math.exp(-math.exp(-values[i]))
+    rows, width, step = size
+    for number in range(rows):
+        row = moved(values, number * step)
+        for start in range(0, width, lanes(values)):
+            count = min(width - start, lanes(values))
+            if not (vectorised and _gompertz(row, start, count)):
+                for i in range(start, start + count):
+                    row[i] = math.exp(-math.exp(-row[i]))
 
 
-@inline_part
+@strict_part
 def gompertz_(values, vectorised):
     """``values = exp(-exp(-values))``."""
-    _gompertz_all(memory_of(values), values.size, vectorised)
+    _gompertz_all(memory_of(values), rows_of(values), vectorised)
 
 
 @strict
@@ -294,7 +310,7 @@ def _fast_exp_all(values, size):
         _fast_exp(values, start, min(size - start, lanes(values)))
 
 
-@inline_part
+@strict_part
 def fast_exp_(values):
     """``values = exp(values)``, to about one unit in the last place."""
     _fast_exp_all(memory_of(values), values.size)
@@ -306,7 +322,7 @@ def _fast_logistic_all(values, size):
         _fast_logistic(values, start, min(size - start, lanes(values)))
 
 
-@inline_part
+@strict_part
 def fast_logistic_(values):
     """``values = 1 / (1 + exp(-values))``, to about three units in the last place, at least the smallest normal."""
     _fast_logistic_all(memory_of(values), values.size)
@@ -318,7 +334,7 @@ def _fast_tanh_all(values, size):
         _fast_tanh(values, start, min(size - start, lanes(values)))
 
 
-@inline_part
+@strict_part
 def fast_tanh_(values):
     """``values = tanh(values)``, to about three units in the last place."""
     _fast_tanh_all(memory_of(values), values.size)

@@ -29,7 +29,6 @@ __all__ = [
     "borrowed",
     "fast",
     "fast_inline_part",
-    "inline_part",
     "intrinsic",
     "is_set",
     "part",
@@ -127,12 +126,7 @@ def part(function: Callable) -> Callable:
 
 
 def strict_part(function: Callable) -> Callable:
-    """The same for ``strict`` kernels."""
-    return njit(**_PART_POLICY, pipeline_class=_PartCompiler)(function)
-
-
-def inline_part(function: Callable) -> Callable:
-    """A part of a line or two: always in place of its call, so that no array is passed on the stack, word by word."""
+    """A part of ``strict`` kernels, always in place of its call: an array is passed on the stack, word by word."""
     return njit(**_PART_POLICY, pipeline_class=_PartCompiler, forceinline=True)(function)
 
 

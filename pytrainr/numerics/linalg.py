@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from pytrainr.numerics.compiled_once import compiled_once
-from pytrainr.numerics.jit import inline_part
+from pytrainr.numerics.jit import strict_part
 from pytrainr.numerics.tiles import (
     Fused,
     Left,
@@ -42,7 +42,7 @@ _LARGE_ROWS, _LARGE_TERMS, _LARGE_COLUMNS = 24, 32, 64  # from here on copying p
 _TERMS_IN_CACHE = 192
 
 
-@inline_part
+@strict_part
 def _part(left, most):
     """The next of about equal parts of at most ``most`` that ``left`` is cut into."""
     if left <= most:
@@ -50,7 +50,7 @@ def _part(left, most):
     return most if left >= 2 * most else (left + 1) // 2
 
 
-@inline_part
+@strict_part
 def _copy(to, a, terms, width, term_step, step):
     """``width`` elements of each of ``terms`` rows side by side."""
     for term in range(terms):
@@ -138,13 +138,13 @@ def _multiply(arithmetic, size, out, out_row, a, left, b, right, accumulate):
         column += width
 
 
-@inline_part
+@strict_part
 def row_step(matrix):
     """Elements from one row to the next: more than the columns where the matrix is part of a wider one."""
     return matrix.strides[0] // matrix.itemsize
 
 
-@inline_part
+@strict_part
 def product(out, a, b):
     """``out = a b``."""
     size = a.shape[0], b.shape[1], b.shape[0], 1
@@ -152,7 +152,7 @@ def product(out, a, b):
     _multiply(_STRICT, size, memory_of(out), row_step(out), memory_of(a), left, memory_of(b), right, False)
 
 
-@inline_part
+@strict_part
 def add_product(out, a, b):
     """``out = out + (a b)``, the product summed from 0 and then added once."""
     size = a.shape[0], b.shape[1], b.shape[0], 1
@@ -160,7 +160,7 @@ def add_product(out, a, b):
     _multiply(_STRICT, size, memory_of(out), row_step(out), memory_of(a), left, memory_of(b), right, True)
 
 
-@inline_part
+@strict_part
 def add_transposed_product(out, a, b):
     """``out = out + (aᵀ b)``, the product summed from 0 and then added once."""
     size = a.shape[1], b.shape[1], b.shape[0], 1
@@ -168,7 +168,7 @@ def add_transposed_product(out, a, b):
     _multiply(_STRICT, size, memory_of(out), row_step(out), memory_of(a), left, memory_of(b), right, True)
 
 
-@inline_part
+@strict_part
 def add_transposed_products(out, a, b):
     """``out = out + (a[t]ᵀ b[t])`` for the steps t of ``a`` (steps, n, K) and ``b`` (steps, n, M), last to first."""
     size = a.shape[2], b.shape[2], a.shape[1], a.shape[0]
@@ -177,7 +177,7 @@ def add_transposed_products(out, a, b):
     _multiply(_STRICT, size, memory_of(out), row_step(out), memory_of(a), left, memory_of(b), right, True)
 
 
-@inline_part
+@strict_part
 def fast_product(out, a, b):
     """``out = a b``, with fused multiply-adds."""
     size = a.shape[0], b.shape[1], b.shape[0], 1
@@ -185,7 +185,7 @@ def fast_product(out, a, b):
     _multiply(_FUSED, size, memory_of(out), row_step(out), memory_of(a), left, memory_of(b), right, False)
 
 
-@inline_part
+@strict_part
 def fast_add_product(out, a, b):
     """``out = out + a b``, with fused multiply-adds."""
     size = a.shape[0], b.shape[1], b.shape[0], 1
@@ -193,7 +193,7 @@ def fast_add_product(out, a, b):
     _multiply(_FUSED, size, memory_of(out), row_step(out), memory_of(a), left, memory_of(b), right, True)
 
 
-@inline_part
+@strict_part
 def fast_add_transposed_product(out, a, b):
     """``out = out + aᵀ b``, with fused multiply-adds."""
     size = a.shape[1], b.shape[1], b.shape[0], 1
@@ -201,7 +201,7 @@ def fast_add_transposed_product(out, a, b):
     _multiply(_FUSED, size, memory_of(out), row_step(out), memory_of(a), left, memory_of(b), right, True)
 
 
-@inline_part
+@strict_part
 def fast_transposed_product(out, a, b):
     """``out = aᵀ b``, with fused multiply-adds."""
     size = a.shape[1], b.shape[1], b.shape[0], 1
@@ -209,7 +209,7 @@ def fast_transposed_product(out, a, b):
     _multiply(_FUSED, size, memory_of(out), row_step(out), memory_of(a), left, memory_of(b), right, False)
 
 
-@inline_part
+@strict_part
 def transpose(out, a):
     """``out = aᵀ``."""
     _transpose(a.shape[0], a.shape[1], memory_of(out), row_step(out), memory_of(a), row_step(a))

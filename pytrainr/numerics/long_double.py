@@ -17,9 +17,12 @@ from typing import Any, NamedTuple
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import models, register_model
 
+from pytrainr.numerics.compiled_once import compiled_once
 from pytrainr.numerics.jit import intrinsic, strict, strict_part
+from pytrainr.numerics.vectors import Lanes, counted, lanes, lanes_of, masked, memory_of, moved, splat, strict_map
 
 __all__ = ["HAS_LONG_DOUBLE", "add", "add_column_means", "column_means", "divided", "long_double"]
 
@@ -122,16 +125,89 @@ def column_means(means, a):
         means[j] = divided(total, float(a.shape[0]))
 
 
+# column means in vectors ----------------------------------------------------------------------------------------------
+
+
+@intrinsic
+def _add_certain_means(
+    typing: Any, out: types.CPointer, a: types.CPointer, rows: Any, row_step: Any, count: Any
+) -> Any:
+    """Add the means of up to a register's worth of columns where extended precision surely rounds as computed here.
+
+    The sum is a pair of doubles, sum + lost (Knuth's TwoSum), 2^-106 from exact. Extended precision is at most
+    2^-64·Σ|partial sums| away from exact, twice with the division. Where mean ± twice that round to the same double,
+    so does R's mean. Returns the other columns as bits.
+    """
+    number = lanes_of(64)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        out_value, a_value, row_count, step, column_count = arguments
+        vector, bits, i32 = ir.VectorType(ir.DoubleType(), number), ir.IntType(number), ir.IntType(32)
+        zero = ir.Constant(vector, [0.0] * number)
+        iota = ir.Constant(ir.VectorType(i32, number), list(range(number)))
+        mask = builder.icmp_signed("<", iota, splat(builder, number, builder.trunc(column_count, i32)))
+        partial, lost, total = (cgutils.alloca_once_value(builder, zero) for _ in range(3))
+        size = row_count.type
+        with counted(builder, ir.Constant(size, 0), row_count, ir.Constant(size, 1)) as row:
+            at = builder.bitcast(builder.gep(a_value, [builder.mul(row, step)]), vector.as_pointer())
+            x = Lanes(builder, masked(builder, "load", at, mask, zero))
+            before = Lanes(builder, builder.load(partial, typ=vector))
+            after = before + x
+            added = after - before
+            error = (before - (after - added)) + (x - added)
+            builder.store(after.value, partial)
+            builder.store((Lanes(builder, builder.load(lost, typ=vector)) + error).value, lost)
+            builder.store((Lanes(builder, builder.load(total, typ=vector)) + abs(after)).value, total)
+        high, low, size_of_sums = (Lanes(builder, builder.load(slot, typ=vector)) for slot in (partial, lost, total))
+        divisor = Lanes(builder, splat(builder, number, builder.sitofp(row_count, ir.DoubleType())))
+        share = 1.0 / divisor
+        quotient = high / divisor
+        rest = ((-quotient).fma(divisor, high) + low) * share
+        slack = size_of_sums * (share * 2.0**-62)
+        mean, other = quotient + (rest + slack), quotient + (rest - slack)
+        normal = (abs(quotient) > 1e-280) | size_of_sums.equals(0.0)
+        certain = builder.and_((mean.equals(other) & normal).value, mask)
+        at = builder.bitcast(out_value, vector.as_pointer())
+        result = Lanes(builder, masked(builder, "load", at, mask, zero)) + mean
+        masked(builder, "store", at, certain, result.value)
+        uncertain = builder.and_(builder.bitcast(mask, bits), builder.not_(builder.bitcast(certain, bits)))
+        return builder.zext(uncertain, ir.IntType(64))
+
+    return types.int64(out, a, types.int64, types.int64, types.int64), generate
+
+
+@strict_map("out")
+def _add_row(out, row):
+    """A single row is its own mean; R's sum begins at +0."""
+    return out + (row + 0.0)
+
+
+@compiled_once
+def _add_column_means(out, a, size, vectorised):
+    steps, rows, columns, step, row_step = size
+    for first in range(0, columns, lanes(out)):
+        count = min(columns - first, lanes(out))
+        to = moved(out, first)
+        for t in range(steps - 1, -1, -1):
+            values = moved(a, t * step + first)
+            left = _add_certain_means(to, values, rows, row_step, count) if vectorised else -1
+            for j in range(count if left else 0):
+                if left >> j & 1:
+                    total = long_double(0.0)
+                    for i in range(rows):
+                        total = add(total, values[i * row_step + j])
+                    to[j] += divided(total, float(rows))
+
+
 @strict_part
 def add_column_means(out, a):
-    """``out[j] = out[j] + mean of column j of a``, summed as R's ``colMeans`` sums."""
-    rows = a.shape[0]
-    if rows == 1:
-        for j in range(a.shape[1]):
-            out[j] += a[0, j]
-        return
-    for j in range(a.shape[1]):
-        total = long_double(0.0)
-        for i in range(rows):
-            total = add(total, a[i, j])
-        out[j] += divided(total, float(rows))
+    """``out = out + the mean of each column of a[t]`` for the steps t of ``a`` (steps, rows, columns), last to first.
+
+    Summed as R's ``colMeans`` sums. ``out`` is a contiguous array of as many numbers as ``a`` has columns.
+    """
+    if a.shape[1] == 1:
+        for t in range(a.shape[0] - 1, -1, -1):
+            _add_row(out, a[t, 0])
+    else:
+        size = a.shape[0], a.shape[1], a.shape[2], a.strides[0] // a.itemsize, a.strides[1] // a.itemsize
+        _add_column_means(memory_of(out), memory_of(a), size, HAS_LONG_DOUBLE)

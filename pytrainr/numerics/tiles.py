@@ -25,7 +25,7 @@ from numba import types
 from numba.core import cgutils
 
 from pytrainr.numerics.jit import intrinsic
-from pytrainr.numerics.vectors import fma, lanes_of, masked, register_bytes, splat
+from pytrainr.numerics.vectors import fma, lanes_of, masked, no_unrolling, register_bytes, splat
 
 __all__ = ["Fused", "Left", "Right", "Strict", "largest_tile", "segments_tile", "single_tile", "transpose_square"]
 
@@ -196,7 +196,7 @@ class _Tile:
         for phi, value in zip(carried, state, strict=True):
             phi.add_incoming(value, end)
         branch = builder.cbranch(builder.icmp_unsigned("!=", state[0], _ZERO), body, after)
-        branch.set_metadata("llvm.loop", self._no_unrolling())
+        branch.set_metadata("llvm.loop", no_unrolling(builder.module))
         builder.position_at_end(after)
         if not at_least_once:
             results = []
@@ -206,14 +206,6 @@ class _Tile:
                 phi.add_incoming(value, end)
                 results.append(phi)
             state[:] = results
-
-    def _no_unrolling(self) -> Any:
-        """Loop metadata: the tile is unrolled enough, and more would only cost compile time."""
-        module = self.builder.module
-        disable = module.add_metadata([ir.MetaDataString(module, "llvm.loop.unroll.disable")])
-        loop = module.add_metadata([ir.MetaDataString(module, "pytrainr.tile")])
-        loop.operands = (loop, disable)  # LLVM wants a node that names itself first
-        return loop
 
     def _at(self, pointer: Any, offset: Any) -> Any:
         return self.builder.gep(pointer, [offset])

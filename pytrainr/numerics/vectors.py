@@ -7,34 +7,51 @@
     doubled(memory_of(values), start, count)    # in compiled code: up to a register's worth of values, in place
 
 A formula may return a pair (result, in range); where a lane is out of range nothing is stored and the call is False.
+
+An equation over whole arrays is a map: it names its results, and is called with arrays for these and its parameters.
+
+    @strict_map("after")
+    def next_state(z, before, candidate):
+        return (1.0 - z) * before + z * candidate
+
+    next_state(after, z, before, candidate)     # in compiled code: vectors, or matrices with contiguous rows
+
+LLVM would make the same of a loop, if it could see that no array overlaps another.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
+from numba.core import cgutils, errors
 from numba.core.registry import cpu_target
 
 from pytrainr.numerics.jit import intrinsic
 
 __all__ = [
     "Lanes",
+    "counted",
     "fast_formula",
+    "fast_map",
     "fma",
     "lanes",
     "lanes_of",
     "masked",
     "memory_of",
     "moved",
+    "no_unrolling",
     "register_bytes",
+    "rows_of",
     "same_memory",
     "splat",
     "strict_formula",
+    "strict_map",
 ]
 
 
@@ -68,6 +85,24 @@ def memory_of(typing: Any, array: types.Array) -> Any:
         return context.make_array(signature.args[0])(context, builder, arguments[0]).data
 
     return types.CPointer(array.dtype)(array), generate
+
+
+@intrinsic
+def rows_of(typing: Any, array: types.Array) -> Any:
+    """(rows, width, elements from row to row); a contiguous array is one long row."""
+    if array.ndim != 2 and array.layout != "C":
+        raise errors.TypingError(f"rows_of needs a matrix or a contiguous array, it got {array}")
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        given = context.make_array(array)(context, builder, arguments[0])
+        size = given.nitems.type
+        rows = [ir.Constant(size, 1), given.nitems, ir.Constant(size, 0)]
+        if array.layout != "C":
+            step = cgutils.unpack_tuple(builder, given.strides)[0]
+            rows = [*cgutils.unpack_tuple(builder, given.shape), builder.sdiv(step, given.itemsize)]
+        return context.make_tuple(builder, signature.return_type, rows)
+
+    return types.UniTuple(types.int64, 3)(array), generate
 
 
 @intrinsic
@@ -308,3 +343,153 @@ def strict_formula(function: Callable) -> Any:
 def fast_formula(function: Callable) -> Any:
     """A formula for compiled code, in which LLVM may fuse multiplications with additions."""
     return _formula(function, ("contract",))
+
+
+# maps -----------------------------------------------------------------------------------------------------------------
+
+
+def no_unrolling(module: Any) -> Any:
+    """Loop metadata: what is emitted here is unrolled enough, and more would only cost compile time."""
+    disable = module.add_metadata([ir.MetaDataString(module, "llvm.loop.unroll.disable")])
+    loop = module.add_metadata([ir.MetaDataString(module, "pytrainr.loop")])
+    loop.operands = (loop, disable)  # LLVM wants a node that names itself first
+    return loop
+
+
+@contextmanager
+def counted(builder: Any, start: Any, end: Any, step: Any) -> Iterator[Any]:
+    """Emit a loop over start, start + step, … below end; yields the counter."""
+    before = builder.block
+    body, after = builder.append_basic_block("counted"), builder.append_basic_block("counted.end")
+    builder.cbranch(builder.icmp_signed("<", start, end), body, after)
+    builder.position_at_end(body)
+    counter = builder.phi(start.type)
+    counter.add_incoming(start, before)
+    yield counter
+    following = builder.add(counter, step)
+    counter.add_incoming(following, builder.block)
+    branch = builder.cbranch(builder.icmp_signed("<", following, end), body, after)
+    branch.set_metadata("llvm.loop", no_unrolling(builder.module))
+    builder.position_at_end(after)
+
+
+class _Operand:
+    """An array of a map: its memory, and how its rows lie there."""
+
+    def __init__(self, context: Any, builder: Any, kind: types.Array, value: Any) -> None:
+        array = context.make_array(kind)(context, builder, value)
+        self.builder, self.data, self.size = builder, array.data, array.nitems
+        self.shape = cgutils.unpack_tuple(builder, array.shape)
+        self.row_bytes = cgutils.unpack_tuple(builder, array.strides)[0] if kind.ndim == 2 else None
+
+    def row(self, number: Any) -> Any:
+        """The address of a row's first number; a vector is the same row every time."""
+        if self.row_bytes is None:
+            return self.data
+        return cgutils.pointer_add(self.builder, self.data, self.builder.mul(number, self.row_bytes))
+
+
+class _Map:
+    """One use of a map: its code for arrays of given kinds."""
+
+    def __init__(self, formula: Callable, results: list[str], kinds: dict[str, Any], flags: Sequence[str]) -> None:
+        self.formula, self.results, self.kinds, self.flags = formula, results, kinds, flags
+        self.parameters = list(inspect.signature(formula).parameters)
+        self.arrays = [name for name, kind in kinds.items() if not isinstance(kind, (types.Number, types.Boolean))]
+        for name in self.arrays:
+            kind = kinds[name]
+            if not isinstance(kind, types.Array) or (kind.ndim != 2 and kind.layout != "C"):
+                raise errors.TypingError(f"{name} should be a matrix or a contiguous array, it is {kind}")
+        dimensions = {kinds[name].ndim for name in self.arrays}
+        self.is_one_row = len(dimensions) == 1 and all(kinds[name].layout == "C" for name in self.arrays)
+        self.dtype = kinds[results[0]].dtype
+        self.lanes = lanes_of(self.dtype.bitwidth)
+
+    def emit(self, context: Any, builder: Any, values: Sequence[Any]) -> None:
+        """The loops over rows and vectors."""
+        self.builder = builder
+        self.vector = ir.VectorType(context.get_data_type(self.dtype), self.lanes)
+        operands = {}
+        self.scalars = {}
+        for (name, kind), value in zip(self.kinds.items(), values, strict=True):
+            if name in self.arrays:
+                operands[name] = _Operand(context, builder, kind, value)
+            else:
+                scalar = context.cast(builder, value, kind, self.dtype)
+                self.scalars[name] = Lanes(builder, splat(builder, self.lanes, scalar), self.flags)
+        if self.is_one_row:
+            width = operands[self.results[0]].size
+            self._emit_row({name: operand.data for name, operand in operands.items()}, width)
+        else:
+            rows, width = next(operand.shape for operand in operands.values() if operand.row_bytes is not None)
+            with counted(builder, ir.Constant(rows.type, 0), rows, ir.Constant(rows.type, 1)) as number:
+                self._emit_row({name: operand.row(number) for name, operand in operands.items()}, width)
+
+    def _emit_row(self, starts: dict[str, Any], width: Any) -> None:
+        builder, size, i32 = self.builder, width.type, ir.IntType(32)
+        tail = builder.and_(width, ir.Constant(size, self.lanes - 1))
+        whole = builder.sub(width, tail)
+        with counted(builder, ir.Constant(size, 0), whole, ir.Constant(size, self.lanes)) as place:
+            self._emit_vector(starts, place, None)
+        with builder.if_then(builder.icmp_signed("!=", tail, ir.Constant(size, 0))):
+            limit = splat(builder, self.lanes, builder.trunc(tail, i32))
+            iota = ir.Constant(ir.VectorType(i32, self.lanes), list(range(self.lanes)))
+            self._emit_vector(starts, whole, builder.icmp_signed("<", iota, limit))
+
+    def _emit_vector(self, starts: dict[str, Any], place: Any, mask: Any) -> None:
+        """Load, compute, store; of the lanes in ``mask``, if there is one."""
+        builder, align = self.builder, self.dtype.bitwidth // 8
+        at = {
+            name: builder.bitcast(builder.gep(start, [place]), self.vector.as_pointer())
+            for name, start in starts.items()
+        }
+
+        def loaded(name: str) -> Lanes:
+            if name in self.scalars:
+                return self.scalars[name]
+            if mask is None:
+                return Lanes(builder, builder.load(at[name], align=align, typ=self.vector), self.flags)
+            zero = ir.Constant(self.vector, [0.0] * self.lanes)
+            return Lanes(builder, masked(builder, "load", at[name], mask, zero), self.flags)
+
+        computed = self.formula(*map(loaded, self.parameters))
+        for name, result in zip(self.results, computed if len(self.results) > 1 else [computed], strict=True):
+            if mask is None:
+                builder.store(result.value, at[name], align=align)
+            else:
+                masked(builder, "store", at[name], mask, result.value)
+
+
+def _map(results: str, flags: Sequence[str]) -> Callable[[Callable], Any]:
+    def decorated(formula: Callable) -> Any:
+        wanted, given = results.split(", "), list(inspect.signature(formula).parameters)
+        names = [name for name in wanted if name not in given] + given
+
+        def applied(typing: Any, *kinds: Any) -> Any:
+            use = _Map(formula, wanted, dict(zip(names, kinds, strict=True)), flags)
+
+            def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+                use.emit(context, builder, values)
+                return context.get_dummy_value()
+
+            return types.void(*kinds), generate
+
+        applied.__name__, applied.__doc__ = formula.__name__, formula.__doc__
+        parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in ("typing", *names)]
+        applied.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        return intrinsic(applied)
+
+    return decorated
+
+
+def strict_map(results: str) -> Callable[[Callable], Any]:
+    """A map computed just as written; ``results`` names what the formula returns, separated by commas.
+
+    A result of the name of a parameter is written where that was read. Numbers are given as they are.
+    """
+    return _map(results, ())
+
+
+def fast_map(results: str) -> Callable[[Callable], Any]:
+    """The same, in which LLVM may fuse multiplications with additions."""
+    return _map(results, ("contract",))

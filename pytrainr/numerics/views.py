@@ -16,7 +16,7 @@ from numba.np import arrayobj
 
 from pytrainr.numerics.jit import intrinsic
 
-__all__ = ["borrowed", "keep", "view"]
+__all__ = ["borrowed", "columns", "keep", "view"]
 
 
 class View(types.Array):
@@ -130,3 +130,25 @@ def view(typing: Any, memory: types.Array, start: Any, shape: types.BaseTuple) -
         return result._getvalue()
 
     return kind(memory, types.int64, shape), generate
+
+
+@intrinsic
+def columns(typing: Any, array: types.Array, first: Any, count: Any) -> Any:
+    """``array[..., first : first + count]`` as a view; nothing is checked."""
+    kind = View(array.dtype, array.ndim, "A")
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        given = arrayobj.make_array(array)(context, builder, arguments[0])
+        result = arrayobj.make_array(kind)(context, builder)
+        *others, _ = cgutils.unpack_tuple(builder, given.shape)
+        null = cgutils.get_null_value(cgutils.voidptr_t)
+        result.meminfo, result.parent = null, null
+        result.data = builder.gep(given.data, [arguments[1]])
+        result.itemsize, result.strides = given.itemsize, given.strides
+        result.nitems = arguments[2]
+        for size in others:
+            result.nitems = builder.mul(result.nitems, size)
+        result.shape = cgutils.pack_array(builder, [*others, arguments[2]])
+        return result._getvalue()
+
+    return kind(array, types.int64, types.int64), generate

@@ -8,7 +8,9 @@ from pytrainr.numerics.elementwise import logistic_, tanh_
 from pytrainr.numerics.jit import strict_part
 from pytrainr.numerics.linalg import add_product, add_transposed_products, product
 from pytrainr.numerics.long_double import add_column_means
-from pytrainr.r.layers import add_recycled_bias, flattened, vector
+from pytrainr.numerics.vectors import strict_map
+from pytrainr.numerics.views import columns
+from pytrainr.r.layers import add, add_recycled_bias, flattened, gate_rows, past, three_gates, vector
 
 GATES = 3  # update z, reset r, candidate g
 KEPT = (0, 3, 1)  # states besides the hidden one: cell, gates, extra
@@ -28,32 +30,49 @@ def activate(cell, values):
     logistic_(values, cell.vectorised)
 
 
+@strict_map("reset_h")
+def _reset(before, r):
+    return before * r
+
+
+@strict_map("after")
+def _next_state(z, before, g):
+    return (1.0 - z) * before + z * g
+
+
 @strict_part
 def forward(cell, weights, x, states, rows):
     """Fill ``states``: gates z, r, g; hidden; h_{t−1}·r in ``extra``."""
     h, _, gates, reset_h = states
-    n, hidden = h.shape[1], h.shape[2]
+    hidden = h.shape[2]
     product(flattened(gates), flattened(x), weights.time)
     for t in range(x.shape[0]):
-        z_and_r, g = gates[t][:, : 2 * hidden], gates[t][:, 2 * hidden :]
-        add_product(z_and_r, h[t], weights.recurrent[:, : 2 * hidden])
+        z, r, g = three_gates(gates[t])
+        z_and_r = columns(gates[t], 0, 2 * hidden)
+        add_product(z_and_r, h[t], columns(weights.recurrent, 0, 2 * hidden))
         if cell.use_bias:
-            add_recycled_bias(z_and_r[:, :hidden], weights.bias[0], rows)
-            add_recycled_bias(z_and_r[:, hidden:], weights.bias[1], rows)
-        for s in range(n):
-            logistic_(gates[t, s, : 2 * hidden], cell.vectorised)
-            r, before, reset = gates[t, s, hidden : 2 * hidden], h[t, s], reset_h[t, s]
-            for k in range(hidden):
-                reset[k] = before[k] * r[k]
-        add_product(g, reset_h[t], weights.recurrent[:, 2 * hidden :])
+            add_recycled_bias(z, weights.bias[0], rows)
+            add_recycled_bias(r, weights.bias[1], rows)
+        logistic_(z_and_r, cell.vectorised)
+        _reset(reset_h[t], h[t], r)
+        add_product(g, reset_h[t], columns(weights.recurrent, 2 * hidden, hidden))
         if cell.use_bias:
             add_recycled_bias(g, weights.bias[2], rows)
-        for s in range(n):
-            tanh_(gates[t, s, 2 * hidden :], cell.vectorised)
-            z, candidate = gates[t, s, :hidden], gates[t, s, 2 * hidden :]
-            before, after = h[t, s], h[t + 1, s]
-            for k in range(hidden):
-                after[k] = (1.0 - z[k]) * before[k] + z[k] * candidate[k]
+        tanh_(g, cell.vectorised)
+        _next_state(h[t + 1], z, h[t], g)
+
+
+@strict_map("z_pre, g_pre, d, z, g")
+def _back_to_z_and_g(d, future, before, z, g):
+    d = d + future
+    g_post, z_post = d * z, 1.0 - d * before
+    return z_post * (z * (1.0 - z)), g_post * (1.0 - g * g), d * (1.0 - z), z_post, g_post
+
+
+@strict_map("r_pre, d, r")
+def _back_to_r(d, through_g, before, r):
+    r_post = before * through_g
+    return r_post * (r * (1.0 - r)), d + r * through_g, r_post
 
 
 @strict_part
@@ -67,52 +86,33 @@ def backward(cell, weights, transposed, updates, x, states, gradient, scratch):
     The updates use post where the gradient has pre.
     """
     h, _, gates, reset_h = states
-    steps, n, hidden = x.shape[0], h.shape[1], h.shape[2]
-    future, through_g, pre = scratch.future, scratch.product, scratch.pre
-    z_pre, r_pre, g_pre = pre[:, :hidden], pre[:, hidden : 2 * hidden], pre[:, 2 * hidden :]
+    steps, hidden = x.shape[0], h.shape[2]
+    future, through_g = scratch.future, scratch.product
+    z_pre, r_pre, g_pre = three_gates(scratch.pre)
     future[:] = 0.0
     post = gates  # each step's gates give way to what the updates need of them
     for t in range(steps - 1, -1, -1):
-        up = gradient.up[t]
-        for s in range(n):
-            row, pre_row = gates[t, s], pre[s]
-            z, g = row[:hidden], row[2 * hidden :]
-            pre_z, pre_g = pre_row[:hidden], pre_row[2 * hidden :]
-            d, before, carried = up[s], h[t, s], future[s]
-            for k in range(hidden):
-                if gradient.last:
-                    d[k] += carried[k]
-                dk = d[k] + carried[k]
-                g_post, z_post = dk * z[k], 1.0 - dk * before[k]
-                d[k] = dk * (1.0 - z[k])
-                pre_g[k] = g_post * (1.0 - g[k] * g[k])
-                pre_z[k] = z_post * (z[k] * (1.0 - z[k]))
-                z[k], g[k] = z_post, g_post
-        product(through_g, g_pre, transposed.recurrent[2 * hidden :])
-        for s in range(n):
-            r, pre_r = gates[t, s, hidden : 2 * hidden], pre[s, hidden : 2 * hidden]
-            d, before, back = up[s], h[t, s], through_g[s]
-            for k in range(hidden):
-                r_post = before[k] * back[k]
-                pre_r[k] = r_post * (r[k] * (1.0 - r[k]))
-                d[k] += r[k] * back[k]
-                r[k] = r_post
+        z, r, g = three_gates(gates[t])
+        d = gradient.up[t]
+        if gradient.last:
+            add(d, future)
+        _back_to_z_and_g(z_pre, g_pre, d, future, h[t], z, g)
+        product(through_g, g_pre, gate_rows(transposed.recurrent, 2, hidden))
+        _back_to_r(r_pre, d, through_g, h[t], r)
         if t > 0:
-            product(future, r_pre, transposed.recurrent[hidden : 2 * hidden])
-            add_product(future, z_pre, transposed.recurrent[:hidden])
-            for s in range(n):
-                for k in range(hidden):
-                    future[s, k] += up[s, k]
+            product(future, r_pre, gate_rows(transposed.recurrent, 1, hidden))
+            add_product(future, z_pre, gate_rows(transposed.recurrent, 0, hidden))
+            add(future, d)
         if not gradient.first:
             down = gradient.down[t]
-            product(down, post[t][:, hidden : 2 * hidden], transposed.time[hidden : 2 * hidden])
-            add_product(down, z_pre, transposed.time[:hidden])
-            add_product(down, g_pre, transposed.time[2 * hidden :])
-    add_transposed_products(updates.recurrent[:, : 2 * hidden], h[:-1], post[:, :, : 2 * hidden])
-    add_transposed_products(updates.recurrent[:, 2 * hidden :], reset_h, post[:, :, 2 * hidden :])
+            product(down, r, gate_rows(transposed.time, 1, hidden))
+            add_product(down, z_pre, gate_rows(transposed.time, 0, hidden))
+            add_product(down, g_pre, gate_rows(transposed.time, 2, hidden))
+    z_and_r, g = columns(post, 0, 2 * hidden), columns(post, 2 * hidden, hidden)
+    add_transposed_products(columns(updates.recurrent, 0, 2 * hidden), past(h), z_and_r)
+    add_transposed_products(columns(updates.recurrent, 2 * hidden, hidden), reset_h, g)
     add_transposed_products(updates.time, x, post)
-    for t in range(steps - 1, -1, -1):
-        add_column_means(vector(updates.bias), post[t])
+    add_column_means(vector(updates.bias), post)
 
 
 @strict_part

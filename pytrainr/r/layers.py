@@ -6,10 +6,33 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pytrainr.numerics.jit import inline_part, strict_part
-from pytrainr.numerics.views import view
+from pytrainr.numerics.jit import strict_part
+from pytrainr.numerics.vectors import strict_map
+from pytrainr.numerics.views import columns, view
 
-__all__ = ["Gradient", "Rows", "States", "Table", "Weights", "add_recycled_bias", "layer_weights", "states_of", "take"]
+__all__ = [
+    "Gradient",
+    "Rows",
+    "States",
+    "Table",
+    "Weights",
+    "add",
+    "add_recycled_bias",
+    "flattened",
+    "four_gates",
+    "gate_rows",
+    "layer_weights",
+    "matrix",
+    "past",
+    "present",
+    "states_of",
+    "states_size",
+    "take",
+    "three_gates",
+    "times_logistic_slope",
+    "transposed_weights",
+    "vector",
+]
 
 
 class Table(NamedTuple):
@@ -63,13 +86,13 @@ class Rows(NamedTuple):
     total: int
 
 
-@inline_part
+@strict_part
 def matrix(flat, offset, rows, columns):
     """``flat`` from ``offset`` on as a (rows, columns) matrix."""
     return view(flat, offset, (rows, columns))
 
 
-@inline_part
+@strict_part
 def layer_weights(flat, table, layer, gates):
     """The weights (or pending updates) of ``layer`` in the flat vector."""
     inputs, hidden = table.input_dim[layer], table.hidden_dim[layer]
@@ -80,7 +103,7 @@ def layer_weights(flat, table, layer, gates):
     )
 
 
-@inline_part
+@strict_part
 def transposed_weights(flat, table, layer, gates):
     """The same places holding each matrix transposed; the bias as it is."""
     inputs, hidden = table.input_dim[layer], table.hidden_dim[layer]
@@ -91,20 +114,20 @@ def transposed_weights(flat, table, layer, gates):
     )
 
 
-@inline_part
+@strict_part
 def take(memory, offset, steps, rows, columns):
     """``memory`` from ``offset`` on as (steps, rows, columns)."""
     return view(memory, offset, (steps, rows, columns))
 
 
-@inline_part
+@strict_part
 def states_size(kept, steps, rows, hidden):
     """How many numbers :func:`states_of` takes."""
     cells, gates, extras = kept
     return ((1 + cells) * (steps + 1) + (gates + extras) * steps) * rows * hidden
 
 
-@inline_part
+@strict_part
 def states_of(kept, memory, offset, steps, rows, hidden):
     """States of a layer in ``memory`` from ``offset`` on, with the first hidden state and cell 0.
 
@@ -127,16 +150,66 @@ def states_of(kept, memory, offset, steps, rows, hidden):
     )
 
 
-@inline_part
+@strict_part
 def flattened(a):
     """(steps, rows, columns) as (steps·rows, columns)."""
     return view(a, 0, (a.shape[0] * a.shape[1], a.shape[2]))
 
 
-@inline_part
+@strict_part
 def vector(a):
     """All elements of a contiguous array in one row."""
     return view(a, 0, (a.size,))
+
+
+@strict_part
+def past(states):
+    """Of (T + 1, n, hidden) the state before each step (T, n, hidden)."""
+    return view(states, 0, (states.shape[0] - 1, states.shape[1], states.shape[2]))
+
+
+@strict_part
+def present(states):
+    """Of (T + 1, n, hidden) the state after each step (T, n, hidden)."""
+    first = states.shape[1] * states.shape[2]
+    return view(states, first, (states.shape[0] - 1, states.shape[1], states.shape[2]))
+
+
+@strict_part
+def three_gates(gates):
+    """(n, 3·hidden) as three matrices (n, hidden)."""
+    hidden = gates.shape[1] // 3
+    return columns(gates, 0, hidden), columns(gates, hidden, hidden), columns(gates, 2 * hidden, hidden)
+
+
+@strict_part
+def four_gates(gates):
+    """(n, 4·hidden) as four matrices (n, hidden)."""
+    hidden = gates.shape[1] // 4
+    return (
+        columns(gates, 0, hidden),
+        columns(gates, hidden, hidden),
+        columns(gates, 2 * hidden, hidden),
+        columns(gates, 3 * hidden, hidden),
+    )
+
+
+@strict_part
+def gate_rows(transposed, gate, hidden):
+    """The rows of one gate of a transposed matrix (gates·hidden, ·)."""
+    return view(transposed, gate * hidden * transposed.shape[1], (hidden, transposed.shape[1]))
+
+
+@strict_map("a")
+def add(a, b):
+    """``a = a + b``."""
+    return a + b
+
+
+@strict_map("gradient")
+def times_logistic_slope(gradient, y):
+    """``gradient = gradient · (y (1 − y))``."""
+    return gradient * (y * (1.0 - y))
 
 
 @strict_part
@@ -146,6 +219,11 @@ def add_recycled_bias(s, bias, rows):
     That is the bias of unit k only where one sample is computed at a time.
     """
     hidden = bias.size
+    step = rows.total % hidden
     for r in range(s.shape[0]):
+        place = (rows.first + r) % hidden
         for k in range(hidden):
-            s[r, k] += bias[(rows.first + r + k * rows.total) % hidden]
+            s[r, k] += bias[place]
+            place += step
+            if place >= hidden:
+                place -= hidden

@@ -8,7 +8,9 @@ from pytrainr.numerics.elementwise import logistic_, tanh_
 from pytrainr.numerics.jit import strict_part
 from pytrainr.numerics.linalg import add_product, add_transposed_products, product
 from pytrainr.numerics.long_double import add_column_means
-from pytrainr.r.layers import add_recycled_bias, flattened, vector
+from pytrainr.numerics.vectors import strict_map
+from pytrainr.numerics.views import columns
+from pytrainr.r.layers import add, add_recycled_bias, flattened, four_gates, gate_rows, past, vector
 
 GATES = 4  # forget, input, candidate, output
 KEPT = (1, 4, 1)  # states besides the hidden one: cell, gates, extra
@@ -28,32 +30,46 @@ def activate(cell, values):
     logistic_(values, cell.vectorised)
 
 
+@strict_map("after, squashed")
+def _next_cell(before, f, i, c):
+    after = f * before + i * c
+    return after, after
+
+
+@strict_map("h")
+def _next_state(o, squashed):
+    return o * squashed
+
+
 @strict_part
 def forward(cell, weights, x, states, rows):
     """Fill ``states``: gates f, i, c, o; cell; hidden; tanh(cell) in ``extra``."""
     h, memory, gates, tanh_memory = states
-    n, hidden = h.shape[1], h.shape[2]
+    hidden = h.shape[2]
     product(flattened(gates), flattened(x), weights.time)
     for t in range(x.shape[0]):
+        f, i, c, o = four_gates(gates[t])
         add_product(gates[t], h[t], weights.recurrent)
         if cell.use_bias:
-            for gate in range(GATES):
-                add_recycled_bias(gates[t][:, gate * hidden : (gate + 1) * hidden], weights.bias[gate], rows)
-        for s in range(n):
-            row = gates[t, s]
-            logistic_(row[: 2 * hidden], cell.vectorised)
-            tanh_(row[2 * hidden : 3 * hidden], cell.vectorised)
-            logistic_(row[3 * hidden :], cell.vectorised)
-            f, i, c = row[:hidden], row[hidden : 2 * hidden], row[2 * hidden : 3 * hidden]
-            before, after, squashed = memory[t, s], memory[t + 1, s], tanh_memory[t, s]
-            for k in range(hidden):
-                after[k] = f[k] * before[k] + i[k] * c[k]
-                squashed[k] = after[k]
-        tanh_(vector(tanh_memory[t]), cell.vectorised)
-        for s in range(n):
-            o, squashed, out = gates[t, s, 3 * hidden :], tanh_memory[t, s], h[t + 1, s]
-            for k in range(hidden):
-                out[k] = o[k] * squashed[k]
+            add_recycled_bias(f, weights.bias[0], rows)
+            add_recycled_bias(i, weights.bias[1], rows)
+            add_recycled_bias(c, weights.bias[2], rows)
+            add_recycled_bias(o, weights.bias[3], rows)
+        logistic_(columns(gates[t], 0, 2 * hidden), cell.vectorised)
+        tanh_(c, cell.vectorised)
+        logistic_(o, cell.vectorised)
+        _next_cell(memory[t + 1], tanh_memory[t], memory[t], f, i, c)
+        tanh_(tanh_memory[t], cell.vectorised)
+        _next_state(h[t + 1], o, tanh_memory[t])
+
+
+@strict_map("f_pre, i_pre, c_pre, o_pre, f, i, c, o, future")
+def _back(up, future, before, after, squashed, f, i, c, o):
+    d = (up * o) * (1.0 - after * after) + future
+    f_post, i_post, c_post, o_post = d * before, d * c, d * i, up * squashed
+    f_pre, i_pre = f_post * (f * (1.0 - f)), i_post * (i * (1.0 - i))
+    c_pre, o_pre = c_post * (1.0 - c * c), o_post * (o * (1.0 - o))
+    return f_pre, i_pre, c_pre, o_pre, f_post, i_post, c_post, o_post, d * f
 
 
 @strict_part
@@ -66,50 +82,36 @@ def backward(cell, weights, transposed, updates, x, states, gradient, scratch):
     Only the last layer receives its own future hidden gradient.
     """
     h, memory, gates, tanh_memory = states
-    steps, n, hidden = x.shape[0], h.shape[1], h.shape[2]
     future, future_memory, pre = scratch.future, scratch.future_cell, scratch.pre
+    f_pre, i_pre, c_pre, o_pre = four_gates(pre)
     future[:] = 0.0
     future_memory[:] = 0.0
     post = gates  # each step's gates give way to what the updates need of them
-    for t in range(steps - 1, -1, -1):
+    for t in range(x.shape[0] - 1, -1, -1):
+        f, i, c, o = four_gates(gates[t])
         up = gradient.up[t]
         if gradient.last:
-            for s in range(n):
-                for k in range(hidden):
-                    up[s, k] += future[s, k]
-        for s in range(n):
-            row, pre_row = gates[t, s], pre[s]
-            f, i = row[:hidden], row[hidden : 2 * hidden]
-            c, o = row[2 * hidden : 3 * hidden], row[3 * hidden :]
-            pre_f, pre_i = pre_row[:hidden], pre_row[hidden : 2 * hidden]
-            pre_c, pre_o = pre_row[2 * hidden : 3 * hidden], pre_row[3 * hidden :]
-            u, m, before, squashed, carried = up[s], memory[t + 1, s], memory[t, s], tanh_memory[t, s], future_memory[s]
-            for k in range(hidden):
-                dc = (u[k] * o[k]) * (1.0 - m[k] * m[k]) + carried[k]
-                post_f, post_i, post_c, post_o = dc * before[k], dc * c[k], dc * i[k], u[k] * squashed[k]
-                carried[k] = dc * f[k]
-                pre_f[k] = post_f * (f[k] * (1.0 - f[k]))
-                pre_i[k] = post_i * (i[k] * (1.0 - i[k]))
-                pre_c[k] = post_c * (1.0 - c[k] * c[k])
-                pre_o[k] = post_o * (o[k] * (1.0 - o[k]))
-                f[k], i[k], c[k], o[k] = post_f, post_i, post_c, post_o
+            add(up, future)
+        before, after = memory[t], memory[t + 1]
+        _back(f_pre, i_pre, c_pre, o_pre, up, future_memory, before, after, tanh_memory[t], f, i, c, o)
         if t > 0 and gradient.last:
             through_gates(future, pre, transposed.recurrent)
         if not gradient.first:
             through_gates(gradient.down[t], pre, transposed.time)
-    add_transposed_products(updates.recurrent, h[:-1], post)
+    add_transposed_products(updates.recurrent, past(h), post)
     add_transposed_products(updates.time, x, post)
-    for t in range(steps - 1, -1, -1):
-        add_column_means(vector(updates.bias), post[t])
+    add_column_means(vector(updates.bias), post)
 
 
 @strict_part
 def through_gates(out, pre, transposed):
     """``out = pre_o W_oᵀ + pre_c W_cᵀ + pre_i W_iᵀ + pre_f W_fᵀ``, added in that order."""
     hidden = pre.shape[1] // GATES
-    product(out, pre[:, 3 * hidden :], transposed[3 * hidden :])
-    for gate in (2, 1, 0):
-        add_product(out, pre[:, gate * hidden : (gate + 1) * hidden], transposed[gate * hidden : (gate + 1) * hidden])
+    f_pre, i_pre, c_pre, o_pre = four_gates(pre)
+    product(out, o_pre, gate_rows(transposed, 3, hidden))
+    add_product(out, c_pre, gate_rows(transposed, 2, hidden))
+    add_product(out, i_pre, gate_rows(transposed, 1, hidden))
+    add_product(out, f_pre, gate_rows(transposed, 0, hidden))
 
 
 @strict_part

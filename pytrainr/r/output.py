@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from pytrainr.numerics.jit import strict_part
-from pytrainr.numerics.linalg import add_transposed_product, add_transposed_products, product
+from pytrainr.numerics.linalg import add_transposed_product, add_transposed_products, product, transpose
 from pytrainr.numerics.long_double import add, add_column_means, divided, long_double
-from pytrainr.r.layers import flattened, vector
+from pytrainr.r.layers import flattened, times_logistic_slope, vector
 
 __all__ = ["output_errors", "through_pending_update", "through_weights"]
 
@@ -41,24 +41,18 @@ def output_errors(out, y, delta, error, unused_steps):
 def through_weights(weights, transposed, updates, bias_update, delta, h, up):
     """The rnn's: ΔW += h_tᵀ δ_t, Δb += column means of δ_t, up_t = δ_t Wᵀ."""
     add_transposed_products(updates, h, delta)
-    for t in range(delta.shape[0] - 1, -1, -1):
-        add_column_means(bias_update, delta[t])
+    add_column_means(bias_update, delta)
     product(flattened(up), flattened(delta), transposed)
 
 
 @strict_part
 def through_pending_update(weights, transposed, updates, bias_update, delta, h, up):
     """The gru's and lstm's: the same updates, but up_t = (δ_t ΔWᵀ)·h_t(1 − h_t): the pending update, not the weight."""
+    pending = transposed  # the weights are not needed here
+    transpose(pending, updates)
     for t in range(delta.shape[0] - 1, -1, -1):
-        add_transposed_product(updates, h[t], delta[t])
-        add_column_means(bias_update, delta[t])
-        rows, hidden = h.shape[1], h.shape[2]
-        for s in range(rows):
-            for k in range(hidden):
-                up[t, s, k] = 0.0
-            for o in range(delta.shape[2]):
-                d = delta[t, s, o]
-                for k in range(hidden):
-                    up[t, s, k] += d * updates[k, o]
-            for k in range(hidden):
-                up[t, s, k] *= h[t, s, k] * (1.0 - h[t, s, k])
+        add_transposed_product(pending, delta[t], h[t])
+        product(up[t], delta[t], pending)
+    transpose(updates, pending)
+    times_logistic_slope(up, h)
+    add_column_means(bias_update, delta)

@@ -8,7 +8,7 @@ from pytrainr.numerics.elementwise import gompertz_, logistic_, tanh_
 from pytrainr.numerics.jit import strict_part
 from pytrainr.numerics.linalg import add_product, add_transposed_products, product
 from pytrainr.numerics.long_double import add_column_means
-from pytrainr.r.layers import add_recycled_bias, flattened, vector
+from pytrainr.r.layers import add_recycled_bias, flattened, past, present, times_logistic_slope
 
 SIGMOIDS = ("logistic", "tanh", "Gompertz")
 
@@ -40,12 +40,12 @@ def activate(cell, values):
 def forward(cell, weights, x, states, rows):
     """Fill ``states.hidden`` from the inputs ``x`` (T, n, input)."""
     h = states.hidden
-    product(flattened(h[1:]), flattened(x), weights.time)
+    product(flattened(present(h)), flattened(x), weights.time)
     for t in range(x.shape[0]):
         add_product(h[t + 1], h[t], weights.recurrent)
         if cell.use_bias:
             add_recycled_bias(h[t + 1], weights.bias[0], rows)
-        activate(cell, vector(h[t + 1]))
+        activate(cell, h[t + 1])
 
 
 @strict_part
@@ -60,14 +60,11 @@ def backward(cell, weights, transposed, updates, x, states, gradient, scratch):
     for t in range(steps - 1, -1, -1):
         if t < steps - 1:
             add_product(delta[t], delta[t + 1], transposed.recurrent)
-        d, y = vector(delta[t]), vector(h[t + 1])
-        for k in range(d.size):
-            d[k] *= y[k] * (1.0 - y[k])
-    add_transposed_products(updates.recurrent, h[:-1], delta)
+        times_logistic_slope(delta[t], h[t + 1])
+    add_transposed_products(updates.recurrent, past(h), delta)
     add_transposed_products(updates.time, x, delta)
     if not gradient.first:
-        for t in range(steps - 1, -1, -1):
-            add_column_means(updates.bias[0], delta[t])
+        add_column_means(updates.bias[0], delta)
         product(flattened(gradient.down), flattened(delta), transposed.time)
 
 
