@@ -19,6 +19,7 @@ class Network(Protocol):
 
     layout: Layout
     slots: Mapping[str, Layout]
+    dtype: np.dtype
     pads_targets: bool
     takes_whole_epochs: bool
 

@@ -11,7 +11,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -192,7 +192,7 @@ class Training:
             self._speed = trained / max(time.monotonic() - started, 1e-6)
         self._done = first + done
         rows = groups.order[begin : begin + trained]
-        self.model.error[rows, self.epoch] = batch.error[:trained]
+        self.model.error[:, self.epoch][rows] = batch.error[:trained]
         if self.keep_store:
             self._store(rows, batch.record[:trained])
 
@@ -253,13 +253,17 @@ class Training:
         return answer[0]
 
     def _batch(self, rows: np.ndarray, starts: np.ndarray) -> Batch:
-        """The samples ``rows`` in this order, as the compiled loop wants them whatever the caller's arrays are."""
+        """The samples ``rows`` in this order: in the caller's arrays, or copied where these are not as they should."""
         steps = self.model.time_dim
-        X = _gathered(self.X, rows, steps, 0)
         target_steps = steps if self.network.pads_targets else self.Y.shape[1]
-        Y = _gathered(self.Y, rows, target_steps, target_steps - self.Y.shape[1])
+        X, Y, order, dtype = self.X, self.Y, rows, self.network.dtype
+        if not (_is_ready(X, steps, dtype) and _is_ready(Y, target_steps, dtype)):
+            X = _gathered(X, rows, steps, 0, dtype)
+            Y = _gathered(Y, rows, target_steps, target_steps - Y.shape[1], dtype)
+            order = np.arange(rows.size)
+        X, Y = _writable(X), _writable(Y)
         record = np.empty((rows.size, self._record_size()))
-        return Batch(X, Y, np.ascontiguousarray(starts), np.empty(rows.size), record, self._unused_steps())
+        return Batch(X, Y, order, np.ascontiguousarray(starts), np.empty(rows.size), record, self._unused_steps())
 
     def _unused_steps(self) -> int:
         """The steps before an unsynchronised output begins; R leaves out one even where there is none."""
@@ -409,10 +413,36 @@ def _stream(rng: Any) -> RRandom:
     raise TypeError(f"rng should be a pytrainr.RRandom, for example RRandom(1); it is {rng!r}")
 
 
-def _gathered(samples: np.ndarray, rows: np.ndarray, steps: int, shift: int) -> np.ndarray:
-    """``samples[rows]`` as contiguous float64 (n, steps, variables), zeros before step ``shift`` and after the last."""
+def _is_ready(samples: np.ndarray, steps: int, dtype: np.dtype) -> bool:
+    """Whether compiled code can read ``samples`` where they are."""
+    return (
+        samples.dtype == dtype
+        and samples.dtype.isnative
+        and samples.flags.c_contiguous
+        and samples.flags.aligned
+        and samples.shape[1] == steps
+    )
+
+
+def _writable(samples: np.ndarray) -> np.ndarray:
+    """The same memory as an array that might be written to: Numba compiles kernels anew for one that may not."""
+    if samples.flags.writeable:
+        return samples
+
+    class Alias:
+        memory = samples
+        __array_interface__: ClassVar[dict[str, Any]] = {
+            **samples.__array_interface__,
+            "data": (samples.ctypes.data, False),
+        }
+
+    return np.asarray(Alias())
+
+
+def _gathered(samples: np.ndarray, rows: np.ndarray, steps: int, shift: int, dtype: np.dtype) -> np.ndarray:
+    """``samples[rows]`` contiguous as (n, steps, variables), zeros before step ``shift`` and after the last."""
     if samples.shape[1] == steps:
-        return np.ascontiguousarray(samples[rows], dtype=np.float64)
-    padded = np.zeros((rows.size, steps, samples.shape[2]))
+        return np.ascontiguousarray(samples[rows], dtype=dtype)
+    padded = np.zeros((rows.size, steps, samples.shape[2]), dtype)
     padded[:, shift : shift + samples.shape[1]] = samples[rows]
     return padded

@@ -27,11 +27,12 @@ __all__ = ["Groups", "Schedule", "finish_update", "predict", "run_groups"]
 
 
 class Groups(NamedTuple):
-    """Samples in group order: X (samples, T, input), Y (samples, T′, output), where groups begin, ``error``
-    (samples,) to fill."""
+    """``order`` (n,): rows of X (samples, T, input) and Y (samples, T′, output), group after group; ``starts``
+    (groups + 1,): where in it groups begin; ``error`` (n,) to fill."""
 
     X: np.ndarray
     Y: np.ndarray
+    order: np.ndarray
     starts: np.ndarray
     error: np.ndarray
 
@@ -66,7 +67,13 @@ def _borrowed_all(plan, state, rule, groups, room):
         _borrowed_plan(plan),
         RuleState(borrowed(state.weights), borrowed(state.update), borrowed(state.first), borrowed(state.second)),
         rule,
-        Groups(borrowed(groups.X), borrowed(groups.Y), borrowed(groups.starts), borrowed(groups.error)),
+        Groups(
+            borrowed(groups.X),
+            borrowed(groups.Y),
+            borrowed(groups.order),
+            borrowed(groups.starts),
+            borrowed(groups.error),
+        ),
         Room(borrowed(room.gradient), borrowed(room.transposed), borrowed(room.memory)),
     )
 
@@ -86,8 +93,7 @@ def run_groups(plan, state, rule, groups, schedule, room, first, updating, stop)
         if is_set(stop):
             return g
         begin, end = groups.starts[g], groups.starts[g + 1]
-        X, Y, error = groups.X[begin:end], groups.Y[begin:end], groups.error[begin:end]
-        n = end - begin
+        n, rows, error = end - begin, groups.order[begin:end], groups.error[begin:end]
         key = mixed(schedule.seed, np.uint64(schedule.counts[1]))
         fill(error, 0.0)
         clear_states(plan, room.memory, n, min(schedule.bptt_steps, total))
@@ -95,8 +101,8 @@ def run_groups(plan, state, rule, groups, schedule, room, first, updating, stop)
             steps = min(schedule.bptt_steps, total - begin_step)
             if begin_step > 0:
                 carry_states(plan, room.memory, n, schedule.bptt_steps)
-            chunk = Chunk(begin_step, steps, total, key, schedule.first_sample)
-            group_gradient(plan, state.weights, room, X, Y, chunk, error)
+            chunk = Chunk(rows, begin_step, steps, total, key, schedule.first_sample)
+            group_gradient(plan, state.weights, room, groups.X, groups.Y, chunk, error)
             add_gradient_to_update(state, rule, room.gradient)
             if updating:
                 schedule.counts[0] += 1
@@ -115,18 +121,18 @@ def finish_update(state, rule, counts):
 
 
 @fast
-def predict(plan, weights, memory, X, Y, states, out):
-    """The forward pass of X (n, T, input) into ``out`` (n, output steps, outputs); the loss if Y has the targets,
+def predict(plan, weights, memory, X, Y, rows, states, out):
+    """The forward pass of X[rows] (n, T, input) into ``out`` (n, output steps, outputs); the loss if Y has the targets,
     else 0.
 
     ``states`` (n, width) begin as what an earlier piece of the sequences ended with and end as what this one ends
     with; of
     width 0, the sequences begin here.
     """
-    n, steps = X.shape[0], X.shape[1]
+    n, steps = rows.size, X.shape[1]
     plan, weights, memory = _borrowed_plan(plan), borrowed(weights), borrowed(memory)
-    X, Y, states, out = borrowed(X), borrowed(Y), borrowed(states), borrowed(out)
-    chunk = Chunk(0, steps, steps, np.uint64(0), 0)
+    X, Y, rows, states, out = borrowed(X), borrowed(Y), borrowed(rows), borrowed(states), borrowed(out)
+    chunk = Chunk(rows, 0, steps, steps, np.uint64(0), 0)
     if states.shape[1] > 0:
         keep_states(plan, memory, n, steps, states, False)
     else:

@@ -78,8 +78,9 @@ class Room(NamedTuple):
 
 
 class Chunk(NamedTuple):
-    """The time steps of X to compute, of all of them, and the key of the group's dropout masks."""
+    """The samples of X and Y to compute, by their rows there; the time steps, of all of them; the dropout's key."""
 
+    rows: np.ndarray
     first: int
     steps: int
     of: int
@@ -216,14 +217,14 @@ def copy_outputs(plan, memory, steps, out):
 
 @part
 def forward_pass(plan, weights, memory, X, chunk):
-    """All layers and the output over the chunk's steps; X (n, time, variables)."""
-    n, directions, pyramid = X.shape[0], plan.wiring.directions, plan.wiring.pyramid
+    """All layers and the output over the chunk's samples and steps; X (samples, time, variables)."""
+    n, directions, pyramid = chunk.rows.size, plan.wiring.directions, plan.wiring.pyramid
     steps, depth = chunk.steps, _depth(plan)
     if plan.wiring.dropout > 0.0 or plan.wiring.recurrent_dropout > 0.0:
         _fill_masks(plan, memory, n, chunk)
     sequence, _ = _sequence(plan, memory, 0, steps, n)
     present = _presence(plan, memory, 0, steps, n)
-    gather(sequence, present, X, chunk.first)
+    gather(sequence, present, X, chunk.rows, chunk.first)
     for level in range(depth):
         joined = pyramid if level > 0 else 1
         out_steps = _steps_at(plan, level, steps)
@@ -286,14 +287,14 @@ def _top_steps(plan, steps):
 @part
 def _targets(plan, memory, Y, chunk):
     """The targets of the chunk (steps, n, outputs), and which of its top steps is the first with a target."""
-    readout, n = plan.readout[0], Y.shape[0]
+    readout, n = plan.readout[0], chunk.rows.size
     steps = _top_steps(plan, chunk.steps)
     offset = _top_steps(plan, chunk.of) - readout.steps  # outputs are the last steps of the whole sequence
     first = max(offset - chunk.first, 0)
     target = block(memory, readout.target * n, max(steps - first, 0), n, readout.outputs)
     for t in range(target.shape[0]):
         for s in range(n):
-            to, source = target[t, s], Y[s, chunk.first + first + t - offset]
+            to, source = target[t, s], Y[chunk.rows[s], chunk.first + first + t - offset]
             for k in range(to.size):
                 to[k] = source[k]
     return target, min(first, steps)
@@ -303,7 +304,7 @@ def _targets(plan, memory, Y, chunk):
 def _output_gradient(plan, memory, Y, chunk, error):
     """Fill the output's delta (0 where there is no target) and add Σ|target − y| to ``error`` (n); give back the
     delta."""
-    readout, n = plan.readout[0], Y.shape[0]
+    readout, n = plan.readout[0], chunk.rows.size
     steps = _top_steps(plan, chunk.steps)
     target, first = _targets(plan, memory, Y, chunk)
     y = block(memory, readout.y * n, steps, n, readout.outputs)
@@ -332,11 +333,10 @@ def _output_gradient(plan, memory, Y, chunk, error):
 def group_gradient(plan, weights, room, X, Y, chunk, error):
     """``room.gradient`` = the gradient of the summed loss of the chunk by all weights.
 
-    X (n, time, variables), Y (n, output steps, outputs), ``error`` (n) is added to. The states before the first step
-    lie
-    in ``room.memory`` already.
+    X (samples, time, variables), Y (samples, output steps, outputs); ``error`` (n) is added to. The states before the
+    first step lie in ``room.memory`` already.
     """
-    memory, n = room.memory, X.shape[0]
+    memory, n = room.memory, chunk.rows.size
     directions, pyramid, depth = plan.wiring.directions, plan.wiring.pyramid, _depth(plan)
     forward_pass(plan, weights, memory, X, chunk)
     delta = _output_gradient(plan, memory, Y, chunk, error)
@@ -410,7 +410,7 @@ def _read_out_backward(plan, room, d_sequence, delta, n):
 @part
 def loss_of(plan, memory, Y, chunk):
     """The loss of the outputs that the last forward pass left in ``memory``."""
-    readout, n = plan.readout[0], Y.shape[0]
+    readout, n = plan.readout[0], chunk.rows.size
     target, first = _targets(plan, memory, Y, chunk)
     steps = _top_steps(plan, chunk.steps)
     y = block(memory, readout.y * n, steps, n, readout.outputs)

@@ -88,7 +88,7 @@ class ExactNetwork:
         update."""
         if self.reservoir is not None:
             return self.reservoir.run_groups(model, state, batch, stop), False
-        groups = Groups(_as(batch.X, self.dtype), _as(batch.Y, self.dtype), batch.starts, _as(batch.error, self.dtype))
+        groups = Groups(batch.X, batch.Y, batch.order, batch.starts, _as(batch.error, self.dtype))
         rule = self._rule(model)
         mine = self._state(state, model)
         schedule = self._schedule(model)
@@ -125,7 +125,7 @@ class ExactNetwork:
             def share(number: int, begin: int = begin, cuts: np.ndarray = cuts) -> Flat:
                 rows = slice(cuts[number], cuts[number + 1])
                 starts = np.array([0, cuts[number + 1] - cuts[number]])
-                part = Groups(groups.X[rows], groups.Y[rows], starts, groups.error[rows])
+                part = groups._replace(order=groups.order[rows], starts=starts, error=groups.error[rows])
                 room = self._room(number, int(starts[1]))
                 mine = RuleState(state.weights, np.zeros_like(state.weights), state.first, state.second)
                 own = Schedule(schedule.bptt_steps, schedule.seed, schedule.counts.copy(), int(cuts[number]) - begin)
@@ -231,7 +231,9 @@ class ExactNetwork:
         def forward_of(first: int) -> float:
             rows = slice(first, min(n, first + _PREDICTED_AT_ONCE))
             memory = np.zeros(size * (rows.stop - first), self.dtype)
-            loss = predict(plan, weights, memory, _as(X[rows], self.dtype), targets[rows], after[rows], out[rows])
+            order = np.arange(rows.stop - first)
+            x = _as(X[rows], self.dtype)
+            loss = predict(plan, weights, memory, x, targets[rows], order, after[rows], out[rows])
             if record is not None and record.shape[1]:
                 self._record(options, plan, memory, record[rows])
             return loss

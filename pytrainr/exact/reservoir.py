@@ -41,17 +41,18 @@ class Reservoir:
         network, options = self.network, self.network.options
         weights = state["weights"]
         sizes = [int(np.prod(shape)) for shape in network.store_shapes(options.steps)]
-        record = np.empty((batch.X.shape[0], sum(sizes)))
-        network.forward(weights, batch.X, record=record)
+        X, Y = batch.X[batch.order], batch.Y[batch.order]
+        record = np.empty((X.shape[0], sum(sizes)))
+        network.forward(weights, X, record=record)
         top = self._top_states(record, sizes)
-        present = ~np.isnan(batch.Y[:, :, 0])
+        present = ~np.isnan(Y[:, :, 0])
         weights_block = network.layout.find("time_synapse", options.depth).view(weights)
         bias_block = network.layout.find("bias_synapse", options.depth).view(weights)
-        weights_block[...], intercept = ridge(top[present], batch.Y[present], options.ridge, options.use_bias)
+        weights_block[...], intercept = ridge(top[present], Y[present], options.ridge, options.use_bias)
         if options.use_bias:
             bias_block[...] = intercept
-        output, _, _ = network.forward(weights, batch.X)
-        batch.error[...] = np.where(present[:, :, None], np.abs(batch.Y - output), 0.0).sum(axis=(1, 2))
+        output, _, _ = network.forward(weights, X)
+        batch.error[...] = np.where(present[:, :, None], np.abs(Y - output), 0.0).sum(axis=(1, 2))
         return batch.starts.size - 1
 
     def _top_states(self, record: np.ndarray, sizes: list[int]) -> np.ndarray:

@@ -13,12 +13,12 @@ __all__ = ["arrange", "gather", "join", "pooled_presence", "return_gradient", "s
 
 
 @part
-def gather(sequence, present, X, first):
-    """``sequence[t, s] = X[s, first + t]``; a step whose first variable is NaN has no entry, if there may be such."""
+def gather(sequence, present, X, rows, first):
+    """``sequence[t, s] = X[rows[s], first + t]``; a step whose first variable is NaN has no entry, if such are looked for."""
     padded = present.shape[0] > 0
     for t in range(sequence.shape[0]):
         for s in range(sequence.shape[1]):
-            to, source = sequence[t, s], X[s, first + t]
+            to, source = sequence[t, s], X[rows[s], first + t]
             for k in range(to.size):
                 to[k] = source[k]
             if padded:

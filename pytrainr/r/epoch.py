@@ -24,21 +24,23 @@ from pytrainr.r.layers import (
     vector,
 )
 from pytrainr.r.output import output_errors
-from pytrainr.r.update import any_nan, clip, scale, update
+from pytrainr.r.update import any_nan, clip, scale, scaled_sgd, update
 
 __all__ = ["Batch", "predict_rows", "run_groups"]
 
 
 class Batch(NamedTuple):
-    """Samples in group order and where each group begins.
+    """The samples to train on, in group order, and where each group begins.
 
-    ``X`` (samples, T, input), ``Y`` (samples, T, output); ``starts`` (groups + 1,); ``error`` (samples,) is filled;
-    ``record`` (samples, size) is filled with what R's ``store`` and ``last_layer_*`` keep of each sample, or has no
-    columns. The first ``unused_steps`` time steps count in no error.
+    ``order`` (n,) are rows of ``X`` (samples, T, input) and ``Y`` (samples, T, output); ``starts`` (groups + 1,) are
+    places in ``order``, and so are the rows of what is filled: ``error`` (n,), and ``record`` (n, size) with what R's
+    ``store`` and ``last_layer_*`` keep of each sample, if it has columns. The first ``unused_steps`` time steps count
+    in no error.
     """
 
     X: np.ndarray
     Y: np.ndarray
+    order: np.ndarray
     starts: np.ndarray
     error: np.ndarray
     record: np.ndarray
@@ -110,12 +112,14 @@ def transpose_weights(cell, table, weights, transposed):
 
 
 @strict_part
-def gather(to, samples):
-    """``to`` (T, n, variables) from ``samples`` (n, T, variables)."""
-    for s in range(samples.shape[0]):
-        for t in range(samples.shape[1]):
-            for k in range(samples.shape[2]):
-                to[t, s, k] = samples[s, t, k]
+def gather(to, samples, rows):
+    """``to`` (T, n, variables) from the ``rows`` (n,) of ``samples`` (·, T, variables)."""
+    steps, n, variables = to.shape
+    for s in range(n):
+        row = rows[s]
+        for t in range(steps):
+            for k in range(variables):
+                to[t, s, k] = samples[row, t, k]
 
 
 @strict_part
@@ -251,13 +255,13 @@ def groups_in(cell, table, state, rule, batch, first, updating, stop, work):
         if is_set(stop):
             return g, False
         begin, end = batch.starts[g], batch.starts[g + 1]
-        n = end - begin
+        n, rows = end - begin, batch.order[begin:end]
         x = take(work.memory, work.x, steps, n, inputs)
         out = take(work.memory, work.out, steps, n, outputs)
         target = take(work.memory, work.target, steps, n, outputs)
         delta = take(work.memory, work.delta, steps, n, outputs)
-        gather(x, batch.X[begin:end])
-        gather(target, batch.Y[begin:end])
+        gather(x, batch.X, rows)
+        gather(target, batch.Y, rows)
         transpose_weights(cell, table, state.weights, work.transposed)
         forward_pass(cell, table, state.weights, x, out, work, Rows(0, n))
         output_errors(out, target, delta, batch.error[begin:end], batch.unused_steps)
@@ -268,6 +272,9 @@ def groups_in(cell, table, state, rule, batch, first, updating, stop, work):
         backward_pass(cell, table, state, x, delta, work)
         if not updating:
             return g + 1, True
+        if rule.scaled and rule.clipping == np.inf:
+            scaled_sgd(state.weights, state.update, rule.learningrate, rule.momentum)
+            continue
         if rule.scaled:
             scale(state.update, rule.learningrate)
         if rule.clipping < np.inf:
@@ -305,7 +312,10 @@ def predict_in(cell, table, weights, X, rows, out, record, work):
     n, steps = X.shape[0], X.shape[1]
     x = take(work.memory, work.x, steps, n, X.shape[2])
     y = take(work.memory, work.out, steps, n, out.shape[2])
-    gather(x, X)
+    for s in range(n):
+        for t in range(steps):
+            for k in range(X.shape[2]):
+                x[t, s, k] = X[s, t, k]
     forward_pass(cell, table, weights, x, y, work, rows)
     for s in range(n):
         for t in range(steps):

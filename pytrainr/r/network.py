@@ -28,6 +28,7 @@ class RNetwork:
     suffix of the model's fields they show as.
     """
 
+    dtype = np.dtype(np.float64)
     pads_targets = True
     takes_whole_epochs = False
 

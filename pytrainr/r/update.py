@@ -7,8 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from pytrainr.numerics.jit import strict_part
+from pytrainr.numerics.vectors import strict_map
 
-__all__ = ["ADAGRAD", "SGD", "State", "UpdateRule", "any_nan", "clip", "scale", "update"]
+__all__ = ["ADAGRAD", "SGD", "State", "UpdateRule", "any_nan", "clip", "scale", "scaled_sgd", "update"]
 
 SGD, ADAGRAD = 0, 1
 
@@ -32,11 +33,22 @@ class UpdateRule(NamedTuple):
     clipping: float
 
 
-@strict_part
+@strict_map("updates")
 def scale(updates, learningrate):
     """``loss_L1``: Δ ← Δ·learningrate, what momentum kept of earlier groups included."""
-    for k in range(updates.size):
-        updates[k] *= learningrate
+    return updates * learningrate
+
+
+@strict_map("weights, updates")
+def _sgd(weights, updates, momentum):
+    return weights + updates, updates * momentum
+
+
+@strict_map("weights, updates")
+def scaled_sgd(weights, updates, learningrate, momentum):
+    """``loss_L1`` and sgd at once."""
+    updates = updates * learningrate
+    return weights + updates, updates * momentum
 
 
 @strict_part
@@ -63,11 +75,8 @@ def update(state, table, rule):
     """sgd: W ← W + Δ, Δ ← Δ·momentum. adagrad as R has it: see :func:`adagrad`."""
     if rule.rule == ADAGRAD:
         adagrad(state, table, rule.learningrate)
-        return
-    weights, updates = state.weights, state.update
-    for k in range(weights.size):
-        weights[k] += updates[k]
-        updates[k] *= rule.momentum
+    else:
+        _sgd(state.weights, state.update, rule.momentum)
 
 
 @strict_part

@@ -49,7 +49,7 @@ class Case:
         state = {"weights": weights, "_update": np.zeros_like(weights)}
         self.model.updates_done = self.model.groups_done = 0
         n = self.X.shape[0]
-        batch = SimpleNamespace(X=self.X, Y=self.Y, starts=np.array([0, n]), error=np.zeros(n))
+        batch = SimpleNamespace(X=self.X, Y=self.Y, order=np.arange(n), starts=np.array([0, n]), error=np.zeros(n))
         self.network.run_groups(self.model, state, batch, 0, RRandom(1), STOP, False)
         return -state["_update"], float(batch.error.sum())
 

@@ -231,3 +231,16 @@ def test_threads_share_the_module_stream() -> None:
     for thread in threads:
         thread.join()
     assert np.isfinite(pytrainr.runif(3)).all()
+
+
+def test_data_that_must_not_be_written_are_trained_on_where_they_are():
+    """Numba would compile a kernel of its own for read-only arrays."""
+    from pytrainr.r.epoch import run_groups
+
+    X, Y = np.random.default_rng(1).random((2, 20, 5, 1))
+    first = trainr(Y, X, learningrate=0.1, epoch_function=[], rng=RRandom(1))
+    kinds = len(run_groups.signatures)
+    for array in (X, Y):
+        array.flags.writeable = False
+    assert trainr(Y, X, learningrate=0.1, epoch_function=[], rng=RRandom(1)) == first
+    assert len(run_groups.signatures) == kinds
