@@ -14,7 +14,7 @@ __all__ = ["arrange", "gather", "join", "pooled_presence", "return_gradient", "s
 
 @part
 def gather(sequence, present, X, rows, first):
-    """``sequence[t, s] = X[rows[s], first + t]``; a step whose first variable is NaN has no entry, if such are looked for."""
+    """``sequence[t, s] = X[rows[s], first + t]``; where sequences may end early, a step of NaN has no entry."""
     padded = present.shape[0] > 0
     for t in range(sequence.shape[0]):
         for s in range(sequence.shape[1]):

@@ -25,6 +25,7 @@ from pytrainr.numerics.vectors import lanes, memory_of, moved, same_memory
 from pytrainr.numerics.views import keep
 
 __all__ = [
+    "add_packed_product",
     "add_product",
     "add_transposed_product",
     "add_transposed_products",
@@ -32,6 +33,7 @@ __all__ = [
     "fast_add_transposed_product",
     "fast_product",
     "fast_transposed_product",
+    "pack",
     "product",
     "transpose",
 ]
@@ -139,6 +141,33 @@ def _multiply(arithmetic, size, out, out_row, a, left, b, right, accumulate):
 
 
 @strict_part
+def _panel(memory):
+    """Columns of a panel: as many as the tallest tile has."""
+    return largest_tile(_TALLEST, False) * lanes(memory)
+
+
+@compiled_once
+def _pack(panels, size, b, b_row):
+    rows, columns = size
+    for column in range(0, columns, _panel(b)):
+        width = min(_panel(b), columns - column)
+        _copy(moved(panels, column * rows), moved(b, column), rows, width, b_row, 1)
+
+
+@compiled_once
+def _multiply_panels(arithmetic, size, out, out_row, a, left, panels, accumulate):
+    """:func:`_multiply` by a packed matrix."""
+    rows, columns, terms, _ = size
+    for column in range(0, columns, _panel(out)):
+        width = min(_panel(out), columns - column)
+        panel = moved(panels, column * terms)
+        for row in range(0, rows, _TALLEST):
+            tile_size = min(_TALLEST, rows - row), width, terms, 1
+            tile_out, tile_a = moved(out, row * out_row + column), moved(a, row * left.row)
+            single_tile(arithmetic, tile_size, tile_out, out_row, tile_a, left, panel, Right(width, 0), accumulate)
+
+
+@strict_part
 def row_step(matrix):
     """Elements from one row to the next: more than the columns where the matrix is part of a wider one."""
     return matrix.strides[0] // matrix.itemsize
@@ -158,6 +187,23 @@ def add_product(out, a, b):
     size = a.shape[0], b.shape[1], b.shape[0], 1
     left, right = Left(row_step(a), 1, 0), Right(row_step(b), 0)
     _multiply(_STRICT, size, memory_of(out), row_step(out), memory_of(a), left, memory_of(b), right, True)
+
+
+@strict_part
+def pack(panels, b):
+    """``panels`` = the numbers of ``b`` in the order in which products by ``b`` read them: panel by panel.
+
+    Memory is read at full speed only one line after the other, and in small groups that is most of the time.
+    """
+    _pack(memory_of(panels), b.shape, memory_of(b), row_step(b))
+
+
+@strict_part
+def add_packed_product(out, a, panels):
+    """``out = out + (a b)`` for a packed b."""
+    size = a.shape[0], out.shape[1], a.shape[1], 1
+    left = Left(row_step(a), 1, 0)
+    _multiply_panels(_STRICT, size, memory_of(out), row_step(out), memory_of(a), left, memory_of(panels), True)
 
 
 @strict_part

@@ -7,16 +7,18 @@ from typing import NamedTuple
 import numpy as np
 
 from pytrainr.numerics.jit import is_set, strict, strict_part
-from pytrainr.numerics.linalg import product, transpose
-from pytrainr.numerics.views import borrowed, keep, view
+from pytrainr.numerics.linalg import pack, product, transpose
+from pytrainr.numerics.views import borrowed, columns, keep, view
 from pytrainr.r.cells import activate, backward, forward, gates, kept, output_backward, stored, stored_arrays
 from pytrainr.r.layers import (
     Gradient,
     Rows,
     add_recycled_bias,
     flattened,
+    is_packed,
     layer_weights,
     matrix,
+    packed_weights,
     states_of,
     states_size,
     take,
@@ -68,6 +70,7 @@ class Workspace(NamedTuple):
     up: int
     down: int
     scratch: int
+    packed: np.ndarray
     transposed: np.ndarray
 
 
@@ -85,15 +88,28 @@ def workspace_for(cell, table, steps, rows, training):
     x = offset
     out = x + steps * rows * table.input_dim[0]
     target = out + steps * rows * outputs
+    weights = table.bias[layers] + outputs
     if not training:
-        return Workspace(np.empty(target), places, x, out, 0, 0, 0, 0, 0, np.empty(0))
+        return Workspace(np.empty(target), places, x, out, 0, 0, 0, 0, 0, np.empty(weights), np.empty(0))
     delta = target + steps * rows * outputs
     up = delta + steps * rows * outputs
     down = up + steps * rows * widest
     scratch = down + (steps * rows * widest if layers > 1 else 0)
     end = scratch + (3 + gates(cell)) * rows * widest
-    size = table.bias[layers] + outputs
-    return Workspace(np.empty(end), places, x, out, target, delta, up, down, scratch, np.empty(size))
+    memory, packed, transposed = np.empty(end), np.empty(weights), np.empty(weights)
+    return Workspace(memory, places, x, out, target, delta, up, down, scratch, packed, transposed)
+
+
+@strict_part
+def pack_weights(cell, table, weights, packed):
+    """Keep the recurrent weights of large layers packed as well, gate by gate."""
+    for layer in range(table.hidden_dim.size - 1):
+        hidden = table.hidden_dim[layer]
+        if is_packed(hidden, gates(cell)):
+            w = layer_weights(weights, table, layer, gates(cell))
+            for gate in range(gates(cell)):
+                panels = view(packed, table.recurrent[layer] + gate * hidden * hidden, (hidden * hidden,))
+                pack(panels, columns(w.recurrent, gate * hidden, hidden))
 
 
 @strict_part
@@ -130,7 +146,7 @@ def forward_pass(cell, table, weights, x, out, work, rows):
     inputs = x
     for layer in range(layers):
         states = states_of(kept(cell), work.memory, work.states[layer], steps, n, table.hidden_dim[layer])
-        forward(cell, layer_weights(weights, table, layer, gates(cell)), inputs, states, rows)
+        forward(cell, packed_weights(weights, work.packed, table, layer, gates(cell)), inputs, states, rows)
         inputs = states.hidden[1:]
     outputs = table.hidden_dim[layers]
     product(flattened(out), flattened(inputs), matrix(weights, table.time[layers], table.input_dim[layers], outputs))
@@ -262,6 +278,7 @@ def groups_in(cell, table, state, rule, batch, first, updating, stop, work):
         delta = take(work.memory, work.delta, steps, n, outputs)
         gather(x, batch.X, rows)
         gather(target, batch.Y, rows)
+        pack_weights(cell, table, state.weights, work.packed)
         transpose_weights(cell, table, state.weights, work.transposed)
         forward_pass(cell, table, state.weights, x, out, work, Rows(0, n))
         output_errors(out, target, delta, batch.error[begin:end], batch.unused_steps)
@@ -316,6 +333,7 @@ def predict_in(cell, table, weights, X, rows, out, record, work):
         for t in range(steps):
             for k in range(X.shape[2]):
                 x[t, s, k] = X[s, t, k]
+    pack_weights(cell, table, weights, work.packed)
     forward_pass(cell, table, weights, x, y, work, rows)
     for s in range(n):
         for t in range(steps):

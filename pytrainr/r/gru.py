@@ -10,7 +10,16 @@ from pytrainr.numerics.linalg import add_product, add_transposed_products, produ
 from pytrainr.numerics.long_double import add_column_means
 from pytrainr.numerics.vectors import strict_map
 from pytrainr.numerics.views import columns
-from pytrainr.r.layers import add, add_recycled_bias, flattened, gate_rows, past, three_gates, vector
+from pytrainr.r.layers import (
+    add,
+    add_recurrent_product,
+    add_recycled_bias,
+    flattened,
+    gate_rows,
+    past,
+    three_gates,
+    vector,
+)
 
 GATES = 3  # update z, reset r, candidate g
 KEPT = (0, 3, 1)  # states besides the hidden one: cell, gates, extra
@@ -49,13 +58,13 @@ def forward(cell, weights, x, states, rows):
     for t in range(x.shape[0]):
         z, r, g = three_gates(gates[t])
         z_and_r = columns(gates[t], 0, 2 * hidden)
-        add_product(z_and_r, h[t], columns(weights.recurrent, 0, 2 * hidden))
+        add_recurrent_product(z_and_r, h[t], weights, 0, 2)
         if cell.use_bias:
             add_recycled_bias(z, weights.bias[0], rows)
             add_recycled_bias(r, weights.bias[1], rows)
         logistic_(z_and_r, cell.vectorised)
         _reset(reset_h[t], h[t], r)
-        add_product(g, reset_h[t], columns(weights.recurrent, 2 * hidden, hidden))
+        add_recurrent_product(g, reset_h[t], weights, 2, 1)
         if cell.use_bias:
             add_recycled_bias(g, weights.bias[2], rows)
         tanh_(g, cell.vectorised)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pytrainr.numerics.jit import strict_part
+from pytrainr.numerics.linalg import add_packed_product, add_product
 from pytrainr.numerics.vectors import strict_map
 from pytrainr.numerics.views import columns, view
 
@@ -17,12 +18,15 @@ __all__ = [
     "Table",
     "Weights",
     "add",
+    "add_recurrent_product",
     "add_recycled_bias",
     "flattened",
     "four_gates",
     "gate_rows",
+    "is_packed",
     "layer_weights",
     "matrix",
+    "packed_weights",
     "past",
     "present",
     "states_of",
@@ -46,11 +50,15 @@ class Table(NamedTuple):
 
 
 class Weights(NamedTuple):
-    """One layer: ``time`` (input, gates·hidden), ``recurrent`` (hidden, gates·hidden), ``bias`` (gates, hidden)."""
+    """One layer: ``time`` (input, gates·hidden), ``recurrent`` (hidden, gates·hidden), ``bias`` (gates, hidden).
+
+    ``packed`` has the recurrent weights of each gate packed, one after the other, or is empty.
+    """
 
     time: np.ndarray
     recurrent: np.ndarray
     bias: np.ndarray
+    packed: np.ndarray
 
 
 class States(NamedTuple):
@@ -100,7 +108,34 @@ def layer_weights(flat, table, layer, gates):
         matrix(flat, table.time[layer], inputs, gates * hidden),
         matrix(flat, table.recurrent[layer], hidden, gates * hidden),
         matrix(flat, table.bias[layer], gates, hidden),
+        view(flat, 0, (0,)),
     )
+
+
+@strict_part
+def is_packed(hidden, gates):
+    """Whether a layer's recurrent weights are worth packing: not in the first cache, nor in one panel."""
+    return gates * hidden > 64 and gates * hidden * hidden > 4096
+
+
+@strict_part
+def packed_weights(flat, packed, table, layer, gates):
+    """The weights of ``layer``, with the recurrent ones packed as well if they are in ``packed``, laid out alike."""
+    weights, hidden = layer_weights(flat, table, layer, gates), table.hidden_dim[layer]
+    size = gates * hidden * hidden if is_packed(hidden, gates) else 0
+    return Weights(weights.time, weights.recurrent, weights.bias, view(packed, table.recurrent[layer], (size,)))
+
+
+@strict_part
+def add_recurrent_product(out, h, weights, first, count):
+    """``out = out + (h R)`` for ``count`` gates from ``first`` on."""
+    hidden = h.shape[1]
+    if weights.packed.size > 0:
+        for gate in range(count):
+            panels = view(weights.packed, (first + gate) * hidden * hidden, (hidden * hidden,))
+            add_packed_product(columns(out, gate * hidden, hidden), h, panels)
+    else:
+        add_product(out, h, columns(weights.recurrent, first * hidden, count * hidden))
 
 
 @strict_part
@@ -111,6 +146,7 @@ def transposed_weights(flat, table, layer, gates):
         matrix(flat, table.time[layer], gates * hidden, inputs),
         matrix(flat, table.recurrent[layer], gates * hidden, hidden),
         matrix(flat, table.bias[layer], gates, hidden),
+        view(flat, 0, (0,)),
     )
 
 

@@ -10,7 +10,16 @@ from pytrainr.numerics.linalg import add_product, add_transposed_products, produ
 from pytrainr.numerics.long_double import add_column_means
 from pytrainr.numerics.vectors import strict_map
 from pytrainr.numerics.views import columns
-from pytrainr.r.layers import add, add_recycled_bias, flattened, four_gates, gate_rows, past, vector
+from pytrainr.r.layers import (
+    add,
+    add_recurrent_product,
+    add_recycled_bias,
+    flattened,
+    four_gates,
+    gate_rows,
+    past,
+    vector,
+)
 
 GATES = 4  # forget, input, candidate, output
 KEPT = (1, 4, 1)  # states besides the hidden one: cell, gates, extra
@@ -49,7 +58,7 @@ def forward(cell, weights, x, states, rows):
     product(flattened(gates), flattened(x), weights.time)
     for t in range(x.shape[0]):
         f, i, c, o = four_gates(gates[t])
-        add_product(gates[t], h[t], weights.recurrent)
+        add_recurrent_product(gates[t], h[t], weights, 0, GATES)
         if cell.use_bias:
             add_recycled_bias(f, weights.bias[0], rows)
             add_recycled_bias(i, weights.bias[1], rows)

@@ -8,7 +8,7 @@ from pytrainr.numerics.elementwise import gompertz_, logistic_, tanh_
 from pytrainr.numerics.jit import strict_part
 from pytrainr.numerics.linalg import add_product, add_transposed_products, product
 from pytrainr.numerics.long_double import add_column_means
-from pytrainr.r.layers import add_recycled_bias, flattened, past, present, times_logistic_slope
+from pytrainr.r.layers import add_recurrent_product, add_recycled_bias, flattened, past, present, times_logistic_slope
 
 SIGMOIDS = ("logistic", "tanh", "Gompertz")
 
@@ -42,7 +42,7 @@ def forward(cell, weights, x, states, rows):
     h = states.hidden
     product(flattened(present(h)), flattened(x), weights.time)
     for t in range(x.shape[0]):
-        add_product(h[t + 1], h[t], weights.recurrent)
+        add_recurrent_product(h[t + 1], h[t], weights, 0, GATES)
         if cell.use_bias:
             add_recycled_bias(h[t + 1], weights.bias[0], rows)
         activate(cell, h[t + 1])
