@@ -12,6 +12,7 @@ is close to R's, not equal to it.
 
 from __future__ import annotations
 
+import math
 import platform
 from typing import Any, NamedTuple
 
@@ -128,16 +129,47 @@ def column_means(means, a):
 # column means in vectors ----------------------------------------------------------------------------------------------
 
 
+class _Sums(NamedTuple):
+    """What is carried from row to row: the sum and what its roundings lost, Σ|partial sums|, the smallest summand."""
+
+    sum: Lanes
+    lost: Lanes
+    sizes: Lanes
+    smallest: Lanes
+
+    def plus(self, x: Lanes) -> _Sums:
+        """With another summand (Knuth's TwoSum: sum + lost stays exact to 2^-106)."""
+        after = self.sum + x
+        added = after - self.sum
+        lost = (self.sum - (after - added)) + (x - added)
+        size = x.equals(0.0).where(self.smallest, abs(x))
+        smallest = (size < self.smallest).where(size, self.smallest)
+        return _Sums(after, self.lost + lost, self.sizes + abs(after), smallest)
+
+    def mean(self, rows: Lanes) -> tuple[Lanes, Lanes]:
+        """The mean as extended precision rounds it, and where that is certain.
+
+        Extended precision is at most 2^-64·Σ|partial sums| off, twice that after the division: where the mean and
+        twice that more or less round to the same double, R's mean is that. And where all summands are of like size
+        its sum is exact, as is the division by a power of two, and what is left is one rounding, ties to even.
+        """
+        share = 1.0 / rows
+        quotient = self.sum * share
+        rest = ((-quotient).fma(rows, self.sum) + self.lost) * share
+        slack = self.sizes * (share * 2.0**-62)
+        above, below = quotient + (rest + slack), quotient + (rest - slack)
+        power_of_two = (rows.as_bits() & (1 << 52) - 1).equals(0)
+        exact = power_of_two & (self.sizes <= self.smallest * 1024.0)
+        normal = (abs(quotient) > 1e-280) | self.sizes.equals(0.0)
+        mean = exact.where((self.sum + self.lost) * share, above)
+        return mean, normal & (exact | above.equals(below)) & (abs(mean) < math.inf)
+
+
 @intrinsic
 def _add_certain_means(
     typing: Any, out: types.CPointer, a: types.CPointer, rows: Any, row_step: Any, count: Any
 ) -> Any:
-    """Add the means of up to a register's worth of columns where extended precision surely rounds as computed here.
-
-    The sum is a pair of doubles, sum + lost (Knuth's TwoSum), 2^-106 from exact. Extended precision is at most
-    2^-64·Σ|partial sums| away from exact, twice with the division. Where mean ± twice that round to the same double,
-    so does R's mean. Returns the other columns as bits.
-    """
+    """Add the means of up to a register's worth of columns where they are certain; the other columns as bits."""
     number = lanes_of(64)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -146,27 +178,21 @@ def _add_certain_means(
         zero = ir.Constant(vector, [0.0] * number)
         iota = ir.Constant(ir.VectorType(i32, number), list(range(number)))
         mask = builder.icmp_signed("<", iota, splat(builder, number, builder.trunc(column_count, i32)))
-        partial, lost, total = (cgutils.alloca_once_value(builder, zero) for _ in range(3))
+        first = [zero, zero, zero, ir.Constant(vector, [math.inf] * number)]
+        slots = [cgutils.alloca_once_value(builder, value) for value in first]
+
+        def sums() -> _Sums:
+            return _Sums(*(Lanes(builder, builder.load(slot, typ=vector)) for slot in slots))
+
         size = row_count.type
         with counted(builder, ir.Constant(size, 0), row_count, ir.Constant(size, 1)) as row:
             at = builder.bitcast(builder.gep(a_value, [builder.mul(row, step)]), vector.as_pointer())
             x = Lanes(builder, masked(builder, "load", at, mask, zero))
-            before = Lanes(builder, builder.load(partial, typ=vector))
-            after = before + x
-            added = after - before
-            error = (before - (after - added)) + (x - added)
-            builder.store(after.value, partial)
-            builder.store((Lanes(builder, builder.load(lost, typ=vector)) + error).value, lost)
-            builder.store((Lanes(builder, builder.load(total, typ=vector)) + abs(after)).value, total)
-        high, low, size_of_sums = (Lanes(builder, builder.load(slot, typ=vector)) for slot in (partial, lost, total))
-        divisor = Lanes(builder, splat(builder, number, builder.sitofp(row_count, ir.DoubleType())))
-        share = 1.0 / divisor
-        quotient = high / divisor
-        rest = ((-quotient).fma(divisor, high) + low) * share
-        slack = size_of_sums * (share * 2.0**-62)
-        mean, other = quotient + (rest + slack), quotient + (rest - slack)
-        normal = (abs(quotient) > 1e-280) | size_of_sums.equals(0.0)
-        certain = builder.and_((mean.equals(other) & normal).value, mask)
+            for slot, value in zip(slots, sums().plus(x), strict=True):
+                builder.store(value.value, slot)
+        rows_in_lanes = Lanes(builder, splat(builder, number, builder.sitofp(row_count, ir.DoubleType())))
+        mean, certain = sums().mean(rows_in_lanes)
+        certain = builder.and_(certain.value, mask)
         at = builder.bitcast(out_value, vector.as_pointer())
         result = Lanes(builder, masked(builder, "load", at, mask, zero)) + mean
         masked(builder, "store", at, certain, result.value)
