@@ -17,6 +17,7 @@ from pytrainr.numerics.tiles import (
     Right,
     Strict,
     largest_tile,
+    panel_tile,
     segments_tile,
     single_tile,
     transpose_square,
@@ -60,6 +61,17 @@ def _copy(to, a, terms, width, term_step, step):
             to[term * width + k] = a[term * term_step + k * step]
 
 
+@strict_part
+def _panel(memory):
+    """Columns of a panel: as many as the tallest tile has."""
+    return largest_tile(_TALLEST, False) * lanes(memory)
+
+
+@compiled_once
+def _panel_tile(arithmetic, size, out, out_row, a, left, b, right, accumulate):
+    panel_tile(arithmetic, size, out, out_row, a, left, b, right, accumulate)
+
+
 @compiled_once
 def _multiply_large(arithmetic, size, out, out_row, a, left, b, right, accumulate):
     """:func:`_multiply` for matrices beyond the cache: what the tiles read again and again is first copied together.
@@ -68,7 +80,7 @@ def _multiply_large(arithmetic, size, out, out_row, a, left, b, right, accumulat
     copied and a transposed ``a``, in strips of a tile's height; several segments at a time, while a tile is at hand.
     """
     rows, columns, terms, segments = size
-    width_of_panel = largest_tile(_TALLEST, False) * lanes(out)
+    width_of_panel = _panel(out)
     at_once = max(1, _TERMS_IN_CACHE // terms)
     strips = left.term != 1
     panel_room = np.empty(at_once * terms * width_of_panel, np.float64)  # of float32 it holds more than enough
@@ -99,7 +111,7 @@ def _multiply_large(arithmetic, size, out, out_row, a, left, b, right, accumulat
                         tile_a, tile_left = moved(a, s * left.segment + row * left.row), left
                     tile_size = height, width, terms, 1
                     add = accumulate or s < segments - 1
-                    single_tile(
+                    _panel_tile(
                         arithmetic, tile_size, tile_out, out_row, tile_a, tile_left, tile_b, Right(width, 0), add
                     )
         end = begin
@@ -140,12 +152,6 @@ def _multiply(arithmetic, size, out, out_row, a, left, b, right, accumulate):
         column += width
 
 
-@strict_part
-def _panel(memory):
-    """Columns of a panel: as many as the tallest tile has."""
-    return largest_tile(_TALLEST, False) * lanes(memory)
-
-
 @compiled_once
 def _pack(panels, size, b, b_row):
     rows, columns = size
@@ -164,7 +170,7 @@ def _multiply_panels(arithmetic, size, out, out_row, a, left, panels, accumulate
         for row in range(0, rows, _TALLEST):
             tile_size = min(_TALLEST, rows - row), width, terms, 1
             tile_out, tile_a = moved(out, row * out_row + column), moved(a, row * left.row)
-            single_tile(arithmetic, tile_size, tile_out, out_row, tile_a, left, panel, Right(width, 0), accumulate)
+            _panel_tile(arithmetic, tile_size, tile_out, out_row, tile_a, left, panel, Right(width, 0), accumulate)
 
 
 @strict_part

@@ -27,7 +27,17 @@ from numba.core import cgutils
 from pytrainr.numerics.jit import intrinsic
 from pytrainr.numerics.vectors import fma, lanes_of, masked, no_unrolling, register_bytes, splat
 
-__all__ = ["Fused", "Left", "Right", "Strict", "largest_tile", "segments_tile", "single_tile", "transpose_square"]
+__all__ = [
+    "Fused",
+    "Left",
+    "Right",
+    "Strict",
+    "largest_tile",
+    "panel_tile",
+    "segments_tile",
+    "single_tile",
+    "transpose_square",
+]
 
 _INDEX = ir.IntType(64)
 _ONE = ir.Constant(_INDEX, 1)
@@ -73,14 +83,9 @@ class _Tile:
 
     @property
     def name(self) -> str:
-        kind = (
-            "strict" if self.strict else "fused",
-            "segments" if self.segmented else "single",
-            "masked" * self.masked,
-        )
-        return f"pytrainr.tile.f{8 * self.bytes}x{self.lanes}.{self.rows}x{self.vectors}." + ".".join(
-            filter(None, kind)
-        )
+        kind = f"{'strict' if self.strict else 'fused'}.{'segments' if self.segmented else 'single'}"
+        size = f"f{8 * self.bytes}x{self.lanes}.{self.rows}x{self.vectors}"
+        return f"pytrainr.tile.{size}.{kind}{'.masked' if self.masked else ''}"
 
     def declare(self, module: Any) -> Any:
         """The function in ``module``, emitted there on first use."""
@@ -94,14 +99,14 @@ class _Tile:
         return function
 
     def _emit(self, function: Any) -> None:
-        out, out_row, a, a_row, a_term, a_segment, b, b_term, b_segment, terms, segments, accumulate, tail = (
+        out, out_row, a, a_row, a_term, a_segment, b, b_term, b_segment, terms, segments, accumulate, last = (
             function.args
         )
         out.add_attribute("noalias")
         builder = self.builder = ir.IRBuilder(function.append_basic_block("entry"))
         if self.masked:
             iota = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), list(range(self.lanes)))
-            limit = splat(builder, self.lanes, builder.trunc(tail, ir.IntType(32)))
+            limit = splat(builder, self.lanes, builder.trunc(last, ir.IntType(32)))
             self.mask = builder.icmp_unsigned("<", iota, limit)
         self.a_row, self.a_term, self.b_term, self.terms = a_row, a_term, b_term, terms
         out_rows = [self._at(out, builder.mul(out_row, ir.Constant(_INDEX, i))) for i in range(self.rows)]
@@ -243,27 +248,43 @@ class Fused(NamedTuple):
 def _emit_call(
     builder: Any, kinds: dict[int, int], make: Callable, sizes: tuple[Any, Any, int], arguments: list
 ) -> None:
-    """Call the tile for ``sizes`` = (rows, columns, lanes), one of those in ``kinds``."""
+    """Call the tile for ``sizes`` = (rows, columns, lanes), one of those in ``kinds``.
+
+    Only the widest of a height, which does most of the work, comes without masks as well.
+    """
     rows, columns, lane_count = sizes
-    tail = builder.urem(columns, ir.Constant(_INDEX, lane_count))
-    masked_tail = builder.zext(builder.icmp_unsigned("!=", tail, _ZERO), _INDEX)
-    vectors = builder.add(builder.udiv(columns, ir.Constant(_INDEX, lane_count)), masked_tail)
-    key = builder.add(builder.shl(rows, ir.Constant(_INDEX, 4)), vectors)
-    key = builder.add(builder.shl(key, _ONE), masked_tail)
+    before_last = builder.udiv(builder.sub(columns, _ONE), ir.Constant(_INDEX, lane_count))
+    last = builder.sub(columns, builder.mul(before_last, ir.Constant(_INDEX, lane_count)))
+    is_whole = builder.zext(builder.icmp_unsigned("==", last, ir.Constant(_INDEX, lane_count)), _INDEX)
+    key = builder.add(builder.shl(rows, ir.Constant(_INDEX, 4)), before_last)
+    key = builder.add(builder.shl(key, _ONE), is_whole)
     done = builder.append_basic_block("tile.done")
     switch = builder.switch(key, done)
     for height, widest in kinds.items():
         for number in range(1, widest + 1):
-            for mask in (False, True):
+            case = (height * 16 + number - 1) * 2
+            with_masks, without = [case, case + 1], []
+            if number == widest:
+                with_masks, without = [case], [case + 1]
+            for use_masks, cases in ((True, with_masks), (False, without)):
+                if not cases:
+                    continue
                 block = builder.append_basic_block("tile")
-                switch.add_case((height * 16 + number) * 2 + mask, block)
+                for value in cases:
+                    switch.add_case(value, block)
                 with builder.goto_block(block):
-                    builder.call(make(height, number, mask).declare(builder.module), [*arguments, tail])
+                    builder.call(make(height, number, use_masks).declare(builder.module), [*arguments, last])
                     builder.branch(done)
     builder.position_at_end(done)
 
 
-def _tile(*, segmented: bool) -> Any:
+def _panel_widths() -> dict[int, int]:
+    """Of tiles in a panel, which is as wide as the tallest tile."""
+    widths = _widths(False)
+    return dict.fromkeys(widths, widths[max(widths)])
+
+
+def _tile(widths: Callable[[], dict[int, int]], *, segmented: bool) -> Any:
     """The function for compiled code that computes one tile."""
 
     def tile(
@@ -277,11 +298,11 @@ def _tile(*, segmented: bool) -> Any:
             call_arguments += [terms, segments, builder.zext(accumulate, _INDEX)]
             element, strict = context.get_data_type(out.dtype), arithmetic.instance_class is Strict
 
-            def make(height: int, number: int, mask: bool) -> _Tile:
-                return _Tile(element, height, number, segmented=segmented, masked=mask, strict=strict)
+            def make(height: int, number: int, masked: bool) -> _Tile:
+                return _Tile(element, height, number, segmented=segmented, masked=masked, strict=strict)
 
             sizes = rows, columns, lanes_of(out.dtype.bitwidth)
-            _emit_call(builder, _widths(segmented), make, sizes, call_arguments)
+            _emit_call(builder, widths(), make, sizes, call_arguments)
             return context.get_dummy_value()
 
         return types.void(arithmetic, size, out, out_row, a, left, b, right, add), generate
@@ -289,8 +310,9 @@ def _tile(*, segmented: bool) -> Any:
     return intrinsic(tile)
 
 
-single_tile = _tile(segmented=False)
-segments_tile = _tile(segmented=True)
+single_tile = _tile(lambda: _widths(False), segmented=False)
+panel_tile = _tile(_panel_widths, segmented=False)
+segments_tile = _tile(lambda: _widths(True), segmented=True)
 
 
 @intrinsic
