@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pytrainr.exact.layer import add_bias, step_backward, step_forward
+from pytrainr.exact.layer import step_backward, step_forward
 from pytrainr.exact.products import product, transposed_product
 from pytrainr.exact.scalars import exp, tanh
-from pytrainr.exact.shapes import block, flattened, matrix
-from pytrainr.exact.vectors import dot, fill, largest, total
-from pytrainr.numerics.jit import part
+from pytrainr.exact.shapes import block, flattened, matrix, past, vector
+from pytrainr.exact.vectors import add, dot, fill, largest, total
+from pytrainr.numerics.jit import fast_part
 
 __all__ = ["ATTENTION", "Attention", "attention_of", "decoder_backward", "decoder_forward"]
 
@@ -49,14 +49,14 @@ class Attention(NamedTuple):
     share: np.ndarray
 
 
-@part
+@fast_part
 def attention_of(table, weights, memory, encoder_steps, steps, n):
     """The attention's weights (or their gradient) and its arrays in the workspace."""
     units = table.units
     return Attention(
         matrix(weights, table.query, table.decoder_width, units),
         matrix(weights, table.key, table.encoder_width, units),
-        weights[table.score : table.score + units],
+        vector(weights, table.score, units),
         block(memory, table.keys * n, encoder_steps, n, units),
         block(memory, table.d_keys * n, encoder_steps, n, units),
         block(memory, table.queries * n, steps, n, units),
@@ -65,7 +65,7 @@ def attention_of(table, weights, memory, encoder_steps, steps, n):
     )
 
 
-@part
+@fast_part
 def _look(attention, encoder, present, x, t):
     """x_t = Σ_j α_j k_j, over the encoder's steps that have an entry."""
     keys, share = attention.keys, attention.share[t]
@@ -88,7 +88,7 @@ def _look(attention, encoder, present, x, t):
                 x[s, k] += alpha[j] * encoder[j, s, k]
 
 
-@part
+@fast_part
 def _look_backward(attention, gradient, encoder, d_encoder, d_x, t):
     """dα_j = dx·k_j;  de = α∘(dα − Σ α dα);  from de_j to v, k_j K and h Q through the tanh."""
     d_query = attention.d_queries[t]
@@ -109,7 +109,7 @@ def _look_backward(attention, gradient, encoder, d_encoder, d_x, t):
                 d_query[s, k] += through
 
 
-@part
+@fast_part
 def decoder_forward(cell, around, weights, tape, attention, encoder, present):
     """The decoder over all its steps; ``encoder`` (S, n, width) and where it has entries."""
     product(flattened(attention.keys), flattened(encoder), attention.key)
@@ -118,11 +118,11 @@ def decoder_forward(cell, around, weights, tape, attention, encoder, present):
         _look(attention, encoder, present, tape.x[t], t)
         product(tape.gates[t], tape.x[t], weights.time)
         if around.use_bias:
-            add_bias(tape.gates[t], weights.bias)
+            add(tape.gates[t], weights.bias)
         step_forward(cell, around, weights, tape, t)
 
 
-@part
+@fast_part
 def decoder_backward(cell, around, weights, transposed, tape, attention, gradient, encoder, d_encoder):
     """From ``tape.upstream`` to ``d_encoder`` and the attention's ``gradient``; ``tape.delta`` holds the decoder's
     own."""
@@ -138,7 +138,7 @@ def decoder_backward(cell, around, weights, transposed, tape, attention, gradien
         for s in range(encoder.shape[1]):
             for k in range(attention.query.shape[0]):
                 tape.direct[s, k] += dot(attention.d_queries[t, s], attention.query[k])
-    transposed_product(gradient.query, flattened(tape.hidden[:-1]), flattened(attention.d_queries))
+    transposed_product(gradient.query, flattened(past(tape.hidden)), flattened(attention.d_queries))
     transposed_product(gradient.key, flattened(encoder), flattened(attention.d_keys))
     d_keys = flattened(attention.d_keys)
     d_states = flattened(d_encoder)

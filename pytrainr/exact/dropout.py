@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from pytrainr.numerics.jit import part
+from pytrainr.numerics.jit import fast_part
 
 __all__ = ["fill_mask", "mixed"]
 
 
-@part
+@fast_part
 def mixed(a, b):
     """A hash of two 64-bit numbers (SplitMix64's finaliser, Steele et al. 2014)."""
     x = np.uint64(a) + np.uint64(0x9E3779B97F4A7C15) * (np.uint64(b) + np.uint64(1))
@@ -22,7 +22,7 @@ def mixed(a, b):
     return x ^ (x >> np.uint64(31))
 
 
-@part
+@fast_part
 def fill_mask(mask, rate, key, first):
     """``mask`` (n, width): 0 with probability ``rate``, else 1/(1 − rate), so that the expected input stays the same.
 

@@ -9,8 +9,6 @@ import numpy as np
 from pytrainr.exact.dropout import mixed
 from pytrainr.exact.group import (
     Chunk,
-    Plan,
-    Room,
     carry_states,
     clear_states,
     copy_outputs,
@@ -19,9 +17,10 @@ from pytrainr.exact.group import (
     keep_states,
     loss_of,
 )
-from pytrainr.exact.update_rules import RuleState, add_gradient_to_update, apply_rule
+from pytrainr.exact.update_rules import add_gradient_to_update, apply_rule, learn
 from pytrainr.exact.vectors import fill
-from pytrainr.numerics.jit import borrowed, fast, fast_inline_part, is_set
+from pytrainr.numerics.jit import fast, is_set
+from pytrainr.numerics.views import borrowed
 
 __all__ = ["Groups", "Schedule", "finish_update", "predict", "run_groups"]
 
@@ -48,36 +47,6 @@ class Schedule(NamedTuple):
     first_sample: int
 
 
-@fast_inline_part
-def _borrowed_plan(plan):
-    return Plan(
-        plan.cell,
-        borrowed(plan.layers),
-        borrowed(plan.levels),
-        borrowed(plan.readout),
-        borrowed(plan.attention),
-        plan.wiring,
-    )
-
-
-@fast_inline_part
-def _borrowed_all(plan, state, rule, groups, room):
-    """The same arrays without reference counts: the caller holds them while the kernel runs."""
-    return (
-        _borrowed_plan(plan),
-        RuleState(borrowed(state.weights), borrowed(state.update), borrowed(state.first), borrowed(state.second)),
-        rule,
-        Groups(
-            borrowed(groups.X),
-            borrowed(groups.Y),
-            borrowed(groups.order),
-            borrowed(groups.starts),
-            borrowed(groups.error),
-        ),
-        Room(borrowed(room.gradient), borrowed(room.transposed), borrowed(room.memory)),
-    )
-
-
 @fast
 def run_groups(plan, state, rule, groups, schedule, room, first, updating, stop):
     """Train on the groups from ``first`` on; how many are done. With ``updating`` false only the gradient of one is
@@ -87,7 +56,8 @@ def run_groups(plan, state, rule, groups, schedule, room, first, updating, stop)
     update;
     the state is carried over, the gradient is not.
     """
-    plan, state, rule, groups, room = _borrowed_all(plan, state, rule, groups, room)
+    plan, state, rule = borrowed(plan), borrowed(state), borrowed(rule)
+    groups, schedule, room, stop = borrowed(groups), borrowed(schedule), borrowed(room), borrowed(stop)
     total = groups.X.shape[1]
     for g in range(first, groups.starts.size - 1):
         if is_set(stop):
@@ -103,10 +73,11 @@ def run_groups(plan, state, rule, groups, schedule, room, first, updating, stop)
                 carry_states(plan, room.memory, n, schedule.bptt_steps)
             chunk = Chunk(rows, begin_step, steps, total, key, schedule.first_sample)
             group_gradient(plan, state.weights, room, groups.X, groups.Y, chunk, error)
-            add_gradient_to_update(state, rule, room.gradient)
             if updating:
                 schedule.counts[0] += 1
-                apply_rule(state, rule, schedule.counts[0])
+                learn(state, rule, room.gradient, schedule.counts[0])
+            else:
+                add_gradient_to_update(state, rule, room.gradient)
         schedule.counts[1] += 1
         if not updating:
             return g + 1
@@ -117,7 +88,7 @@ def run_groups(plan, state, rule, groups, schedule, room, first, updating, stop)
 def finish_update(state, rule, counts):
     """The update that :func:`run_groups` left to do."""
     counts[0] += 1
-    apply_rule(state, rule, counts[0])
+    apply_rule(borrowed(state), borrowed(rule), counts[0])
 
 
 @fast
@@ -130,7 +101,7 @@ def predict(plan, weights, memory, X, Y, rows, states, out):
     width 0, the sequences begin here.
     """
     n, steps = rows.size, X.shape[1]
-    plan, weights, memory = _borrowed_plan(plan), borrowed(weights), borrowed(memory)
+    plan, weights, memory = borrowed(plan), borrowed(weights), borrowed(memory)
     X, Y, rows, states, out = borrowed(X), borrowed(Y), borrowed(rows), borrowed(states), borrowed(out)
     chunk = Chunk(rows, 0, steps, steps, np.uint64(0), 0)
     if states.shape[1] > 0:

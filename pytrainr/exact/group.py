@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+from numba import types
+from numba.extending import overload
 
 from pytrainr.exact.attention import attention_of, decoder_backward, decoder_forward
 from pytrainr.exact.dropout import fill_mask, mixed
-from pytrainr.exact.layer import Around, add_bias, finish_gradient, layer_backward, layer_forward
+from pytrainr.exact.layer import Around, finish_gradient, layer_backward, layer_forward
 from pytrainr.exact.outputs import activate_output, output_delta, output_loss
 from pytrainr.exact.products import add_column_sums, product, transpose, transposed_product
-from pytrainr.exact.shapes import block, flattened, matrix, tape_of, transposed_weights, weights_of
-from pytrainr.exact.vectors import copy, fill
+from pytrainr.exact.shapes import block, flattened, matrix, tape_of, transposed_weights, vector, weights_of
+from pytrainr.exact.vectors import add, copy, fill
 from pytrainr.exact.wiring import arrange, gather, join, pooled_presence, return_gradient, split
-from pytrainr.numerics.jit import fast_inline_part, part
+from pytrainr.numerics.jit import fast_part
 
 __all__ = [
     "LEVEL",
@@ -59,13 +61,16 @@ class Wiring(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """A network as compiled code sees it: the cell, the tables of layers and sequences, output and wiring."""
+    """A network as compiled code sees it: the cell, the tables of layers and sequences, output and wiring.
+
+    ``attention`` is its table, or None: a kernel with attention is compiled only for networks that have it.
+    """
 
     cell: Any
     layers: np.ndarray
     levels: np.ndarray
     readout: np.ndarray
-    attention: np.ndarray
+    attention: np.ndarray | None
     wiring: Wiring
 
 
@@ -88,12 +93,12 @@ class Chunk(NamedTuple):
     first_sample: int
 
 
-@fast_inline_part
+@fast_part
 def _depth(plan):
     return plan.levels.size - (2 if plan.wiring.attention else 1)
 
 
-@fast_inline_part
+@fast_part
 def _steps_at(plan, level, steps):
     """Steps of the sequence that comes out of hidden layer ``level`` (0 is the first)."""
     for _ in range(level):
@@ -101,25 +106,25 @@ def _steps_at(plan, level, steps):
     return steps
 
 
-@fast_inline_part
+@fast_part
 def _sequence(plan, memory, level, steps, n):
     """The sequence that layer ``level`` reads, and the gradient by it."""
     row = plan.levels[level]
     return block(memory, row.sequence * n, steps, n, row.width), block(memory, row.gradient * n, steps, n, row.width)
 
 
-@fast_inline_part
+@fast_part
 def _presence(plan, memory, level, steps, n):
     """Where layer ``level`` has entries (steps, n); no rows if all sequences are whole."""
     return matrix(memory, plan.levels[level].present * n, steps if plan.wiring.padded else 0, n)
 
 
-@fast_inline_part
+@fast_part
 def _mask(memory, first, rate, n, width):
     return matrix(memory, first * n, n if rate > 0.0 else 0, width)
 
 
-@fast_inline_part
+@fast_part
 def _around(plan, layer, memory, present, n, backwards):
     return Around(
         plan.wiring.use_bias,
@@ -131,7 +136,7 @@ def _around(plan, layer, memory, present, n, backwards):
     )
 
 
-@part
+@fast_part
 def _fill_masks(plan, memory, n, chunk):
     for number in range(plan.layers.size):
         layer = plan.layers[number]
@@ -148,7 +153,7 @@ def _fill_masks(plan, memory, n, chunk):
         fill_mask(mask, plan.wiring.dropout, mixed(chunk.key, np.uint64(2 * plan.layers.size)), chunk.first_sample)
 
 
-@part
+@fast_part
 def transpose_weights(plan, weights, transposed):
     """The transposed weights that the way back multiplies by."""
     for number in range(plan.layers.size):
@@ -166,7 +171,7 @@ def transpose_weights(plan, weights, transposed):
         )
 
 
-@part
+@fast_part
 def keep_states(plan, memory, n, steps, states, write):
     """Copy every layer's state from ``states`` (n, ·) to before the first step, or (``write``) after the last to
     ``states``."""
@@ -186,7 +191,7 @@ def keep_states(plan, memory, n, steps, states, write):
         place += layer.outputs + layer.cells
 
 
-@part
+@fast_part
 def clear_states(plan, memory, n, steps):
     """The state before the first step is 0."""
     for number in range(plan.layers.size):
@@ -195,7 +200,7 @@ def clear_states(plan, memory, n, steps):
         fill(tape.cell[0], 0.0)
 
 
-@part
+@fast_part
 def carry_states(plan, memory, n, steps):
     """The state after the last of ``steps`` steps becomes the state before the first: truncated back-propagation."""
     for number in range(plan.layers.size):
@@ -204,7 +209,7 @@ def carry_states(plan, memory, n, steps):
         copy(tape.cell[0], tape.cell[steps])
 
 
-@part
+@fast_part
 def copy_outputs(plan, memory, steps, out):
     """``out`` (n, output steps, outputs) from the last forward pass."""
     readout, n = plan.readout[0], out.shape[0]
@@ -215,7 +220,7 @@ def copy_outputs(plan, memory, steps, out):
             copy(out[s, t], y[top - out.shape[1] + t, s])
 
 
-@part
+@fast_part
 def forward_pass(plan, weights, memory, X, chunk):
     """All layers and the output over the chunk's samples and steps; X (samples, time, variables)."""
     n, directions, pyramid = chunk.rows.size, plan.wiring.directions, plan.wiring.pyramid
@@ -244,24 +249,62 @@ def forward_pass(plan, weights, memory, X, chunk):
             if directions == 2:
                 join(above, tape.hidden, side, side == 1 and not _ends_in_one(plan, level))
         sequence = above
-    if plan.wiring.attention:
-        layer, out_steps = plan.layers[plan.layers.size - 1], plan.readout[0].steps
-        table = plan.attention[0]
-        looking = attention_of(table, weights, memory, sequence.shape[0], out_steps, n)
-        around = _around(plan, layer, memory, matrix(memory, 0, 0, n), n, False)
-        tape = tape_of(layer, memory, out_steps, n)
-        decoder_forward(plan.cell, around, weights_of(layer, weights), tape, looking, sequence, present)
-        sequence, _ = _sequence(plan, memory, depth + 1, out_steps, n)
+    sequence = decode(plan.attention, plan, weights, memory, sequence, present)
     _read_out(plan, weights, memory, sequence, n)
 
 
-@fast_inline_part
+def decode(attention, plan, weights, memory, sequence, present):
+    """What the decoder makes of the encoder's ``sequence``, or that itself where there is none; compiled code only."""
+
+
+def decode_backward(attention, plan, weights, room, steps, chunk, n):
+    """The way back through the decoder, if there is one, to the gradient by the encoder's sequence."""
+
+
+@overload(decode, jit_options={"forceinline": True})
+def _decode(attention, plan, weights, memory, sequence, present):
+    if not isinstance(attention, types.Array):
+        return lambda attention, plan, weights, memory, sequence, present: sequence
+    return _decode_with_attention
+
+
+def _decode_with_attention(attention, plan, weights, memory, sequence, present):
+    n, steps, layer = sequence.shape[1], plan.readout[0].steps, plan.layers[plan.layers.size - 1]
+    looking = attention_of(attention[0], weights, memory, sequence.shape[0], steps, n)
+    around = _around(plan, layer, memory, matrix(memory, 0, 0, n), n, False)
+    tape = tape_of(layer, memory, steps, n)
+    decoder_forward(plan.cell, around, weights_of(layer, weights), tape, looking, sequence, present)
+    return _sequence(plan, memory, _depth(plan) + 1, steps, n)[0]
+
+
+@overload(decode_backward, jit_options={"forceinline": True})
+def _decode_backward(attention, plan, weights, room, steps, chunk, n):
+    if not isinstance(attention, types.Array):
+        return lambda attention, plan, weights, room, steps, chunk, n: None
+    return _decode_backward_with_attention
+
+
+def _decode_backward_with_attention(attention, plan, weights, room, steps, chunk, n):
+    memory, depth = room.memory, _depth(plan)
+    layer, encoder_steps = plan.layers[plan.layers.size - 1], _steps_at(plan, depth - 1, chunk.steps)
+    encoder, d_encoder = _sequence(plan, memory, depth, encoder_steps, n)
+    fill(d_encoder, 0.0)
+    looking = attention_of(attention[0], weights, memory, encoder_steps, steps, n)
+    gradient = attention_of(attention[0], room.gradient, memory, encoder_steps, steps, n)
+    around = _around(plan, layer, memory, matrix(memory, 0, 0, n), n, False)
+    tape, mine = tape_of(layer, memory, steps, n), weights_of(layer, weights)
+    back = transposed_weights(layer, room.transposed)
+    decoder_backward(plan.cell, around, mine, back, tape, looking, gradient, encoder, d_encoder)
+    finish_gradient(plan.cell, around, weights_of(layer, room.gradient), mine, tape)
+
+
+@fast_part
 def _ends_in_one(plan, level):
     """Whether a single output step reads the layer's two directions: then each gives the state it ends in."""
     return plan.readout[0].steps == 1 and level + 1 == _depth(plan) and not plan.wiring.attention
 
 
-@part
+@fast_part
 def _read_out(plan, weights, memory, sequence, n):
     """y = f(h V [+ c]) at every step of the top sequence."""
     readout, steps = plan.readout[0], sequence.shape[0]
@@ -274,17 +317,17 @@ def _read_out(plan, weights, memory, sequence, n):
         arrange(x, sequence, _mask(memory, readout.mask, plan.wiring.dropout, n, readout.inputs), 1, False)
     product(flattened(y), flattened(x), matrix(weights, readout.time, readout.inputs, readout.outputs))
     if plan.wiring.use_bias:
-        add_bias(flattened(y), weights[readout.bias : readout.bias + readout.outputs])
+        add(flattened(y), vector(weights, readout.bias, readout.outputs))
     activate_output(readout.activation, flattened(y))
 
 
-@fast_inline_part
+@fast_part
 def _top_steps(plan, steps):
     """Steps of the sequence that the output layer reads."""
     return plan.readout[0].steps if plan.wiring.attention else _steps_at(plan, _depth(plan) - 1, steps)
 
 
-@part
+@fast_part
 def _targets(plan, memory, Y, chunk):
     """The targets of the chunk (steps, n, outputs), and which of its top steps is the first with a target."""
     readout, n = plan.readout[0], chunk.rows.size
@@ -300,7 +343,7 @@ def _targets(plan, memory, Y, chunk):
     return target, min(first, steps)
 
 
-@part
+@fast_part
 def _output_gradient(plan, memory, Y, chunk, error):
     """Fill the output's delta (0 where there is no target) and add Σ|target − y| to ``error`` (n); give back the
     delta."""
@@ -329,7 +372,7 @@ def _output_gradient(plan, memory, Y, chunk, error):
     return delta
 
 
-@part
+@fast_part
 def group_gradient(plan, weights, room, X, Y, chunk, error):
     """``room.gradient`` = the gradient of the summed loss of the chunk by all weights.
 
@@ -347,19 +390,7 @@ def group_gradient(plan, weights, room, X, Y, chunk, error):
     _, d_sequence = _sequence(plan, memory, top, steps, n)
     _read_out_backward(plan, room, d_sequence, delta, n)
 
-    if plan.wiring.attention:
-        layer, table = plan.layers[plan.layers.size - 1], plan.attention[0]
-        encoder_steps = _steps_at(plan, depth - 1, chunk.steps)
-        encoder, d_encoder = _sequence(plan, memory, depth, encoder_steps, n)
-        fill(d_encoder, 0.0)
-        looking = attention_of(table, weights, memory, encoder_steps, steps, n)
-        gradient = attention_of(table, room.gradient, memory, encoder_steps, steps, n)
-        around = _around(plan, layer, memory, matrix(memory, 0, 0, n), n, False)
-        tape, mine = tape_of(layer, memory, steps, n), weights_of(layer, weights)
-        back = transposed_weights(layer, room.transposed)
-        decoder_backward(plan.cell, around, mine, back, tape, looking, gradient, encoder, d_encoder)
-        finish_gradient(plan.cell, around, weights_of(layer, room.gradient), mine, tape)
-
+    decode_backward(plan.attention, plan, weights, room, steps, chunk, n)
     for level in range(depth - 1, -1, -1):
         out_steps = _steps_at(plan, level, chunk.steps)
         _, d_above = _sequence(plan, memory, level + 1, out_steps, n)
@@ -382,7 +413,7 @@ def group_gradient(plan, weights, room, X, Y, chunk, error):
                 return_gradient(d_below, tape.downstream, mask, pyramid, side == 1)
 
 
-@part
+@fast_part
 def _read_out_backward(plan, room, d_sequence, delta, n):
     """dV = Σ hᵀ δ,  dc = Σ δ,  dh = δ Vᵀ."""
     readout = plan.readout[0]
@@ -392,7 +423,7 @@ def _read_out_backward(plan, room, d_sequence, delta, n):
     rows = flattened(delta)
     x = block(room.memory, readout.x * n, delta.shape[0], n, readout.inputs)
     transposed_product(matrix(room.gradient, readout.time, readout.inputs, readout.outputs), flattened(x), rows)
-    bias = room.gradient[readout.bias : readout.bias + readout.outputs]
+    bias = vector(room.gradient, readout.bias, readout.outputs)
     fill(bias, 0.0)
     if plan.wiring.use_bias:
         add_column_sums(bias, rows)
@@ -407,7 +438,7 @@ def _read_out_backward(plan, room, d_sequence, delta, n):
     return_gradient(d_sequence, downstream, mask, 1, False)
 
 
-@part
+@fast_part
 def loss_of(plan, memory, Y, chunk):
     """The loss of the outputs that the last forward pass left in ``memory``."""
     readout, n = plan.readout[0], chunk.rows.size

@@ -12,12 +12,13 @@ from typing import NamedTuple
 import numpy as np
 
 from pytrainr.exact.cells import add_gradient, backward, forward
-from pytrainr.exact.products import product
+from pytrainr.exact.products import add_column_sums, product
 from pytrainr.exact.shapes import flattened
-from pytrainr.exact.vectors import copy, fill, flat, multiply
-from pytrainr.numerics.jit import fast_inline_part
+from pytrainr.exact.vectors import add, copy, fill, multiply
+from pytrainr.numerics.jit import fast_part
+from pytrainr.numerics.vectors import fast_map
 
-__all__ = ["Around", "add_bias", "finish_gradient", "layer_backward", "layer_forward", "step_backward", "step_forward"]
+__all__ = ["Around", "finish_gradient", "layer_backward", "layer_forward", "step_backward", "step_forward"]
 
 
 class Around(NamedTuple):
@@ -35,30 +36,28 @@ class Around(NamedTuple):
     held_cell: np.ndarray
 
 
-@fast_inline_part
-def add_bias(s, bias):
-    """Add the bias to every row."""
-    for row in range(s.shape[0]):
-        values = s[row]
-        for k in range(values.size):
-            values[k] += bias[k]
+@fast_map("d_hidden, direct")
+def _add_later(d_hidden, carried, direct):
+    return d_hidden + (carried + direct), direct.constant(0.0)
 
 
-@fast_inline_part
+@fast_map("context")
+def _masked(hidden, mask):
+    return hidden * mask
+
+
+@fast_part
 def _is_absent(around, t, s):
     step = around.present.shape[0] - 1 - t if around.backwards else t
     return around.present[step, s] == 0.0
 
 
-@fast_inline_part
+@fast_part
 def step_forward(cell, around, weights, tape, t):
     """One time step: dropout of the state, the cell's equations, the state held where there is no entry."""
     n = tape.hidden.shape[1]
     if around.mask.shape[0] > 0:
-        for s in range(n):
-            context, hidden, mask = tape.context[t, s], tape.hidden[t, s], around.mask[s]
-            for k in range(hidden.size):
-                context[k] = hidden[k] * mask[k]
+        _masked(tape.context[t], tape.hidden[t], around.mask)
     forward(cell, weights, tape, t)
     if around.present.shape[0] > 0:
         for s in range(n):
@@ -67,16 +66,13 @@ def step_forward(cell, around, weights, tape, t):
                 copy(tape.cell[t + 1, s], tape.cell[t, s])
 
 
-@fast_inline_part
+@fast_part
 def step_backward(cell, around, weights, transposed, tape, t):
     """One time step back. A held state passes its gradient on as it is; the cell sees none of it."""
     n = tape.hidden.shape[1]
     padded = around.present.shape[0] > 0
     if t + 1 < tape.x.shape[0]:
-        d_hidden, carried, direct = flat(tape.upstream[t]), flat(tape.carried), flat(tape.direct)
-        for k in range(d_hidden.size):
-            d_hidden[k] += carried[k] + direct[k]
-            direct[k] = 0.0
+        _add_later(tape.upstream[t], tape.carried, tape.direct)
     if padded:
         for s in range(n):
             if _is_absent(around, t, s):
@@ -94,27 +90,29 @@ def step_backward(cell, around, weights, transposed, tape, t):
                 copy(tape.carried_cell[s], around.held_cell[s])
 
 
-@fast_inline_part
+@fast_part
 def layer_forward(cell, around, weights, tape):
     """Fill ``tape.hidden[1:]`` from ``tape.x`` and the state ``tape.hidden[0]``, ``tape.cell[0]``."""
     gates = flattened(tape.gates)
     product(gates, flattened(tape.x), weights.time)
     if around.use_bias:
-        add_bias(gates, weights.bias)
+        add(gates, weights.bias)
     for t in range(tape.x.shape[0]):
         step_forward(cell, around, weights, tape, t)
 
 
-@fast_inline_part
+@fast_part
 def finish_gradient(cell, around, gradient, weights, tape):
     """The weights' gradient once all steps back are taken."""
     add_gradient(cell, gradient, weights, tape)
-    if not around.use_bias:
-        fill(gradient.bias, 0.0)
+    fill(gradient.bias, 0.0)
+    if around.use_bias:
+        add_column_sums(gradient.bias, flattened(tape.delta))
+    else:
         fill(gradient.projection_bias, 0.0)
 
 
-@fast_inline_part
+@fast_part
 def layer_backward(cell, around, gradient, weights, transposed, tape, to_input):
     """From ``tape.upstream`` to the weights' gradient and, if ``to_input``, ``tape.downstream``."""
     fill(tape.direct, 0.0)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pytrainr.exact.activations import times_logistic_slope, times_tanh_slope
 from pytrainr.exact.losses import loss_gradient, loss_value
-from pytrainr.exact.scalars import exp, logistic, tanh
-from pytrainr.exact.vectors import dot, largest, total
-from pytrainr.numerics.jit import part
+from pytrainr.exact.scalars import exp
+from pytrainr.exact.vectors import dot, flat, largest, total
+from pytrainr.numerics.compiled_once import fast_compiled_once
+from pytrainr.numerics.elementwise import fast_logistic_, fast_tanh_
+from pytrainr.numerics.jit import fast_part
+from pytrainr.numerics.vectors import fast_map
 
 __all__ = ["OUTPUTS", "activate_output", "output_delta", "output_loss", "output_slope"]
 
@@ -15,20 +19,21 @@ OUTPUTS = ("logistic", "linear", "tanh", "softmax")
 _LOGISTIC, _LINEAR, _TANH, _SOFTMAX = range(4)
 
 
-@part
+@fast_map("d")
+def _difference(y, target):
+    return y - target
+
+
+@fast_part
 def activate_output(output, y):
     """``y = f(y)`` for y (rows, outputs); softmax over the outputs of a row."""
-    if output == _LINEAR:
-        return
-    for row in range(y.shape[0]):
-        values = y[row]
-        if output == _LOGISTIC:
-            for k in range(values.size):
-                values[k] = logistic(values[k])
-        elif output == _TANH:
-            for k in range(values.size):
-                values[k] = tanh(values[k])
-        else:
+    if output == _LOGISTIC:
+        fast_logistic_(y)
+    elif output == _TANH:
+        fast_tanh_(y)
+    elif output == _SOFTMAX:
+        for row in range(y.shape[0]):
+            values = y[row]
             highest = largest(values)
             for k in range(values.size):
                 values[k] = exp(values[k] - highest)
@@ -37,24 +42,22 @@ def activate_output(output, y):
                 values[k] /= mass
 
 
-@part
+@fast_part
 def output_slope(output, gradient, y):
     """``gradient = gradient · ∂y/∂s`` for rows: y(1−y), 1, 1−y²; for softmax y∘(d − Σ d∘y)."""
-    for row in range(y.shape[0]):
-        d, values = gradient[row], y[row]
-        if output == _LOGISTIC:
-            for k in range(values.size):
-                d[k] *= values[k] * (1.0 - values[k])
-        elif output == _TANH:
-            for k in range(values.size):
-                d[k] *= 1.0 - values[k] * values[k]
-        elif output == _SOFTMAX:
+    if output == _LOGISTIC:
+        times_logistic_slope(gradient, gradient, y)
+    elif output == _TANH:
+        times_tanh_slope(gradient, gradient, y)
+    elif output == _SOFTMAX:
+        for row in range(y.shape[0]):
+            d, values = gradient[row], y[row]
             inner = dot(d, values)
             for k in range(values.size):
                 d[k] = values[k] * (d[k] - inner)
 
 
-@part
+@fast_compiled_once
 def output_delta(output, loss, canonical, width, d, y, target):
     """``d`` = gradient of the loss before the output's activation, for rows.
 
@@ -62,17 +65,18 @@ def output_delta(output, loss, canonical, width, d, y, target):
     without the division that would cancel.
     """
     if not canonical:
-        for row in range(y.shape[0]):
-            loss_gradient(loss, d[row], y[row], target[row], width)
+        loss_gradient(loss, flat(d), flat(y), flat(target), width)
         output_slope(output, d, y)
-        return
-    for row in range(y.shape[0]):
-        mass = total(target[row]) if output == _SOFTMAX else target.dtype.type(1.0)
-        for k in range(y.shape[1]):
-            d[row, k] = y[row, k] * mass - target[row, k]
+    elif output == _SOFTMAX:
+        for row in range(y.shape[0]):
+            mass = total(target[row])
+            for k in range(y.shape[1]):
+                d[row, k] = y[row, k] * mass - target[row, k]
+    else:
+        _difference(d, y, target)
 
 
-@part
+@fast_compiled_once
 def output_loss(loss, width, y, target):
     """The loss summed over the rows that have a target (NaN is none)."""
     total = 0.0

@@ -127,7 +127,8 @@ def plan_of(options: Options, layout: Layout, *, training: bool = True) -> tuple
         dropout,
         recurrent_dropout,
     )
-    return Plan(_cell_of(options), layers, levels, readout, attention, wiring), places.size
+    table = attention if options.attention else None
+    return Plan(_cell_of(options), layers, levels, readout, table, wiring), places.size
 
 
 def _place_layer(

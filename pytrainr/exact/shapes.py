@@ -11,9 +11,23 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pytrainr.numerics.jit import fast_inline_part, viewed
+from pytrainr.numerics.jit import fast_part
+from pytrainr.numerics.views import view
 
-__all__ = ["LAYER", "Tape", "Weights", "block", "flattened", "tape_of", "transposed_weights", "weights_of"]
+__all__ = [
+    "LAYER",
+    "Tape",
+    "Weights",
+    "block",
+    "flattened",
+    "matrix",
+    "past",
+    "rows",
+    "tape_of",
+    "transposed_weights",
+    "vector",
+    "weights_of",
+]
 
 LAYER = np.dtype(
     [
@@ -64,7 +78,7 @@ class Tape(NamedTuple):
     gate_delta, memory_delta                   a cell's own, on the way back
     upstream        (steps, n, outputs)        gradient by ``hidden``, from above and, once added, from later steps
     downstream      (steps, n, inputs)         gradient by ``x``
-    product         (n, gates·hidden)          room for the recurrent product
+    product         (n, gates·hidden)          room for a product
     carried, direct (n, outputs)               gradient by the state before: through the product, and past it
     carried_cell    (n, ·)                     gradient by the cell state before
     """
@@ -86,53 +100,71 @@ class Tape(NamedTuple):
     carried_cell: np.ndarray
 
 
-@fast_inline_part
+@fast_part
 def block(memory, first, steps, n, width):
     """``memory`` from ``first`` on as (steps, n, width)."""
-    return viewed(memory, first, (steps, n, width))
+    return view(memory, first, (steps, n, width))
 
 
-@fast_inline_part
+@fast_part
 def matrix(flat, first, rows, columns):
     """``flat`` from ``first`` on as (rows, columns)."""
-    return viewed(flat, first, (rows, columns))
+    return view(flat, first, (rows, columns))
 
 
-@fast_inline_part
+@fast_part
 def flattened(a):
     """(steps, n, width) as (steps·n, width)."""
-    return viewed(a, 0, (a.shape[0] * a.shape[1], a.shape[2]))
+    return view(a, 0, (a.shape[0] * a.shape[1], a.shape[2]))
 
 
-@fast_inline_part
+@fast_part
+def rows(a, first, count):
+    """``count`` rows of a matrix from ``first`` on."""
+    return view(a, first * a.shape[1], (count, a.shape[1]))
+
+
+@fast_part
+def past(states):
+    """Of (steps + 1, n, width) the state before each step (steps, n, width)."""
+    return view(states, 0, (states.shape[0] - 1, states.shape[1], states.shape[2]))
+
+
+@fast_part
+def vector(flat, first, size):
+    """``flat`` from ``first`` on as a vector."""
+    return view(flat, first, (size,))
+
+
+@fast_part
 def weights_of(layer, flat):
     """The layer's weights in the flat vector."""
     wide = layer.gates * layer.hidden
     return Weights(
         matrix(flat, layer.time, layer.inputs, wide),
         matrix(flat, layer.recurrent, layer.outputs, wide),
-        flat[layer.bias : layer.bias + wide],
+        vector(flat, layer.bias, wide),
         matrix(flat, layer.peephole, layer.peepholes, layer.hidden),
         matrix(flat, layer.projection, layer.projected, layer.outputs),
-        flat[layer.projection_bias : layer.projection_bias + layer.output_biases],
+        vector(flat, layer.projection_bias, layer.output_biases),
     )
 
 
-@fast_inline_part
+@fast_part
 def transposed_weights(layer, flat):
     """The same places of a vector that holds each matrix transposed."""
     wide = layer.gates * layer.hidden
     return Weights(
         matrix(flat, layer.time, wide, layer.inputs),
         matrix(flat, layer.recurrent, wide, layer.outputs),
-        flat[layer.bias : layer.bias + wide],
+        vector(flat, layer.bias, wide),
         matrix(flat, layer.peephole, layer.peepholes, layer.hidden),
         matrix(flat, layer.projection, layer.outputs, layer.projected),
-        flat[layer.projection_bias : layer.projection_bias + layer.output_biases],
+        vector(flat, layer.projection_bias, layer.output_biases),
     )
 
 
-@fast_inline_part
+@fast_part
 def tape_of(layer, memory, steps, n):
     """The layer's arrays in the workspace for n samples."""
     wide = layer.gates * layer.hidden

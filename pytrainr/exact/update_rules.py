@@ -15,9 +15,11 @@ import numpy as np
 from numba.extending import overload, register_jitable
 
 from pytrainr.exact.vectors import dot
-from pytrainr.numerics.jit import part
+from pytrainr.numerics.compiled_once import fast_compiled_once
+from pytrainr.numerics.jit import fast_part
+from pytrainr.numerics.vectors import fast_map
 
-__all__ = ["RULES", "Rule", "RuleState", "add_gradient_to_update", "apply_rule"]
+__all__ = ["RULES", "Rule", "RuleState", "add_gradient_to_update", "apply_rule", "learn"]
 
 
 class RuleState(NamedTuple):
@@ -47,7 +49,7 @@ class Rule(NamedTuple):
     scaled: bool
 
 
-@part
+@fast_part
 def sgd(state, rule, step):
     """R's: Δ ← (Δ − gradient)·lr;  W ← W + Δ;  Δ ← Δ·momentum. What momentum kept is multiplied by lr once more."""
     weights, update = state.weights, state.update
@@ -56,7 +58,7 @@ def sgd(state, rule, step):
         update[k] *= rule.momentum
 
 
-@part
+@fast_part
 def momentum(state, rule, step):
     """Polyak (1964): v ← momentum·v + gradient;  W ← W − lr·v."""
     weights, update, velocity = state.weights, state.update, state.first
@@ -66,7 +68,7 @@ def momentum(state, rule, step):
         update[k] = 0.0
 
 
-@part
+@fast_part
 def rmsprop(state, rule, step):
     """Hinton (2012): v ← ρ·v + (1 − ρ)·g²;  W ← W − lr·g/(√v + ε)."""
     weights, update, square = state.weights, state.update, state.second
@@ -77,7 +79,7 @@ def rmsprop(state, rule, step):
         update[k] = 0.0
 
 
-@part
+@fast_part
 def adam(state, rule, step):
     """Kingma & Ba (2015): m, v the running means of g and g², both freed of their start at 0; W ← W − lr·m/(√v + ε)."""
     weights, update, mean, square = state.weights, state.update, state.first, state.second
@@ -91,7 +93,7 @@ def adam(state, rule, step):
         update[k] = 0.0
 
 
-@part
+@fast_part
 def adagrad(state, rule, step):
     """Duchi et al. (2011): v ← v + g²;  W ← W − lr·g/(√v + ε)."""
     weights, update, square = state.weights, state.update, state.second
@@ -144,18 +146,42 @@ def _chosen(functions: Sequence[Callable]) -> Callable:
     return choose
 
 
-@part
+@fast_map("update")
+def _subtract(update, gradient):
+    return update - gradient
+
+
+@fast_map("update")
+def _decay(update, weights, decayed, l2):
+    return update - l2 * decayed * weights
+
+
+@fast_map("weights, update")
+def _plain_step(weights, update, gradient, learningrate, momentum):
+    update = (update - gradient) * learningrate
+    return weights + update, update * momentum
+
+
+@fast_part
 def add_gradient_to_update(state, rule, gradient):
     """update ← update − gradient, the gradient of the L2 penalty ½·l2·Σw² included."""
-    update = state.update
-    for k in range(update.size):
-        update[k] -= gradient[k]
+    _subtract(state.update, gradient)
     if rule.l2 > 0.0:
-        for k in range(update.size):
-            update[k] -= rule.l2 * rule.decayed[k] * state.weights[k]
+        _decay(state.update, state.weights, rule.decayed, rule.l2)
 
 
-@part
+@fast_part
+def learn(state, rule, gradient, step):
+    """The gradient of a group to the update, and the rule's step: number ``step``, from 1."""
+    unlimited = rule.clipping == np.inf and rule.clip_norm == np.inf
+    if rule.number == 0 and rule.scaled and unlimited and rule.l2 == 0.0:
+        _plain_step(state.weights, state.update, gradient, rule.learningrate, rule.momentum)
+    else:
+        add_gradient_to_update(state, rule, gradient)
+        apply_rule(state, rule, step)
+
+
+@fast_compiled_once
 def apply_rule(state, rule, step):
     """Clip, then step. R's sgd limits the scaled updates, as R does; the other rules limit the gradient."""
     update = state.update

@@ -1,55 +1,49 @@
-"""Loops over contiguous arrays of the same shape, for compiled code.
+"""Over arrays of the same shape, for compiled code: what NumPy's ``a[:] = b`` and the like would do.
 
-NumPy's own ``a[:] = b`` would do, but Numba compiles a check of shapes with a formatted message into every use of it,
-which costs more compilation than all the mathematics.
+But Numba compiles a check of shapes with a formatted message into every use of these, which costs more compilation
+than all the mathematics.
 """
 
 from __future__ import annotations
 
-from pytrainr.numerics.jit import fast_inline_part, viewed
+from pytrainr.numerics.jit import fast_part
+from pytrainr.numerics.vectors import fast_map
+from pytrainr.numerics.views import view
 
 __all__ = ["add", "copy", "dot", "fill", "flat", "largest", "multiply", "total"]
 
 
-@fast_inline_part
+@fast_part
 def flat(array):
     """A contiguous array as a vector."""
-    return viewed(array, 0, (array.size,))
+    return view(array, 0, (array.size,))
 
 
-@fast_inline_part
-def fill(array, value):
+@fast_map("array")
+def fill(value):
     """``array = value``, everywhere."""
-    values = flat(array)
-    for k in range(values.size):
-        values[k] = value
+    return value
 
 
-@fast_inline_part
-def copy(to, source):
+@fast_map("to")
+def copy(source):
     """``to = source``."""
-    values, given = flat(to), flat(source)
-    for k in range(values.size):
-        values[k] = given[k]
+    return source
 
 
-@fast_inline_part
+@fast_map("to")
 def add(to, source):
     """``to = to + source``."""
-    values, given = flat(to), flat(source)
-    for k in range(values.size):
-        values[k] += given[k]
+    return to + source
 
 
-@fast_inline_part
+@fast_map("to")
 def multiply(to, source):
     """``to = to · source``, entry by entry."""
-    values, given = flat(to), flat(source)
-    for k in range(values.size):
-        values[k] *= given[k]
+    return to * source
 
 
-@fast_inline_part
+@fast_part
 def dot(a, b):
     """Σ a·b for vectors."""
     result = a[0] * b[0]
@@ -58,7 +52,7 @@ def dot(a, b):
     return result
 
 
-@fast_inline_part
+@fast_part
 def total(a):
     """Σ a for a vector."""
     result = a[0]
@@ -67,7 +61,7 @@ def total(a):
     return result
 
 
-@fast_inline_part
+@fast_part
 def largest(a):
     """The largest entry of a vector."""
     result = a[0]

@@ -7,12 +7,12 @@ others.
 from __future__ import annotations
 
 from pytrainr.exact.vectors import add, copy, fill, multiply
-from pytrainr.numerics.jit import part
+from pytrainr.numerics.jit import fast_part
 
 __all__ = ["arrange", "gather", "join", "pooled_presence", "return_gradient", "split"]
 
 
-@part
+@fast_part
 def gather(sequence, present, X, rows, first):
     """``sequence[t, s] = X[rows[s], first + t]``; where sequences may end early, a step of NaN has no entry."""
     padded = present.shape[0] > 0
@@ -28,7 +28,7 @@ def gather(sequence, present, X, rows, first):
                     fill(to, 0.0)
 
 
-@part
+@fast_part
 def pooled_presence(above, below, pyramid):
     """A step of the level above has an entry where any of its ``pyramid`` steps below has one."""
     for t in range(above.shape[0]):
@@ -38,7 +38,7 @@ def pooled_presence(above, below, pyramid):
                 above[t, s] = max(above[t, s], below[step, s])
 
 
-@part
+@fast_part
 def arrange(x, sequence, mask, pyramid, backwards):
     """A layer's input from the level's sequence: ``pyramid`` steps side by side, dropout, time reversed if
     ``backwards``."""
@@ -56,7 +56,7 @@ def arrange(x, sequence, mask, pyramid, backwards):
                 multiply(x[t, s], mask[s])
 
 
-@part
+@fast_part
 def return_gradient(sequence, x, mask, pyramid, backwards):
     """The way back of ``arrange``: add the gradient by x to the gradient by the sequence."""
     steps, n, width = x.shape[0], x.shape[1], sequence.shape[2]
@@ -71,7 +71,7 @@ def return_gradient(sequence, x, mask, pyramid, backwards):
                     add(sequence[source, s], x[t, s, place_in * width : (place_in + 1) * width])
 
 
-@part
+@fast_part
 def join(sequence, hidden, side, reverse):
     """Put one direction's hidden states (steps + 1, n, outputs) on its side of the sequence, time put right."""
     steps, width = sequence.shape[0], hidden.shape[2]
@@ -81,7 +81,7 @@ def join(sequence, hidden, side, reverse):
             copy(sequence[t, s, side * width : (side + 1) * width], hidden[source, s])
 
 
-@part
+@fast_part
 def split(upstream, sequence, side, reverse):
     """The way back of ``join``."""
     steps, width = sequence.shape[0], upstream.shape[2]

@@ -16,9 +16,9 @@ import llvmlite.binding as llvm
 from numba import njit, types
 from numba.core import caching, cgutils
 
-from pytrainr.numerics.jit import intrinsic
+from pytrainr.numerics.jit import FASTMATH, intrinsic
 
-__all__ = ["compiled_once"]
+__all__ = ["compiled_once", "fast_compiled_once"]
 
 
 class _CacheImpl(caching.CompileResultCacheImpl):
@@ -36,9 +36,9 @@ caching.FunctionCache._impl_class = _CacheImpl
 class _Function:
     """Its versions for the types it has been called with."""
 
-    def __init__(self, function: Callable) -> None:
+    def __init__(self, function: Callable, **policy: Any) -> None:
         self.name = f"{function.__module__}.{function.__qualname__}"
-        self.dispatcher = njit(cache=True, nogil=True, error_model="numpy")(function)
+        self.dispatcher = njit(cache=True, nogil=True, error_model="numpy", **policy)(function)
         self.versions: dict[tuple[types.Type, ...], _Version] = {}
 
     def version(self, kinds: tuple[types.Type, ...]) -> _Version:
@@ -76,7 +76,16 @@ def _version(name: str, kinds: tuple[types.Type, ...]) -> _Version:
 
 def compiled_once(function: Callable) -> Any:
     """Decorate a strict function for use in compiled code: compiled once for each combination of argument types."""
-    known = _FUNCTIONS[f"{function.__module__}.{function.__qualname__}"] = _Function(function)
+    return _compiled_once(function)
+
+
+def fast_compiled_once(function: Callable) -> Any:
+    """The same for a function in which LLVM may fuse and reorder operations."""
+    return _compiled_once(function, fastmath=FASTMATH)
+
+
+def _compiled_once(function: Callable, **policy: Any) -> Any:
+    known = _FUNCTIONS[f"{function.__module__}.{function.__qualname__}"] = _Function(function, **policy)
 
     def call(typing: Any, *arguments: types.Type) -> Any:
         version = known.version(tuple(map(types.unliteral, arguments)))

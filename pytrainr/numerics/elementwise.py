@@ -18,9 +18,21 @@ import numpy as np
 
 from pytrainr.numerics.compiled_once import compiled_once
 from pytrainr.numerics.jit import strict, strict_part
-from pytrainr.numerics.vectors import Lanes, fast_formula, lanes, memory_of, moved, rows_of, strict_formula
+from pytrainr.numerics.vectors import Lanes, fast_map, lanes, memory_of, moved, rows_of, strict_formula
 
-__all__ = ["exp_", "fast_exp_", "fast_logistic_", "fast_tanh_", "gompertz_", "logistic_", "tanh_", "vector_bits_equal"]
+__all__ = [
+    "exp_",
+    "fast_exp",
+    "fast_exp_",
+    "fast_logistic",
+    "fast_logistic_",
+    "fast_tanh",
+    "fast_tanh_",
+    "gompertz_",
+    "logistic_",
+    "tanh_",
+    "vector_bits_equal",
+]
 
 _x = float.fromhex
 
@@ -184,23 +196,22 @@ def _limited(x: Lanes, limit: float) -> Lanes:
     return (x < -limit).where(x.constant(-limit), x)
 
 
-@fast_formula
-def _fast_exp(x: Lanes) -> Lanes:
+def fast_exp(x: Lanes) -> Lanes:
+    """exp(x)."""
     k, less_one = _split_exp(_limited(x, 1400.0 if x.bits == 64 else 170.0))
     half = (k * 0.5).floor()  # 2^k in two factors: k may be twice what one can hold
     return ((less_one + 1.0) * _two_to_the(half)) * _two_to_the(k - half)
 
 
-@fast_formula
-def _fast_logistic(x: Lanes) -> Lanes:
+def fast_logistic(x: Lanes) -> Lanes:
+    """1 / (1 + exp(-x))."""
     k, less_one = _split_exp(_limited(-x, 708.0 if x.bits == 64 else 87.0))
     scale = _two_to_the(k)
     return 1.0 / (scale.fma(less_one, scale) + 1.0)
 
 
-@fast_formula
-def _fast_tanh(x: Lanes) -> Lanes:
-    """(exp(2|x|) - 1) / (exp(2|x|) + 1)."""
+def fast_tanh(x: Lanes) -> Lanes:
+    """tanh(x) = ±(exp(2|x|) - 1) / (exp(2|x|) + 1)."""
     k, less_one = _split_exp(_limited(2.0 * abs(x), 44.0))
     scale = _two_to_the(k)
     m = scale.fma(less_one, scale - 1.0)
@@ -304,37 +315,19 @@ def vector_bits_equal() -> bool:
     return bool(_differ(np.concatenate([spread * width for width in (0.2, 2.0, 20.0, 200.0)])) == 0)
 
 
-@compiled_once
-def _fast_exp_all(values, size):
-    for start in range(0, size, lanes(values)):
-        _fast_exp(values, start, min(size - start, lanes(values)))
-
-
-@strict_part
+@fast_map("values")
 def fast_exp_(values):
     """``values = exp(values)``, to about one unit in the last place."""
-    _fast_exp_all(memory_of(values), values.size)
+    return fast_exp(values)
 
 
-@compiled_once
-def _fast_logistic_all(values, size):
-    for start in range(0, size, lanes(values)):
-        _fast_logistic(values, start, min(size - start, lanes(values)))
-
-
-@strict_part
+@fast_map("values")
 def fast_logistic_(values):
     """``values = 1 / (1 + exp(-values))``, to about three units in the last place, at least the smallest normal."""
-    _fast_logistic_all(memory_of(values), values.size)
+    return fast_logistic(values)
 
 
-@compiled_once
-def _fast_tanh_all(values, size):
-    for start in range(0, size, lanes(values)):
-        _fast_tanh(values, start, min(size - start, lanes(values)))
-
-
-@strict_part
+@fast_map("values")
 def fast_tanh_(values):
     """``values = tanh(values)``, to about three units in the last place."""
-    _fast_tanh_all(memory_of(values), values.size)
+    return fast_tanh(values)

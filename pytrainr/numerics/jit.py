@@ -18,23 +18,20 @@ from typing import Any
 
 from llvmlite import ir
 from numba import extending, njit, types
-from numba.core import caching, cgutils
+from numba.core import caching
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import register_pass
 from numba.core.typed_passes import NativeLowering
 from numba.np import linalg as numba_linalg
-from numba.np.arrayobj import populate_array
 
 __all__ = [
-    "borrowed",
+    "FASTMATH",
     "fast",
-    "fast_inline_part",
+    "fast_part",
     "intrinsic",
     "is_set",
-    "part",
     "strict",
     "strict_part",
-    "viewed",
 ]
 
 # As mypy sees it, a function that Numba calls with a typing context first would lack that argument at every call.
@@ -103,7 +100,7 @@ _PART_POLICY: dict[str, Any] = {
     "no_cpython_wrapper": True,
     "no_cfunc_wrapper": True,
 }
-_FASTMATH = {"contract", "reassoc", "arcp", "nsz"}
+FASTMATH = {"contract", "reassoc", "arcp", "nsz"}
 
 
 def strict(function: Callable) -> Callable:
@@ -113,26 +110,22 @@ def strict(function: Callable) -> Callable:
 
 def fast(function: Callable) -> Callable:
     """Compile a kernel in which LLVM may fuse and reorder operations; NaN and Inf keep their meaning."""
-    return njit(fastmath=_FASTMATH, **_POLICY)(function)
-
-
-def part(function: Callable) -> Callable:
-    """Compile a part of ``fast`` kernels: callable from compiled code only, never from Python.
-
-    Numba makes machine code and a Python entry of every function by itself, and again in each of its callers. A part
-    is translated to LLVM's language once and becomes machine code only in the kernels: less than half the compile time.
-    """
-    return njit(fastmath=_FASTMATH, **_PART_POLICY, pipeline_class=_PartCompiler)(function)
+    return njit(fastmath=FASTMATH, **_POLICY)(function)
 
 
 def strict_part(function: Callable) -> Callable:
-    """A part of ``strict`` kernels, always in place of its call: an array is passed on the stack, word by word."""
+    """Compile a part of ``strict`` kernels: callable from compiled code only, and always put in place of the call.
+
+    Numba makes machine code and a Python entry of every function by itself, and again in each of its callers. A part
+    is translated to LLVM's language once and becomes machine code only in the kernels: less than half the compile time.
+    In place of the call, because an array is passed on the stack, word by word.
+    """
     return njit(**_PART_POLICY, pipeline_class=_PartCompiler, forceinline=True)(function)
 
 
-def fast_inline_part(function: Callable) -> Callable:
-    """The same for ``fast`` kernels: for parts that are called in few places and take many arrays."""
-    return njit(fastmath=_FASTMATH, **_PART_POLICY, pipeline_class=_PartCompiler, forceinline=True)(function)
+def fast_part(function: Callable) -> Callable:
+    """The same for ``fast`` kernels."""
+    return njit(fastmath=FASTMATH, **_PART_POLICY, pipeline_class=_PartCompiler, forceinline=True)(function)
 
 
 @register_pass(mutates_CFG=True, analysis_only=False)
@@ -172,40 +165,3 @@ def is_set(typing: Any, flag: types.Array) -> Any:
         return builder.icmp_unsigned("!=", value, ir.Constant(value.type, 0))
 
     return types.boolean(flag), generate
-
-
-@intrinsic
-def borrowed(typing: Any, array: types.Array) -> Any:
-    """``array`` without a count of its references: views of it cost nothing, and are good as long as the caller's is.
-
-    Numba counts the references of every view, atomically; in a kernel of many small views that is most of the time.
-    """
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        view = context.make_array(array)(context, builder, arguments[0])
-        view.meminfo = view.meminfo.type(None)
-        view.parent = view.parent.type(None)
-        return view._getvalue()
-
-    return array(array), generate
-
-
-@intrinsic
-def viewed(typing: Any, array: types.Array, first: types.Integer, shape: Any) -> Any:
-    """The contiguous ``array`` from entry ``first`` on, as an array of that shape; nothing is checked or counted."""
-    dimensions = len(shape)
-    view_type = types.Array(array.dtype, dimensions, "C")
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        source = context.make_array(array)(context, builder, arguments[0])
-        view = context.make_array(view_type)(context, builder)
-        size = context.get_value_type(types.intp)
-        sizes = [builder.sext(n, size) if n.type != size else n for n in cgutils.unpack_tuple(builder, arguments[2])]
-        steps = [source.itemsize]
-        for n in reversed(sizes[1:]):
-            steps.append(builder.mul(steps[-1], n))
-        data = builder.gep(source.data, [arguments[1]])
-        populate_array(view, data, sizes, steps[::-1], source.itemsize, None)
-        return view._getvalue()
-
-    return view_type(array, first, shape), generate

@@ -14,9 +14,10 @@ An equation over whole arrays is a map: it names its results, and is called with
     def next_state(z, before, candidate):
         return (1.0 - z) * before + z * candidate
 
-    next_state(after, z, before, candidate)     # in compiled code: vectors, or matrices with contiguous rows
+    next_state(after, z, before, candidate)     # in compiled code: vectors, or matrices, with contiguous rows
 
-LLVM would make the same of a loop, if it could see that no array overlaps another.
+A vector among matrices is the same for every row. LLVM would make the same of a loop, if it could see that no array
+overlaps another.
 """
 
 from __future__ import annotations
@@ -37,7 +38,6 @@ from pytrainr.numerics.jit import intrinsic
 __all__ = [
     "Lanes",
     "counted",
-    "fast_formula",
     "fast_map",
     "fma",
     "lanes",
@@ -307,7 +307,9 @@ def masked(builder: Any, kind: str, at: Any, mask: Any, value: Any) -> Any:
     return builder.call(cgutils.get_or_insert_function(builder.module, function_type, name), arguments)
 
 
-def _formula(function: Callable, flags: Sequence[str]) -> Any:
+def strict_formula(function: Callable) -> Any:
+    """A formula for compiled code, computed just as written."""
+
     def applied(typing: Any, memory: types.CPointer, start: Any, count: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             memory_value, start_value, count_value = arguments
@@ -318,7 +320,7 @@ def _formula(function: Callable, flags: Sequence[str]) -> Any:
             mask = builder.icmp_signed("<", ir.Constant(ir.VectorType(i32, number), list(range(number))), limit)
             at = builder.bitcast(builder.gep(memory_value, [start_value]), vector.as_pointer())
             zero = ir.Constant(vector, [0.0] * number)
-            result = function(Lanes(builder, masked(builder, "load", at, mask, zero), flags))
+            result = function(Lanes(builder, masked(builder, "load", at, mask, zero)))
             if not isinstance(result, tuple):
                 masked(builder, "store", at, mask, result.value)
                 return ir.Constant(ir.IntType(1), 1)
@@ -333,16 +335,6 @@ def _formula(function: Callable, flags: Sequence[str]) -> Any:
 
     applied.__name__, applied.__doc__ = function.__name__, function.__doc__
     return intrinsic(applied)
-
-
-def strict_formula(function: Callable) -> Any:
-    """A formula for compiled code, computed just as written."""
-    return _formula(function, ())
-
-
-def fast_formula(function: Callable) -> Any:
-    """A formula for compiled code, in which LLVM may fuse multiplications with additions."""
-    return _formula(function, ("contract",))
 
 
 # maps -----------------------------------------------------------------------------------------------------------------
@@ -398,10 +390,11 @@ class _Map:
         self.arrays = [name for name, kind in kinds.items() if not isinstance(kind, (types.Number, types.Boolean))]
         for name in self.arrays:
             kind = kinds[name]
-            if not isinstance(kind, types.Array) or (kind.ndim != 2 and kind.layout != "C"):
-                raise errors.TypingError(f"{name} should be a matrix or a contiguous array, it is {kind}")
+            if not isinstance(kind, types.Array) or (kind.ndim > 2 and kind.layout != "C"):
+                raise errors.TypingError(f"{name} should be a vector, a matrix or a contiguous array, it is {kind}")
         dimensions = {kinds[name].ndim for name in self.arrays}
-        self.is_one_row = len(dimensions) == 1 and all(kinds[name].layout == "C" for name in self.arrays)
+        contiguous = all(kinds[name].ndim == 1 or kinds[name].layout == "C" for name in self.arrays)
+        self.is_one_row = len(dimensions) == 1 and contiguous
         self.dtype = kinds[results[0]].dtype
         self.lanes = lanes_of(self.dtype.bitwidth)
 
@@ -427,14 +420,23 @@ class _Map:
 
     def _emit_row(self, starts: dict[str, Any], width: Any) -> None:
         builder, size, i32 = self.builder, width.type, ir.IntType(32)
+        zero, step = ir.Constant(size, 0), ir.Constant(size, self.lanes)
+        iota = ir.Constant(ir.VectorType(i32, self.lanes), list(range(self.lanes)))
+
+        def first(count: Any) -> Any:
+            """The mask of the first ``count`` lanes, or of all."""
+            return builder.icmp_signed("<", iota, splat(builder, self.lanes, builder.trunc(count, i32)))
+
+        if register_bytes() == 64:  # masks cost nothing, a second copy of the formula much compilation
+            with counted(builder, zero, width, step) as place:
+                self._emit_vector(starts, place, first(builder.sub(width, place)))
+            return
         tail = builder.and_(width, ir.Constant(size, self.lanes - 1))
         whole = builder.sub(width, tail)
-        with counted(builder, ir.Constant(size, 0), whole, ir.Constant(size, self.lanes)) as place:
+        with counted(builder, zero, whole, step) as place:
             self._emit_vector(starts, place, None)
-        with builder.if_then(builder.icmp_signed("!=", tail, ir.Constant(size, 0))):
-            limit = splat(builder, self.lanes, builder.trunc(tail, i32))
-            iota = ir.Constant(ir.VectorType(i32, self.lanes), list(range(self.lanes)))
-            self._emit_vector(starts, whole, builder.icmp_signed("<", iota, limit))
+        with builder.if_then(builder.icmp_signed("!=", tail, zero)):
+            self._emit_vector(starts, whole, first(tail))
 
     def _emit_vector(self, starts: dict[str, Any], place: Any, mask: Any) -> None:
         """Load, compute, store; of the lanes in ``mask``, if there is one."""

@@ -14,9 +14,9 @@ from numba.core import cgutils, errors
 from numba.extending import models, register_model
 from numba.np import arrayobj
 
-from pytrainr.numerics.jit import intrinsic
+from pytrainr.numerics.jit import intrinsic, strict_part
 
-__all__ = ["borrowed", "columns", "keep", "view"]
+__all__ = ["borrowed", "columns", "four_gates", "keep", "three_gates", "view"]
 
 
 class View(types.Array):
@@ -152,3 +152,22 @@ def columns(typing: Any, array: types.Array, first: Any, count: Any) -> Any:
         return result._getvalue()
 
     return kind(array, types.int64, types.int64), generate
+
+
+@strict_part
+def three_gates(gates):
+    """(n, 3·hidden) as three matrices (n, hidden)."""
+    hidden = gates.shape[1] // 3
+    return columns(gates, 0, hidden), columns(gates, hidden, hidden), columns(gates, 2 * hidden, hidden)
+
+
+@strict_part
+def four_gates(gates):
+    """(n, 4·hidden) as four matrices (n, hidden)."""
+    hidden = gates.shape[1] // 4
+    return (
+        columns(gates, 0, hidden),
+        columns(gates, hidden, hidden),
+        columns(gates, 2 * hidden, hidden),
+        columns(gates, 3 * hidden, hidden),
+    )

@@ -9,7 +9,7 @@ from pytrainr.numerics.jit import strict_part
 from pytrainr.numerics.linalg import add_product, add_transposed_products, product
 from pytrainr.numerics.long_double import add_column_means
 from pytrainr.numerics.vectors import strict_map
-from pytrainr.numerics.views import columns
+from pytrainr.numerics.views import columns, three_gates
 from pytrainr.r.layers import (
     add,
     add_recurrent_product,
@@ -17,7 +17,6 @@ from pytrainr.r.layers import (
     flattened,
     gate_rows,
     past,
-    three_gates,
     vector,
 )
 

@@ -21,7 +21,6 @@ __all__ = [
     "add_recurrent_product",
     "add_recycled_bias",
     "flattened",
-    "four_gates",
     "gate_rows",
     "is_packed",
     "layer_weights",
@@ -32,7 +31,6 @@ __all__ = [
     "states_of",
     "states_size",
     "take",
-    "three_gates",
     "times_logistic_slope",
     "transposed_weights",
     "vector",
@@ -209,25 +207,6 @@ def present(states):
     """Of (T + 1, n, hidden) the state after each step (T, n, hidden)."""
     first = states.shape[1] * states.shape[2]
     return view(states, first, (states.shape[0] - 1, states.shape[1], states.shape[2]))
-
-
-@strict_part
-def three_gates(gates):
-    """(n, 3·hidden) as three matrices (n, hidden)."""
-    hidden = gates.shape[1] // 3
-    return columns(gates, 0, hidden), columns(gates, hidden, hidden), columns(gates, 2 * hidden, hidden)
-
-
-@strict_part
-def four_gates(gates):
-    """(n, 4·hidden) as four matrices (n, hidden)."""
-    hidden = gates.shape[1] // 4
-    return (
-        columns(gates, 0, hidden),
-        columns(gates, hidden, hidden),
-        columns(gates, 2 * hidden, hidden),
-        columns(gates, 3 * hidden, hidden),
-    )
 
 
 @strict_part

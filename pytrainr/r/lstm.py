@@ -9,13 +9,12 @@ from pytrainr.numerics.jit import strict_part
 from pytrainr.numerics.linalg import add_product, add_transposed_products, product
 from pytrainr.numerics.long_double import add_column_means
 from pytrainr.numerics.vectors import strict_map
-from pytrainr.numerics.views import columns
+from pytrainr.numerics.views import columns, four_gates
 from pytrainr.r.layers import (
     add,
     add_recurrent_product,
     add_recycled_bias,
     flattened,
-    four_gates,
     gate_rows,
     past,
     vector,

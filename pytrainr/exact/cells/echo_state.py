@@ -6,10 +6,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from pytrainr.exact.gradients import add_plain_gradient
-from pytrainr.exact.products import product
-from pytrainr.exact.scalars import tanh
-from pytrainr.exact.vectors import flat
-from pytrainr.numerics.jit import fast_inline_part
+from pytrainr.exact.products import add_product, product
+from pytrainr.numerics.elementwise import fast_tanh
+from pytrainr.numerics.jit import fast_part
+from pytrainr.numerics.vectors import fast_map
 
 GATES = ("hidden",)
 
@@ -29,25 +29,28 @@ def widths(hidden: int, outputs: int) -> dict[str, int]:
     return {"memories": hidden}
 
 
-@fast_inline_part
+@fast_map("m, after")
+def _next_state(s, before, leak):
+    m = fast_tanh(s)
+    return m, before + leak * (m - before)
+
+
+@fast_part
 def forward(cell, weights, tape, t):
     """h_t = h_{t−1} + a·(tanh(x_t W + h_{t−1} R [+ b]) − h_{t−1})."""
-    product(tape.product, tape.context[t], weights.recurrent)
-    s, recurrent, m = flat(tape.gates[t]), flat(tape.product), flat(tape.memory[t])
-    before, after = flat(tape.hidden[t]), flat(tape.hidden[t + 1])
-    for k in range(m.size):
-        m[k] = tanh(s[k] + recurrent[k])
-        after[k] = before[k] + cell.leak * (m[k] - before[k])
+    add_product(tape.gates[t], tape.context[t], weights.recurrent)
+    _next_state(tape.memory[t], tape.hidden[t + 1], tape.gates[t], tape.hidden[t], cell.leak)
 
 
-@fast_inline_part
+@fast_map("delta, direct")
+def _back(d_h, m, leak):
+    return leak * d_h * (1.0 - m * m), (1.0 - leak) * d_h
+
+
+@fast_part
 def backward(cell, weights, transposed, tape, t):
     """δ_t = a·dh_t·(1 − tanh²);  dh_{t−1} = (1 − a)·dh_t + δ_t Rᵀ."""
-    delta, d_h, m = flat(tape.delta[t]), flat(tape.upstream[t]), flat(tape.memory[t])
-    direct = flat(tape.direct)
-    for k in range(m.size):
-        delta[k] = cell.leak * d_h[k] * (1.0 - m[k] * m[k])
-        direct[k] = (1.0 - cell.leak) * d_h[k]
+    _back(tape.delta[t], tape.direct, tape.upstream[t], tape.memory[t], cell.leak)
     if t > 0:
         product(tape.carried, tape.delta[t], transposed.recurrent)
 

@@ -6,9 +6,8 @@ from typing import NamedTuple
 
 from pytrainr.exact.activations import activate, times_slope
 from pytrainr.exact.gradients import add_plain_gradient
-from pytrainr.exact.products import product
-from pytrainr.exact.vectors import copy, flat
-from pytrainr.numerics.jit import fast_inline_part
+from pytrainr.exact.products import add_product, product
+from pytrainr.numerics.jit import fast_part
 
 GATES = ("hidden",)
 
@@ -27,21 +26,17 @@ def widths(hidden: int, outputs: int) -> dict[str, int]:
     return {}
 
 
-@fast_inline_part
+@fast_part
 def forward(cell, weights, tape, t):
     """h_t = f(x_t W + h_{t−1} R [+ b])."""
-    product(tape.product, tape.context[t], weights.recurrent)
-    h, s, recurrent = flat(tape.hidden[t + 1]), flat(tape.gates[t]), flat(tape.product)
-    for k in range(h.size):
-        h[k] = s[k] + recurrent[k]
-    activate(cell.activation, h)
+    add_product(tape.gates[t], tape.context[t], weights.recurrent)
+    activate(cell.activation, tape.hidden[t + 1], tape.gates[t])
 
 
-@fast_inline_part
+@fast_part
 def backward(cell, weights, transposed, tape, t):
     """δ_t = dh_t · f′;  dh_{t−1} = δ_t Rᵀ."""
-    copy(tape.delta[t], tape.upstream[t])
-    times_slope(cell.activation, flat(tape.delta[t]), flat(tape.hidden[t + 1]))
+    times_slope(cell.activation, tape.delta[t], tape.upstream[t], tape.hidden[t + 1])
     if t > 0:
         product(tape.carried, tape.delta[t], transposed.recurrent)
 

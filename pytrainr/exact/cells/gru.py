@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from pytrainr.exact.gradients import input_gradient
-from pytrainr.exact.products import product, transposed_product
-from pytrainr.exact.scalars import logistic, tanh
-from pytrainr.exact.shapes import flattened
-from pytrainr.exact.vectors import copy
-from pytrainr.numerics.jit import fast_inline_part
+from pytrainr.exact.products import add_product, product, transposed_product
+from pytrainr.exact.shapes import flattened, past, rows
+from pytrainr.numerics.elementwise import fast_logistic, fast_tanh
+from pytrainr.numerics.jit import fast_part
+from pytrainr.numerics.vectors import fast_map
+from pytrainr.numerics.views import columns, three_gates
 
 GATES = ("update", "reset", "candidate")
 
@@ -24,68 +25,72 @@ Cell = Gru
 
 
 def widths(hidden: int, outputs: int) -> dict[str, int]:
-    """``memory`` is h∘r; the gates' deltas are kept apart, z and r from g, as their recurrent products differ."""
-    return {"memories": hidden, "gate_deltas": 2 * hidden, "memory_deltas": hidden}
+    """``memory`` is h∘r."""
+    return {"memories": hidden}
 
 
-@fast_inline_part
+@fast_map("z, r, reset")
+def _gates(z, r, context):
+    z, r = fast_logistic(z), fast_logistic(r)
+    return z, r, context * r
+
+
+@fast_map("g, after")
+def _next_state(g, z, before):
+    g = fast_tanh(g)
+    return g, before + z * (g - before)
+
+
+@fast_part
 def forward(cell, weights, tape, t):
     """z, r = σ(x_t W + h_{t−1} R);  g = tanh(x_t W_g + (h_{t−1}∘r) R_g);  h_t = (1 − z)∘h_{t−1} + z∘g."""
-    n, hidden = tape.gates.shape[1], tape.carried.shape[1]
-    product(tape.product[:, : 2 * hidden], tape.context[t], weights.recurrent[:, : 2 * hidden])
-    for s in range(n):
-        gate, recurrent = tape.gates[t, s, : 2 * hidden], tape.product[s, : 2 * hidden]
-        for k in range(2 * hidden):
-            gate[k] = logistic(gate[k] + recurrent[k])
-        r, context, reset = gate[hidden:], tape.context[t, s], tape.memory[t, s]
-        for k in range(hidden):
-            reset[k] = context[k] * r[k]
-    product(tape.product[:, 2 * hidden :], tape.memory[t], weights.recurrent[:, 2 * hidden :])
-    for s in range(n):
-        z, g, recurrent = tape.gates[t, s, :hidden], tape.gates[t, s, 2 * hidden :], tape.product[s, 2 * hidden :]
-        before, after = tape.hidden[t, s], tape.hidden[t + 1, s]
-        for k in range(hidden):
-            g[k] = tanh(g[k] + recurrent[k])
-            after[k] = before[k] + z[k] * (g[k] - before[k])
+    hidden = tape.carried.shape[1]
+    z, r, g = three_gates(tape.gates[t])
+    add_product(columns(tape.gates[t], 0, 2 * hidden), tape.context[t], columns(weights.recurrent, 0, 2 * hidden))
+    _gates(tape.memory[t], z, r, tape.context[t])
+    add_product(g, tape.memory[t], columns(weights.recurrent, 2 * hidden, hidden))
+    _next_state(tape.hidden[t + 1], g, z, tape.hidden[t])
 
 
-@fast_inline_part
+@fast_map("delta_z, delta_g, direct")
+def _back_to_z_and_g(d_h, before, z, g):
+    return d_h * (g - before) * (z * (1.0 - z)), d_h * z * (1.0 - g * g), d_h * (1.0 - z)
+
+
+@fast_map("delta_r")
+def _back_to_r(d_reset, context, r):
+    return d_reset * context * (r * (1.0 - r))
+
+
+@fast_map("carried")
+def _add_through_reset(carried, d_reset, r):
+    return carried + d_reset * r
+
+
+@fast_part
 def backward(cell, weights, transposed, tape, t):
     """dz = dh∘(g − h_{t−1}), dg = dh∘z, d(h∘r) = δ_g R_gᵀ, dr = d(h∘r)∘h_{t−1};  δ = d∘f′;
 
     dh_{t−1} = dh∘(1 − z) + d(h∘r)∘r + δ_{z,r} R_{z,r}ᵀ.
     """
-    n, hidden = tape.gates.shape[1], tape.carried.shape[1]
-    for s in range(n):
-        z, g, d_h = tape.gates[t, s, :hidden], tape.gates[t, s, 2 * hidden :], tape.upstream[t, s]
-        delta_z, delta_g, direct = tape.gate_delta[t, s, :hidden], tape.memory_delta[t, s], tape.direct[s]
-        before = tape.hidden[t, s]
-        for k in range(hidden):
-            delta_g[k] = d_h[k] * z[k] * (1.0 - g[k] * g[k])
-            delta_z[k] = d_h[k] * (g[k] - before[k]) * (z[k] * (1.0 - z[k]))
-            direct[k] = d_h[k] * (1.0 - z[k])
-    d_reset = tape.product[:, 2 * hidden :]
-    product(d_reset, tape.memory_delta[t], transposed.recurrent[2 * hidden :])
-    for s in range(n):
-        r, context, d_memory = tape.gates[t, s, hidden : 2 * hidden], tape.context[t, s], d_reset[s]
-        delta_r = tape.gate_delta[t, s, hidden:]
-        for k in range(hidden):
-            delta_r[k] = d_memory[k] * context[k] * (r[k] * (1.0 - r[k]))
-        copy(tape.delta[t, s, : 2 * hidden], tape.gate_delta[t, s])
-        copy(tape.delta[t, s, 2 * hidden :], tape.memory_delta[t, s])
+    hidden = tape.carried.shape[1]
+    z, r, g = three_gates(tape.gates[t])
+    delta_z, delta_r, delta_g = three_gates(tape.delta[t])
+    d_reset = columns(tape.product, 0, hidden)
+    _back_to_z_and_g(delta_z, delta_g, tape.direct, tape.upstream[t], tape.hidden[t], z, g)
+    product(d_reset, delta_g, rows(transposed.recurrent, 2 * hidden, hidden))
+    _back_to_r(delta_r, d_reset, tape.context[t], r)
     if t > 0:
-        product(tape.carried, tape.gate_delta[t], transposed.recurrent[: 2 * hidden])
-        for s in range(n):
-            r, d_memory, carried = tape.gates[t, s, hidden : 2 * hidden], d_reset[s], tape.carried[s]
-            for k in range(hidden):
-                carried[k] += d_memory[k] * r[k]
+        delta_z_and_r = columns(tape.delta[t], 0, 2 * hidden)
+        product(tape.carried, delta_z_and_r, rows(transposed.recurrent, 0, 2 * hidden))
+        _add_through_reset(tape.carried, d_reset, r)
 
 
-@fast_inline_part
+@fast_part
 def add_gradient(cell, gradient, weights, tape):
     """dR_{z,r} = Σ_t h_{t−1}ᵀ δ_{z,r},  dR_g = Σ_t (h_{t−1}∘r)ᵀ δ_g."""
-    hidden = tape.carried.shape[1]
+    hidden, delta = tape.carried.shape[1], flattened(tape.delta)
     input_gradient(gradient, tape)
-    context, reset = flattened(tape.context[:-1]), flattened(tape.memory)
-    transposed_product(gradient.recurrent[:, : 2 * hidden], context, flattened(tape.gate_delta))
-    transposed_product(gradient.recurrent[:, 2 * hidden :], reset, flattened(tape.memory_delta))
+    z_and_r, g = columns(gradient.recurrent, 0, 2 * hidden), columns(gradient.recurrent, 2 * hidden, hidden)
+    transposed_product(z_and_r, flattened(past(tape.context)), columns(delta, 0, 2 * hidden))
+    transposed_product(g, flattened(tape.memory), columns(delta, 2 * hidden, hidden))

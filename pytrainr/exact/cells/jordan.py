@@ -12,10 +12,10 @@ from pytrainr.exact.activations import activate, times_slope
 from pytrainr.exact.cells import elman
 from pytrainr.exact.gradients import add_plain_gradient
 from pytrainr.exact.outputs import activate_output, output_slope
-from pytrainr.exact.products import add_column_sums, product, transposed_product
+from pytrainr.exact.products import add_column_sums, add_product, product, transposed_product
 from pytrainr.exact.shapes import flattened
-from pytrainr.exact.vectors import copy, fill, flat
-from pytrainr.numerics.jit import fast_inline_part
+from pytrainr.exact.vectors import add, copy, fill
+from pytrainr.numerics.jit import fast_part
 
 GATES = ("hidden",)
 
@@ -37,27 +37,22 @@ def widths(hidden: int, outputs: int) -> dict[str, int]:
     return {"memories": hidden, "memory_deltas": hidden, "gate_deltas": outputs}
 
 
-@fast_inline_part
+@fast_part
 def forward(cell, weights, tape, t):
     """h_t = f(x_t W + y_{t−1} R [+ b]);  y_t = out(h_t V [+ c])."""
     if weights.projection.shape[0] == 0:
         elman.forward(cell, weights, tape, t)
         return
-    product(tape.product, tape.context[t], weights.recurrent)
-    h, s, recurrent = flat(tape.memory[t]), flat(tape.gates[t]), flat(tape.product)
-    for k in range(h.size):
-        h[k] = s[k] + recurrent[k]
-    activate(cell.activation, h)
+    add_product(tape.gates[t], tape.context[t], weights.recurrent)
+    activate(cell.activation, tape.memory[t], tape.gates[t])
     y = tape.hidden[t + 1]
     product(y, tape.memory[t], weights.projection)
     if cell.use_bias:
-        for row in range(y.shape[0]):
-            for k in range(y.shape[1]):
-                y[row, k] += weights.projection_bias[k]
+        add(y, weights.projection_bias)
     activate_output(cell.output, y)
 
 
-@fast_inline_part
+@fast_part
 def backward(cell, weights, transposed, tape, t):
     """δ_y = dy_t · out′;  δ_t = (δ_y Vᵀ) · f′;  dy_{t−1} = δ_t Rᵀ."""
     if weights.projection.shape[0] == 0:
@@ -66,12 +61,12 @@ def backward(cell, weights, transposed, tape, t):
     copy(tape.gate_delta[t], tape.upstream[t])
     output_slope(cell.output, tape.gate_delta[t], tape.hidden[t + 1])
     product(tape.delta[t], tape.gate_delta[t], transposed.projection)
-    times_slope(cell.activation, flat(tape.delta[t]), flat(tape.memory[t]))
+    times_slope(cell.activation, tape.delta[t], tape.delta[t], tape.memory[t])
     if t > 0:
         product(tape.carried, tape.delta[t], transposed.recurrent)
 
 
-@fast_inline_part
+@fast_part
 def add_gradient(cell, gradient, weights, tape):
     """dR = Σ_t y_{t−1}ᵀ δ_t;  dV = Σ_t h_tᵀ δ_y."""
     add_plain_gradient(cell, gradient, weights, tape)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 
-from pytrainr.numerics.jit import part
+from pytrainr.numerics.jit import fast_part
 
 CANONICAL = "logistic"
 _SMALLEST = 1e-300  # keeps the logarithm of an output that rounded to 0 or 1 finite
 
 
-@part
+@fast_part
 def value(y, target, width):
     """−Σ target·ln y + (1 − target)·ln(1 − y)."""
     total = 0.0
@@ -20,7 +20,7 @@ def value(y, target, width):
     return total
 
 
-@part
+@fast_part
 def gradient(d, y, target, width):
     """(y − target) / (y·(1 − y))."""
     for k in range(y.size):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pytrainr.numerics.jit import part
+from pytrainr.numerics.jit import fast_part
 
 CANONICAL = None
 
 
-@part
+@fast_part
 def value(y, target, width):
     """Σ ½e² where |e| ≤ width, width·(|e| − ½ width) beyond; e = y − target."""
     total = 0.0
@@ -17,7 +17,7 @@ def value(y, target, width):
     return total
 
 
-@part
+@fast_part
 def gradient(d, y, target, width):
     """e limited to ±width."""
     for k in range(y.size):

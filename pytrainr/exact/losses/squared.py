@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pytrainr.numerics.jit import part
+from pytrainr.numerics.jit import fast_part
 
 CANONICAL = "linear"
 
 
-@part
+@fast_part
 def value(y, target, width):
     """½ Σ (y − target)²."""
     total = 0.0
@@ -16,7 +16,7 @@ def value(y, target, width):
     return total
 
 
-@part
+@fast_part
 def gradient(d, y, target, width):
     """y − target."""
     for k in range(y.size):
