@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping
-from typing import Any
+from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from pytrainr.stepper import Stepper
 
 __all__ = ["Model"]
 
@@ -49,6 +52,8 @@ class Model:
     """
 
     _fields: dict[str, Any]
+    kept_network: Any = None
+    """No field: what :func:`pytrainr.networks.kept_network` keeps for the next prediction."""
 
     def __init__(self, fields: Mapping[str, Any] | None = None, /, **more: Any) -> None:
         object.__setattr__(self, "_fields", {**(fields or {}), **more})
@@ -119,6 +124,10 @@ class Model:
         """The field ``name``, or ``default`` where the model has none."""
         return self._fields.get(name, default)
 
+    def values_of(self, names: Iterable[str]) -> tuple[Any, ...]:
+        """The fields ``names``, None where the model has none."""
+        return tuple(map(self._fields.get, names))
+
     @property
     def exact(self) -> bool:
         """Whether the model was trained with true gradients (``exact=True``) rather than in R's arithmetic."""
@@ -133,6 +142,15 @@ class Model:
         means = np.empty(error.shape[1])
         column_means(means, error)
         return means
+
+    def stepper(self, samples: int = 1) -> Stepper:
+        """The network as a function of one time step that remembers its state; see :class:`pytrainr.stepper.Stepper`.
+
+        ``step = model.stepper()``; ``y = step(x)`` for each time step in turn; ``step.reset()`` begins anew.
+        """
+        from pytrainr.stepper import Stepper
+
+        return Stepper(self, samples)
 
     # copies, comparison, storage ----------------------------------------------------------------------------------
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from pytrainr.model import Model
-from pytrainr.parameters import Flat, Layout
+from pytrainr.parameters import Flat, Layout, flat_of
 from pytrainr.r_random import RRandom
 
-__all__ = ["Network", "network_of"]
+__all__ = ["Network", "kept_network", "network_of"]
 
 
 class Network(Protocol):
@@ -37,7 +38,13 @@ class Network(Protocol):
 
     def finish_update(self, model: Model, state: dict[str, Flat], rng: RRandom) -> None: ...
 
-    def predict(self, weights: Flat, X: np.ndarray, first: int, total: int, record: np.ndarray) -> np.ndarray: ...
+    def predict(
+        self, weights: Flat, X: np.ndarray, first: int, total: int, record: np.ndarray, out: np.ndarray
+    ) -> None: ...
+
+    def stepper(
+        self, weights: Flat, samples: int, scales: tuple[np.ndarray, np.ndarray]
+    ) -> tuple[Callable[[np.ndarray, np.ndarray], bool], np.ndarray]: ...
 
     def store_shapes(self, steps: int) -> list[tuple[int, ...]]: ...
 
@@ -51,3 +58,73 @@ def network_of(model: Model) -> Network:
     from pytrainr.r.network import RNetwork
 
     return RNetwork(model)
+
+
+class _Kept(NamedTuple):
+    """A network made from ``options``, and where its weights come from."""
+
+    options: tuple[Any, ...]
+    network: Network
+    views: dict[str, list[np.ndarray]]  # of ``weights``
+    weights: Flat
+    arrays: list[np.ndarray]  # the model's own, where they are views of ``weights``
+
+
+def kept_network(model: Model) -> tuple[Network, Flat]:
+    """The network of ``model`` and its weights as they are now, kept with the model for the next call.
+
+    Nothing kept can be stale: the options are compared each time, and so are the weights. Arrays that training left as
+    views of one flat vector are that vector, whatever has been written into them since; any others are copied anew.
+    Raises ``ValueError`` that names the field where an array is missing or has another shape.
+    """
+    kept: _Kept | None = model.kept_network
+    options = model.values_of(_options(model.exact))
+    if kept is None or not _same(kept.options, options):
+        kept = _keep(model, options)
+    if kept.arrays:
+        arrays = [array for field in kept.views for array in model[field]]
+        if len(arrays) == len(kept.arrays) and all(map(operator.is_, arrays, kept.arrays)):
+            return kept.network, kept.weights
+        kept = _keep(model, options)
+    if not kept.arrays:
+        for field, views in kept.views.items():
+            arrays = model[field]
+            if len(arrays) != len(views) or not all(map(_fits, arrays, views)):
+                kept.network.layout.collect(Model({field: list(model[field]) for field in kept.views}), kept.weights)
+                break
+            for array, view in zip(arrays, views, strict=True):
+                view[...] = array
+    return kept.network, kept.weights
+
+
+def _keep(model: Model, options: tuple[Any, ...]) -> _Kept:
+    network = network_of(model)
+    weights = flat_of(model, network.layout)
+    if weights is None:
+        weights = network.layout.zeros()
+        arrays = []
+    else:
+        arrays = [array for field in network.layout.views(weights) for array in model[field]]
+    kept = _Kept(options, network, network.layout.views(weights), weights, arrays)
+    object.__setattr__(model, "kept_network", kept)  # an attribute set in the ordinary way is a field
+    return kept
+
+
+def _options(exact: bool) -> tuple[str, ...]:
+    """The fields that :func:`network_of` looks at."""
+    if not exact:
+        return ("exact", "network_type", "synapse_dim", "sigmoid", "use_bias", "update_rule")
+    from pytrainr.exact.network import FIELDS
+
+    return FIELDS
+
+
+def _same(options: tuple[Any, ...], others: tuple[Any, ...]) -> bool:
+    try:
+        return options == others
+    except ValueError:  # NumPy: an array among them, which is neither true nor false
+        return False
+
+
+def _fits(array: Any, view: np.ndarray) -> bool:
+    return isinstance(array, np.ndarray) and array.dtype == view.dtype and array.shape == view.shape

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from pytrainr.exact.epoch import Groups, Schedule, finish_update, predict, run_groups
+from pytrainr.exact.epoch import Groups, Schedule, finish_update, run_groups
+from pytrainr.exact.forward import predict_rows, step
 from pytrainr.exact.group import Plan, Room
 from pytrainr.exact.initial import initial_weights
 from pytrainr.exact.options import Options
@@ -21,11 +23,13 @@ from pytrainr.parameters import Flat, Layout
 from pytrainr.r_random import RRandom
 from pytrainr.threads import in_threads
 
-__all__ = ["ExactNetwork"]
+__all__ = ["FIELDS", "ExactNetwork"]
 
 _SHARED_FROM = 2e7  # multiplications of a group from which its samples are shared among threads
 _SHARE_SAMPLES = 16  # smallest share of a group
-_PREDICTED_AT_ONCE = 64  # samples of one forward pass when predicting
+_CACHED_NUMBERS, _FEWEST_AT_ONCE = 1 << 15, 8  # what a forward pass computes at once stays in the cache
+_PIECE_NUMBERS = 1 << 20  # multiplications of a call that a thread takes, at least, when predicting
+_MOST_PLANS = 64  # kept, for sequences of so many different lengths
 _EMPTY = np.empty(0)
 
 
@@ -55,6 +59,7 @@ class ExactNetwork:
             self.slots = {**self.slots, "_best": self.layout}
         self.decayed = self._decayed()
         self._rooms: list[Room] = []
+        self._plans: dict[int, tuple[Options, Plan, int]] = {}
         self.reservoir = Reservoir(self, model) if self.options.network_type == "esn" else None
 
     def _decayed(self) -> np.ndarray:
@@ -202,13 +207,14 @@ class ExactNetwork:
 
     # prediction ---------------------------------------------------------------------------------------------------
 
-    def predict(self, weights: Flat, X: np.ndarray, first: int, total: int, record: np.ndarray) -> np.ndarray:
-        """The outputs (n, output steps, output) for ``X`` (n, T, input).
+    def predict(
+        self, weights: Flat, X: np.ndarray, first: int, total: int, record: np.ndarray, out: np.ndarray
+    ) -> None:
+        """Fill ``out`` (n, output steps, output) for ``X`` (n, T, input).
 
         ``record`` (n, size) is filled with the states of every layer, sample by sample, or has no columns.
         """
-        output, _, _ = self.forward(weights, X, record=record)
-        return output
+        out[...] = self.forward(weights, X, record=record)[0]
 
     def forward(
         self,
@@ -220,35 +226,58 @@ class ExactNetwork:
     ) -> tuple[np.ndarray, float, np.ndarray]:
         """Outputs (n, output steps, output), the summed loss against ``Y`` (0 without), the states afterwards (n,
         width)."""
-        network = self._planned(X.shape[1])
-        options, plan, size = network
+        options, plan, size = self._planned(X.shape[1])
         n = X.shape[0]
         out = np.empty((n, options.output_steps, options.output_dim), self.dtype)
         targets = np.zeros((n, 0, options.output_dim), self.dtype) if Y is None else _as(Y, self.dtype)
         after = np.zeros((n, 0), self.dtype) if states is None else np.array(states, dtype=self.dtype)
         weights = _as(weights, self.dtype)
+        recording = record is not None and record.shape[1] > 0
+        pieces = _pieces(plan)
+        at_once = max(_FEWEST_AT_ONCE, _CACHED_NUMBERS // size)
+        piece = at_once
+        if not recording:  # what is recorded lies in the memory of a single pass
+            piece *= max(1, _PIECE_NUMBERS // (at_once * self.layout.size * X.shape[1]))
 
         def forward_of(first: int) -> float:
-            rows = slice(first, min(n, first + _PREDICTED_AT_ONCE))
-            memory = np.zeros(size * (rows.stop - first), self.dtype)
-            loss = predict(plan, weights, memory, _as(X[rows], self.dtype), targets[rows], after[rows], out[rows])
-            if record is not None and record.shape[1]:
-                self._record(options, plan, memory, record[rows])
+            rows = slice(first, min(n, first + piece))
+            memory = np.zeros(size * min(at_once, rows.stop - first), self.dtype)
+            inputs = _as(X[rows], np.dtype(np.float64))
+            loss = predict_rows(*pieces, weights, memory, inputs, targets[rows], after[rows], out[rows], at_once)
+            if recording:
+                self._record(options, plan, memory, record[rows])  # type: ignore[index]
             return loss
 
-        pieces = range(0, n, _PREDICTED_AT_ONCE)
-        losses = in_threads(forward_of, pieces)
-        return out.astype(np.float64), math.fsum(losses), after
+        losses = in_threads(forward_of, range(0, n, piece)) if n > piece else [forward_of(0)]
+        return out.astype(np.float64, copy=False), math.fsum(losses), after
+
+    def stepper(
+        self, weights: Flat, samples: int, scales: tuple[np.ndarray, np.ndarray]
+    ) -> tuple[Callable[[np.ndarray, np.ndarray], bool], np.ndarray]:
+        """A function of x (n, input) and out (n, output) that takes a step, and the state (n, width) it carries on.
+
+        It returns False, and does nothing, where x is not finite. ``scales`` (2 or 0, variables) are those of input and
+        output.
+        """
+        options, plan, size = self._planned(1)
+        state = np.zeros((samples, self.state_width), self.dtype)
+        room = np.zeros(size * samples, self.dtype), np.empty((samples, 1, options.input_dim))
+        return partial(step, *_pieces(plan), _as(weights, self.dtype), room, scales, state), state
 
     def _planned(self, steps: int) -> tuple[Options, Plan, int]:
         """The network for sequences of ``steps`` time steps, which may be others than in training."""
-        options = self.options
-        if steps != options.steps:
-            output_steps = options.output_steps
-            if not options.attention and output_steps > 1:
-                output_steps = replace(options, steps=steps, output_steps=1).top_steps
-            options = replace(options, steps=steps, output_steps=output_steps)
-        return options, *plan_of(options, self.layout, training=False)
+        if steps not in self._plans:
+            options = self.options
+            if steps != options.steps:
+                output_steps = options.output_steps
+                if not options.attention and output_steps > 1:
+                    output_steps = replace(options, steps=steps, output_steps=1).top_steps
+                options = replace(options, steps=steps, output_steps=output_steps)
+            if len(self._plans) >= _MOST_PLANS:
+                self._plans.clear()
+            self._plans[steps] = planned = (options, *plan_of(options, self.layout, training=False))
+            return planned
+        return self._plans[steps]
 
     @property
     def state_width(self) -> int:
@@ -300,10 +329,24 @@ class ExactNetwork:
             column += flat.shape[1]
 
 
+_OPTIONS = tuple(sorted(Options.names() - {"steps", "output_steps", "hidden_dim", "hidden_activation", "padded"}))
+FIELDS = (
+    *_OPTIONS,
+    "exact",
+    "hidden_dim",
+    "sigmoid",
+    "time_dim",
+    "output_time_dim",
+    "mask",
+    "update_rule",
+    "validated",
+)
+"""The model's fields that an :class:`ExactNetwork` is made from."""
+
+
 def options_of(model: Model) -> Options:
     """The shape of the network, from the fields of the model."""
-    names = Options.names() - {"steps", "output_steps", "hidden_dim", "hidden_activation", "padded"}
-    fields = {name: model[name] for name in names if name in model}
+    fields = {name: model[name] for name in _OPTIONS if name in model}
     return Options(
         **fields,
         hidden_dim=tuple(int(n) for n in model.hidden_dim),
@@ -312,6 +355,11 @@ def options_of(model: Model) -> Options:
         output_steps=int(model.output_time_dim),
         padded=model.get("mask") is not None,
     )
+
+
+def _pieces(plan: Plan) -> tuple[Any, tuple[Any, ...], tuple[np.ndarray, ...]]:
+    """The plan as compiled code takes it quickest: cell, wiring, tables."""
+    return plan.cell, tuple(plan.wiring), (plan.layers, plan.levels, plan.readout, plan.attention)
 
 
 def _recorded(layer: Any) -> int:
