@@ -28,7 +28,7 @@ __all__ = ["FIELDS", "ExactNetwork"]
 _SHARED_FROM = 2e7  # multiplications of a group from which its samples are shared among threads
 _SHARE_SAMPLES = 16  # smallest share of a group
 _CACHED_NUMBERS, _FEWEST_AT_ONCE = 1 << 15, 8  # what a forward pass computes at once stays in the cache
-_PIECE_NUMBERS = 1 << 20  # multiplications of a call that a thread takes, at least, when predicting
+_PIECE_NUMBERS = 1 << 23  # multiplications of a call that a thread takes, at least, when predicting
 _MOST_PLANS = 64  # kept, for sequences of so many different lengths
 _EMPTY = np.empty(0)
 
