@@ -48,27 +48,19 @@ def microseconds(samples: int, steps: int = 8, layers: int = 1, rounds: int = 3,
     return min(times) / (samples * epochs) * 1e6
 
 
+def row(exact: bool, name: str, values: tuple[int, ...], rounds: int) -> dict[str, Any]:
+    """µs per sample, and per 8 steps or per layer where these change."""
+    shape = {"samples": 2_000, "steps": 8, "layers": 1}
+    unit = {"samples": lambda n: 1, "steps": lambda n: n / 8, "layers": lambda n: n}[name]
+    options: dict[str, Any] = {"exact": exact, "batch_size": 10, "rounds": rounds}
+    measured = [microseconds(**{**shape, name: value}, **options) / unit(value) for value in values]
+    ratios = [value / measured[0] for value in measured]
+    return {"arithmetic": "exact" if exact else "R", "in": name, "values": values, "µs": measured, "to first": ratios}
+
+
 def rows(rounds: int) -> list[dict[str, Any]]:
-    results = []
-    for exact in (False, True):
-        options = {"exact": exact, "batch_size": 10}
-        microseconds(100, rounds=1, **options)  # compiled
-        for name, values, make in (
-            ("samples", (1_000, 10_000, 100_000, 1_000_000), lambda n: microseconds(n, rounds=rounds, **options)),
-            ("steps", (8, 32, 128, 512), lambda t: microseconds(2_000, t, rounds=rounds, **options) / t * 8),
-            ("layers", (2, 4, 8, 16), lambda k: (microseconds(2_000, 8, k, rounds=rounds, **options)) / k),
-        ):
-            measured = [make(value) for value in values]
-            results.append(
-                {
-                    "arithmetic": "exact" if exact else "R",
-                    "in": name,
-                    "values": values,
-                    "µs": measured,
-                    "to first": [value / measured[0] for value in measured],
-                }
-            )
-    return results
+    axes = {"samples": (1_000, 10_000, 100_000, 1_000_000), "steps": (8, 32, 128, 512), "layers": (1, 2, 4, 8, 16)}
+    return [row(exact, name, values, rounds) for exact in (False, True) for name, values in axes.items()]
 
 
 MEMORY = """

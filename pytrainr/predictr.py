@@ -16,7 +16,7 @@ from pytrainr.threads import in_threads, thread_count
 
 __all__ = ["predict_rows", "predictr"]
 
-_CHUNK_NUMBERS = 4e6  # hidden states of one chunk, at most
+_CHUNK_NUMBERS = 4e6  # inputs and states of one chunk, at most
 _SHARED_FROM = 4e6  # multiplications from which the samples are shared among threads
 
 
@@ -151,7 +151,7 @@ def _forward(
             array[begin:end] = record[:, column : column + size].reshape(end - begin, *array.shape[1:])
             column += size
 
-    chunk = max(1, int(_CHUNK_NUMBERS / sum(sizes)))
+    chunk = max(1, int(_CHUNK_NUMBERS / (sum(sizes) + samples[0].size)))
     if n > chunk or n * network.layout.size * steps > _SHARED_FROM:
         chunk = min(chunk, -(-n // (2 * thread_count())))
         in_threads(lambda begin: predict(begin, min(n, begin + chunk)), range(0, n, chunk))

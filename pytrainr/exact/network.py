@@ -223,10 +223,13 @@ class ExactNetwork:
         Y: np.ndarray | None = None,
         states: np.ndarray | None = None,
         record: np.ndarray | None = None,
+        steps: int | None = None,
+        prepare: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> tuple[np.ndarray, float, np.ndarray]:
         """Outputs (n, output steps, output), the summed loss against ``Y`` (0 without), the states afterwards (n,
-        width)."""
-        options, plan, size = self._planned(X.shape[1])
+        width). ``prepare`` makes of some samples of X what the network takes, of ``steps`` time steps."""
+        steps = X.shape[1] if steps is None else steps
+        options, plan, size = self._planned(steps)
         n = X.shape[0]
         out = np.empty((n, options.output_steps, options.output_dim), self.dtype)
         targets = np.zeros((n, 0, options.output_dim), self.dtype) if Y is None else _as(Y, self.dtype)
@@ -237,12 +240,12 @@ class ExactNetwork:
         at_once = max(_FEWEST_AT_ONCE, _CACHED_NUMBERS // size)
         piece = at_once
         if not recording:  # what is recorded lies in the memory of a single pass
-            piece *= max(1, _PIECE_NUMBERS // (at_once * self.layout.size * X.shape[1]))
+            piece *= max(1, _PIECE_NUMBERS // (at_once * self.layout.size * steps))
 
         def forward_of(first: int) -> float:
             rows = slice(first, min(n, first + piece))
             memory = np.zeros(size * min(at_once, rows.stop - first), self.dtype)
-            inputs = _as(X[rows], np.dtype(np.float64))
+            inputs = _as(prepare(X[rows]) if prepare else X[rows], np.dtype(np.float64))
             loss = predict_rows(*pieces, weights, memory, inputs, targets[rows], after[rows], out[rows], at_once)
             if recording:
                 self._record(options, plan, memory, record[rows])  # type: ignore[index]
