@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping
+from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,7 +53,7 @@ class Model:
 
     _fields: dict[str, Any]
     kept_network: Any = None
-    """No field: what :func:`pytrainr.networks.kept_network` keeps for the next prediction."""
+    """No field: what :func:`pytrainr.networks.kept_network` keeps for the next prediction, until a field is set."""
 
     def __init__(self, fields: Mapping[str, Any] | None = None, /, **more: Any) -> None:
         object.__setattr__(self, "_fields", {**(fields or {}), **more})
@@ -77,12 +77,13 @@ class Model:
             raise AttributeError(f"this model has no field {name!r}; model.keys() lists what it has") from None
 
     def __setattr__(self, name: str, value: Any) -> None:
-        self._fields[name] = value
+        self[name] = value
 
     def __delattr__(self, name: str) -> None:
         if name not in self._fields:
             raise AttributeError(f"this model has no field {name!r}; model.keys() lists what it has")
         del self._fields[name]
+        self.keep_network(None)
 
     def __getitem__(self, name: str) -> Any:
         try:
@@ -92,6 +93,7 @@ class Model:
 
     def __setitem__(self, name: str, value: Any) -> None:
         self._fields[name] = value
+        self.keep_network(None)
 
     def __contains__(self, name: object) -> bool:
         return name in self._fields
@@ -124,9 +126,9 @@ class Model:
         """The field ``name``, or ``default`` where the model has none."""
         return self._fields.get(name, default)
 
-    def values_of(self, names: Iterable[str]) -> tuple[Any, ...]:
-        """The fields ``names``, None where the model has none."""
-        return tuple(map(self._fields.get, names))
+    def keep_network(self, kept: Any) -> None:
+        """Set ``kept_network``; in the ordinary way that would be a field."""
+        object.__setattr__(self, "kept_network", kept)
 
     @property
     def exact(self) -> bool:

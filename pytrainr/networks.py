@@ -61,9 +61,8 @@ def network_of(model: Model) -> Network:
 
 
 class _Kept(NamedTuple):
-    """A network made from ``options``, and where its weights come from."""
+    """A network, and where its weights come from."""
 
-    options: tuple[Any, ...]
     network: Network
     views: dict[str, list[np.ndarray]]  # of ``weights``
     weights: Flat
@@ -73,19 +72,16 @@ class _Kept(NamedTuple):
 def kept_network(model: Model) -> tuple[Network, Flat]:
     """The network of ``model`` and its weights as they are now, kept with the model for the next call.
 
-    Nothing kept can be stale: the options are compared each time, and so are the weights. Arrays that training left as
-    views of one flat vector are that vector, whatever has been written into them since; any others are copied anew.
-    Raises ``ValueError`` that names the field where an array is missing or has another shape.
+    Nothing kept can be stale. A model forgets it where a field is set; arrays that training left as views of one flat
+    vector are that vector, whatever has been written into them since; any others are copied anew. Raises
+    ``ValueError`` that names the field where an array is missing or has another shape.
     """
-    kept: _Kept | None = model.kept_network
-    options = model.values_of(_options(model.exact))
-    if kept is None or not _same(kept.options, options):
-        kept = _keep(model, options)
+    kept: _Kept = model.kept_network or _keep(model)
     if kept.arrays:
         arrays = [array for field in kept.views for array in model[field]]
         if len(arrays) == len(kept.arrays) and all(map(operator.is_, arrays, kept.arrays)):
             return kept.network, kept.weights
-        kept = _keep(model, options)
+        kept = _keep(model)
     if not kept.arrays:
         for field, views in kept.views.items():
             arrays = model[field]
@@ -97,33 +93,16 @@ def kept_network(model: Model) -> tuple[Network, Flat]:
     return kept.network, kept.weights
 
 
-def _keep(model: Model, options: tuple[Any, ...]) -> _Kept:
-    network = network_of(model)
-    weights = flat_of(model, network.layout)
+def _keep(model: Model) -> _Kept:
+    network = network_of(Model(dict(model.items())))  # which may remember it: so that no cycle keeps the arrays alive
+    weights, arrays = flat_of(model, network.layout), []
     if weights is None:
         weights = network.layout.zeros()
-        arrays = []
     else:
         arrays = [array for field in network.layout.views(weights) for array in model[field]]
-    kept = _Kept(options, network, network.layout.views(weights), weights, arrays)
-    object.__setattr__(model, "kept_network", kept)  # an attribute set in the ordinary way is a field
+    kept = _Kept(network, network.layout.views(weights), weights, arrays)
+    model.keep_network(kept)
     return kept
-
-
-def _options(exact: bool) -> tuple[str, ...]:
-    """The fields that :func:`network_of` looks at."""
-    if not exact:
-        return ("exact", "network_type", "synapse_dim", "sigmoid", "use_bias", "update_rule")
-    from pytrainr.exact.network import FIELDS
-
-    return FIELDS
-
-
-def _same(options: tuple[Any, ...], others: tuple[Any, ...]) -> bool:
-    try:
-        return options == others
-    except ValueError:  # NumPy: an array among them, which is neither true nor false
-        return False
 
 
 def _fits(array: Any, view: np.ndarray) -> bool:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from pytrainr.parameters import Flat, Layout
 from pytrainr.r_random import RRandom
 from pytrainr.threads import in_threads
 
-__all__ = ["FIELDS", "ExactNetwork"]
+__all__ = ["ExactNetwork"]
 
 _SHARED_FROM = 2e7  # multiplications of a group from which its samples are shared among threads
 _SHARE_SAMPLES = 16  # smallest share of a group
@@ -31,6 +31,15 @@ _CACHED_NUMBERS, _FEWEST_AT_ONCE = 1 << 15, 8  # what a forward pass computes at
 _PIECE_NUMBERS = 1 << 23  # multiplications of a call that a thread takes, at least, when predicting
 _MOST_PLANS = 64  # kept, for sequences of so many different lengths
 _EMPTY = np.empty(0)
+
+
+class _Planned(NamedTuple):
+    """A network for sequences of some length, its workspace's size, and the plan as compiled code takes it quickest."""
+
+    options: Options
+    plan: Plan
+    size: int
+    pieces: tuple[Any, tuple[Any, ...], tuple[np.ndarray, ...]]  # cell, wiring, tables
 
 
 class ExactNetwork:
@@ -59,7 +68,7 @@ class ExactNetwork:
             self.slots = {**self.slots, "_best": self.layout}
         self.decayed = self._decayed()
         self._rooms: list[Room] = []
-        self._plans: dict[int, tuple[Options, Plan, int]] = {}
+        self._plans: dict[int, _Planned] = {}
         self.reservoir = Reservoir(self, model) if self.options.network_type == "esn" else None
 
     def _decayed(self) -> np.ndarray:
@@ -229,14 +238,13 @@ class ExactNetwork:
         """Outputs (n, output steps, output), the summed loss against ``Y`` (0 without), the states afterwards (n,
         width). ``prepare`` makes of some samples of X what the network takes, of ``steps`` time steps."""
         steps = X.shape[1] if steps is None else steps
-        options, plan, size = self._planned(steps)
+        options, plan, size, pieces = self._planned(steps)
         n = X.shape[0]
         out = np.empty((n, options.output_steps, options.output_dim), self.dtype)
-        targets = np.zeros((n, 0, options.output_dim), self.dtype) if Y is None else _as(Y, self.dtype)
-        after = np.zeros((n, 0), self.dtype) if states is None else np.array(states, dtype=self.dtype)
+        targets = np.empty((n, 0, options.output_dim), self.dtype) if Y is None else _as(Y, self.dtype)
+        after = np.empty((n, 0), self.dtype) if states is None else np.array(states, dtype=self.dtype)
         weights = _as(weights, self.dtype)
         recording = record is not None and record.shape[1] > 0
-        pieces = _pieces(plan)
         at_once = max(_FEWEST_AT_ONCE, _CACHED_NUMBERS // size)
         piece = at_once
         if not recording:  # what is recorded lies in the memory of a single pass
@@ -249,10 +257,10 @@ class ExactNetwork:
             loss = predict_rows(*pieces, weights, memory, inputs, targets[rows], after[rows], out[rows], at_once)
             if recording:
                 self._record(options, plan, memory, record[rows])  # type: ignore[index]
-            return loss
+            return float(loss)
 
-        losses = in_threads(forward_of, range(0, n, piece)) if n > piece else [forward_of(0)]
-        return out.astype(np.float64, copy=False), math.fsum(losses), after
+        loss = math.fsum(in_threads(forward_of, range(0, n, piece))) if n > piece else forward_of(0)
+        return out.astype(np.float64, copy=False), loss, after
 
     def stepper(
         self, weights: Flat, samples: int, scales: tuple[np.ndarray, np.ndarray]
@@ -262,12 +270,12 @@ class ExactNetwork:
         It returns False, and does nothing, where x is not finite. ``scales`` (2 or 0, variables) are those of input and
         output.
         """
-        options, plan, size = self._planned(1)
+        options, _, size, pieces = self._planned(1)
         state = np.zeros((samples, self.state_width), self.dtype)
         room = np.zeros(size * samples, self.dtype), np.empty((samples, 1, options.input_dim))
-        return partial(step, *_pieces(plan), _as(weights, self.dtype), room, scales, state), state
+        return partial(step, *pieces, _as(weights, self.dtype), room, scales, state), state
 
-    def _planned(self, steps: int) -> tuple[Options, Plan, int]:
+    def _planned(self, steps: int) -> _Planned:
         """The network for sequences of ``steps`` time steps, which may be others than in training."""
         if steps not in self._plans:
             options = self.options
@@ -278,7 +286,9 @@ class ExactNetwork:
                 options = replace(options, steps=steps, output_steps=output_steps)
             if len(self._plans) >= _MOST_PLANS:
                 self._plans.clear()
-            self._plans[steps] = planned = (options, *plan_of(options, self.layout, training=False))
+            plan, size = plan_of(options, self.layout, training=False)
+            pieces = plan.cell, tuple(plan.wiring), (plan.layers, plan.levels, plan.readout, plan.attention)
+            self._plans[steps] = planned = _Planned(options, plan, size, pieces)
             return planned
         return self._plans[steps]
 
@@ -290,7 +300,7 @@ class ExactNetwork:
     def store_shapes(self, steps: int) -> list[tuple[int, ...]]:
         """The shape of each entry of ``predictr(hidden=True)`` for one sample: per layer and direction, then the
         output."""
-        options, plan, _ = self._planned(steps)
+        options, plan, _, _ = self._planned(steps)
         shapes: list[tuple[int, ...]] = []
         for number, layer in enumerate(plan.layers):
             steps_here = self._steps_of(options, number)
@@ -333,18 +343,6 @@ class ExactNetwork:
 
 
 _OPTIONS = tuple(sorted(Options.names() - {"steps", "output_steps", "hidden_dim", "hidden_activation", "padded"}))
-FIELDS = (
-    *_OPTIONS,
-    "exact",
-    "hidden_dim",
-    "sigmoid",
-    "time_dim",
-    "output_time_dim",
-    "mask",
-    "update_rule",
-    "validated",
-)
-"""The model's fields that an :class:`ExactNetwork` is made from."""
 
 
 def options_of(model: Model) -> Options:
@@ -358,11 +356,6 @@ def options_of(model: Model) -> Options:
         output_steps=int(model.output_time_dim),
         padded=model.get("mask") is not None,
     )
-
-
-def _pieces(plan: Plan) -> tuple[Any, tuple[Any, ...], tuple[np.ndarray, ...]]:
-    """The plan as compiled code takes it quickest: cell, wiring, tables."""
-    return plan.cell, tuple(plan.wiring), (plan.layers, plan.levels, plan.readout, plan.attention)
 
 
 def _recorded(layer: Any) -> int:
