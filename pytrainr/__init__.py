@@ -11,6 +11,7 @@ from pytrainr.binary import bin2int, int2bin
 from pytrainr.epoch_functions import epoch_annealing, epoch_print, epoch_progress
 from pytrainr.interop import RModelFileError, read_r_model, write_r_model
 from pytrainr.loss_functions import loss_L1
+from pytrainr.many import Trained, trainr_many
 from pytrainr.model import Model
 from pytrainr.predictr import predict_rows, predictr
 from pytrainr.r_random import RRandom, rnorm, runif, sample, set_seed
@@ -34,6 +35,7 @@ __all__ = [
     "RRandom",
     "ReduceOnPlateau",
     "StepSchedule",
+    "Trained",
     "TrainingInterrupted",
     "bin2int",
     "epoch_annealing",
@@ -51,6 +53,7 @@ __all__ = [
     "set_threads",
     "thread_count",
     "trainr",
+    "trainr_many",
     "trainr_table",
     "write_r_model",
 ]

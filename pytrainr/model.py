@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from pytrainr.stepper import Stepper
 
 __all__ = ["Model"]
 
@@ -49,6 +52,8 @@ class Model:
     """
 
     _fields: dict[str, Any]
+    kept_network: Any = None
+    """No field: what :func:`pytrainr.networks.kept_network` keeps for the next prediction, until a field is set."""
 
     def __init__(self, fields: Mapping[str, Any] | None = None, /, **more: Any) -> None:
         object.__setattr__(self, "_fields", {**(fields or {}), **more})
@@ -72,12 +77,13 @@ class Model:
             raise AttributeError(f"this model has no field {name!r}; model.keys() lists what it has") from None
 
     def __setattr__(self, name: str, value: Any) -> None:
-        self._fields[name] = value
+        self[name] = value
 
     def __delattr__(self, name: str) -> None:
         if name not in self._fields:
             raise AttributeError(f"this model has no field {name!r}; model.keys() lists what it has")
         del self._fields[name]
+        self.keep_network(None)
 
     def __getitem__(self, name: str) -> Any:
         try:
@@ -87,6 +93,7 @@ class Model:
 
     def __setitem__(self, name: str, value: Any) -> None:
         self._fields[name] = value
+        self.keep_network(None)
 
     def __contains__(self, name: object) -> bool:
         return name in self._fields
@@ -119,6 +126,10 @@ class Model:
         """The field ``name``, or ``default`` where the model has none."""
         return self._fields.get(name, default)
 
+    def keep_network(self, kept: Any) -> None:
+        """Set ``kept_network``; in the ordinary way that would be a field."""
+        object.__setattr__(self, "kept_network", kept)
+
     @property
     def exact(self) -> bool:
         """Whether the model was trained with true gradients (``exact=True``) rather than in R's arithmetic."""
@@ -133,6 +144,15 @@ class Model:
         means = np.empty(error.shape[1])
         column_means(means, error)
         return means
+
+    def stepper(self, samples: int = 1) -> Stepper:
+        """The network as a function of one time step that remembers its state; see :class:`pytrainr.stepper.Stepper`.
+
+        ``step = model.stepper()``; ``y = step(x)`` for each time step in turn; ``step.reset()`` begins anew.
+        """
+        from pytrainr.stepper import Stepper
+
+        return Stepper(self, samples)
 
     # copies, comparison, storage ----------------------------------------------------------------------------------
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from pytrainr.model import Model
-from pytrainr.parameters import Flat, Layout
+from pytrainr.parameters import Flat, Layout, flat_of
 from pytrainr.r_random import RRandom
 
-__all__ = ["Network", "network_of"]
+__all__ = ["Network", "kept_network", "network_of"]
 
 
 class Network(Protocol):
@@ -38,7 +39,13 @@ class Network(Protocol):
 
     def finish_update(self, model: Model, state: dict[str, Flat], rng: RRandom) -> None: ...
 
-    def predict(self, weights: Flat, X: np.ndarray, first: int, total: int, record: np.ndarray) -> np.ndarray: ...
+    def predict(
+        self, weights: Flat, X: np.ndarray, first: int, total: int, record: np.ndarray, out: np.ndarray
+    ) -> None: ...
+
+    def stepper(
+        self, weights: Flat, samples: int, scales: tuple[np.ndarray, np.ndarray]
+    ) -> tuple[Callable[[np.ndarray, np.ndarray], bool], np.ndarray]: ...
 
     def store_shapes(self, steps: int) -> list[tuple[int, ...]]: ...
 
@@ -52,3 +59,52 @@ def network_of(model: Model) -> Network:
     from pytrainr.r.network import RNetwork
 
     return RNetwork(model)
+
+
+class _Kept(NamedTuple):
+    """A network, and where its weights come from."""
+
+    network: Network
+    views: dict[str, list[np.ndarray]]  # of ``weights``
+    weights: Flat
+    arrays: list[np.ndarray]  # the model's own, where they are views of ``weights``
+
+
+def kept_network(model: Model) -> tuple[Network, Flat]:
+    """The network of ``model`` and its weights as they are now, kept with the model for the next call.
+
+    Nothing kept can be stale. A model forgets it where a field is set; arrays that training left as views of one flat
+    vector are that vector, whatever has been written into them since; any others are copied anew. Raises
+    ``ValueError`` that names the field where an array is missing or has another shape.
+    """
+    kept: _Kept = model.kept_network or _keep(model)
+    if kept.arrays:
+        arrays = [array for field in kept.views for array in model[field]]
+        if len(arrays) == len(kept.arrays) and all(map(operator.is_, arrays, kept.arrays)):
+            return kept.network, kept.weights
+        kept = _keep(model)
+    if not kept.arrays:
+        for field, views in kept.views.items():
+            arrays = model[field]
+            if len(arrays) != len(views) or not all(map(_fits, arrays, views)):
+                kept.network.layout.collect(Model({field: list(model[field]) for field in kept.views}), kept.weights)
+                break
+            for array, view in zip(arrays, views, strict=True):
+                view[...] = array
+    return kept.network, kept.weights
+
+
+def _keep(model: Model) -> _Kept:
+    network = network_of(Model(dict(model.items())))  # which may remember it: so that no cycle keeps the arrays alive
+    weights, arrays = flat_of(model, network.layout), []
+    if weights is None:
+        weights = network.layout.zeros()
+    else:
+        arrays = [array for field in network.layout.views(weights) for array in model[field]]
+    kept = _Kept(network, network.layout.views(weights), weights, arrays)
+    model.keep_network(kept)
+    return kept
+
+
+def _fits(array: Any, view: np.ndarray) -> bool:
+    return isinstance(array, np.ndarray) and array.dtype == view.dtype and array.shape == view.shape

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Block", "Layout"]
+__all__ = ["Block", "Layout", "flat_of"]
 
 Flat = NDArray[np.float64]
 
@@ -112,6 +112,19 @@ class Layout:
                     raise ValueError(f"model.{name}[{layer}] should have the shape {view.shape}, it has {values.shape}")
                 view[...] = values
         self.attach(model, flat, suffix)
+
+
+def flat_of(model: Any, layout: Layout) -> Flat | None:
+    """The flat vector that all weights of the model are views of, if there is one."""
+    arrays = model.get(layout.blocks[0].field)
+    flat = getattr(arrays[0], "base", None) if isinstance(arrays, list) and arrays else None
+    if not isinstance(flat, np.ndarray) or flat.dtype != np.float64 or flat.shape != (layout.size,):
+        return None
+    for field, views in layout.views(flat).items():
+        arrays = model.get(field)
+        if arrays is None or len(arrays) != len(views) or not all(map(_same_memory, arrays, views)):
+            return None
+    return flat if flat.flags.c_contiguous and flat.flags.writeable else None
 
 
 def _same_memory(array: Any, view: np.ndarray) -> bool:

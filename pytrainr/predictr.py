@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -9,12 +10,14 @@ from numpy.typing import ArrayLike
 
 from pytrainr import arguments
 from pytrainr.model import Model
-from pytrainr.networks import network_of
+from pytrainr.networks import kept_network
 from pytrainr.series.normalisation import normalised_input, raw_output
+from pytrainr.threads import in_threads, thread_count
 
 __all__ = ["predict_rows", "predictr"]
 
-_CHUNK_NUMBERS = 4e6  # hidden states held at a time
+_CHUNK_NUMBERS = 4e6  # inputs and states of one chunk, at most
+_SHARED_FROM = 4e6  # multiplications from which the samples are shared among threads
 
 
 @overload
@@ -66,10 +69,13 @@ def predictr(
     if model.exact:
         from pytrainr.exact.prediction import predict_exact
 
+        if not extra:
+            return predict_exact(model, X, hidden=hidden, real_output=real_output)
         more = {name: extra.pop(name) for name in ("state", "return_state", "mask") if name in extra}
         arguments.check_extra(extra, ["model", "X", "hidden", "real_output", "state", "return_state", "mask"], ())
         return predict_exact(model, X, hidden=hidden, real_output=real_output, **more)
-    arguments.check_extra(extra, ["model", "X", "hidden", "real_output"], ())
+    if extra:
+        arguments.check_extra(extra, ["model", "X", "hidden", "real_output"], ())
     samples, steps = _input(model, X, real_output)
     output, store = _forward(model, samples, steps, hidden, 0, samples.shape[0])
     if hidden:
@@ -78,7 +84,7 @@ def predictr(
     if not real_output:
         return output
     output = output[:, steps - _output_steps(model, samples, steps) :]
-    return output[:, :, 0] if model.output_dim == 1 else output
+    return output[:, :, 0] if model["output_dim"] == 1 else output
 
 
 def predict_rows(model: Model, X: ArrayLike, first: int, total: int) -> np.ndarray:
@@ -103,13 +109,13 @@ def predict_rows(model: Model, X: ArrayLike, first: int, total: int) -> np.ndarr
 def _input(model: Model, X: ArrayLike, real_output: bool) -> tuple[np.ndarray, int]:
     """X as (samples, time, input), checked, and how many steps the network runs over it."""
     samples = arguments.as_samples(X, "X")
-    if samples.shape[2] != model.input_dim:
+    if samples.shape[2] != model["input_dim"]:
         raise ValueError(
             f"X should have {model.input_dim} variables (last dimension) as in training, it has {samples.shape[2]}: "
             f"its shape is {samples.shape}"
         )
     arguments.check_finite(samples, "X")
-    if not (real_output and model.seq_to_seq_unsync):
+    if not (real_output and model["seq_to_seq_unsync"]):
         return samples, samples.shape[1]
     if samples.shape[1] > model.time_dim:
         raise ValueError(
@@ -121,31 +127,34 @@ def _input(model: Model, X: ArrayLike, real_output: bool) -> tuple[np.ndarray, i
 
 def _output_steps(model: Model, samples: np.ndarray, steps: int) -> int:
     """How many of the last steps are the output: all, or with ``seq_to_seq_unsync`` those from the input's end on."""
-    return steps - samples.shape[1] + 1 if model.seq_to_seq_unsync else steps
+    return steps - samples.shape[1] + 1 if model["seq_to_seq_unsync"] else steps
 
 
 def _forward(
     model: Model, samples: np.ndarray, steps: int, hidden: bool, first: int, total: int
 ) -> tuple[np.ndarray, list[np.ndarray]]:
     """The outputs (n, steps, output) and, where asked for, the states: in chunks, which change no bit."""
-    network = network_of(model)
-    weights = network.layout.zeros()
-    network.layout.collect(Model({field: list(model[field]) for field in network.layout.views(weights)}), weights)
+    network, weights = kept_network(model)
     n = samples.shape[0]
     shapes = network.store_shapes(steps)
-    sizes = [int(np.prod(shape)) for shape in shapes]
+    sizes = [math.prod(shape) for shape in shapes]
     arguments.check_memory(8.0 * n * (sum(sizes) if hidden else sizes[-1]), f"predicting {n} samples")
     output = np.empty((n, *shapes[-1]))
     store = [np.empty((n, *shape)) for shape in shapes[:-1]] if hidden else []
-    chunk = max(1, int(_CHUNK_NUMBERS / sum(sizes)))
-    for begin in range(0, n, chunk):
-        rows = slice(begin, min(n, begin + chunk))
-        X = np.zeros((rows.stop - begin, steps, samples.shape[2]))
-        X[:, : samples.shape[1]] = normalised_input(model, samples[rows])
-        record = np.empty((X.shape[0], sum(sizes) if hidden else 0))
-        output[rows] = network.predict(weights, X, first + begin, total, record)
+
+    def predict(begin: int, end: int) -> None:
+        X = np.ascontiguousarray(normalised_input(model, samples[begin:end]), dtype=np.float64)
+        record = np.empty((end - begin, sum(sizes) if hidden else 0))
+        network.predict(weights, X, first + begin, total, record, output[begin:end])
         column = 0
         for array, size in zip(store, sizes, strict=False):
-            array[rows] = record[:, column : column + size].reshape(X.shape[0], *array.shape[1:])
+            array[begin:end] = record[:, column : column + size].reshape(end - begin, *array.shape[1:])
             column += size
+
+    chunk = max(1, int(_CHUNK_NUMBERS / (sum(sizes) + samples[0].size)))
+    if n > chunk or n * network.layout.size * steps > _SHARED_FROM:
+        chunk = min(chunk, -(-n // (2 * thread_count())))
+        in_threads(lambda begin: predict(begin, min(n, begin + chunk)), range(0, n, chunk))
+    else:
+        predict(0, n)
     return output, store

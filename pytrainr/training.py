@@ -263,7 +263,7 @@ class Training:
             order = np.arange(rows.size)
         X, Y = _writable(X), _writable(Y)
         record = np.empty((rows.size, self._record_size()))
-        return Batch(X, Y, order, np.ascontiguousarray(starts), np.empty(rows.size), record, self._unused_steps())
+        return Batch(X, Y, order, np.ascontiguousarray(starts), np.zeros(rows.size), record, self._unused_steps())
 
     def _unused_steps(self) -> int:
         """The steps before an unsynchronised output begins; R leaves out one even where there is none."""

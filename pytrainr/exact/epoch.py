@@ -1,4 +1,4 @@
-"""The compiled loops: group after group with its update, the update alone, and the forward pass for prediction."""
+"""The compiled loops: group after group with its update, and the update alone."""
 
 from __future__ import annotations
 
@@ -11,18 +11,14 @@ from pytrainr.exact.group import (
     Chunk,
     carry_states,
     clear_states,
-    copy_outputs,
-    forward_pass,
     group_gradient,
-    keep_states,
-    loss_of,
 )
 from pytrainr.exact.update_rules import add_gradient_to_update, apply_rule, learn
 from pytrainr.exact.vectors import fill
 from pytrainr.numerics.jit import fast, is_set
 from pytrainr.numerics.views import borrowed
 
-__all__ = ["Groups", "Schedule", "finish_update", "predict", "run_groups"]
+__all__ = ["Groups", "Schedule", "finish_update", "run_groups"]
 
 
 class Groups(NamedTuple):
@@ -89,29 +85,3 @@ def finish_update(state, rule, counts):
     """The update that :func:`run_groups` left to do."""
     counts[0] += 1
     apply_rule(borrowed(state), borrowed(rule), counts[0])
-
-
-@fast
-def predict(plan, weights, memory, X, Y, rows, states, out):
-    """The forward pass of X[rows] (n, T, input) into ``out`` (n, output steps, outputs); the loss if Y has the targets,
-    else 0.
-
-    ``states`` (n, width) begin as what an earlier piece of the sequences ended with and end as what this one ends
-    with; of
-    width 0, the sequences begin here.
-    """
-    n, steps = rows.size, X.shape[1]
-    plan, weights, memory = borrowed(plan), borrowed(weights), borrowed(memory)
-    X, Y, rows, states, out = borrowed(X), borrowed(Y), borrowed(rows), borrowed(states), borrowed(out)
-    chunk = Chunk(rows, 0, steps, steps, np.uint64(0), 0)
-    if states.shape[1] > 0:
-        keep_states(plan, memory, n, steps, states, False)
-    else:
-        clear_states(plan, memory, n, steps)
-    forward_pass(plan, weights, memory, X, chunk)
-    if states.shape[1] > 0:
-        keep_states(plan, memory, n, steps, states, True)
-    copy_outputs(plan, memory, steps, out)
-    if Y.shape[1] == 0:
-        return 0.0
-    return float(loss_of(plan, memory, Y, chunk))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from pytrainr.exact.epoch import Groups, Schedule, finish_update, predict, run_groups
+from pytrainr.exact.epoch import Groups, Schedule, finish_update, run_groups
+from pytrainr.exact.forward import predict_rows, step
 from pytrainr.exact.group import Plan, Room
 from pytrainr.exact.initial import initial_weights
 from pytrainr.exact.options import Options
@@ -25,8 +27,19 @@ __all__ = ["ExactNetwork"]
 
 _SHARED_FROM = 2e7  # multiplications of a group from which its samples are shared among threads
 _SHARE_SAMPLES = 16  # smallest share of a group
-_PREDICTED_AT_ONCE = 64  # samples of one forward pass when predicting
+_CACHED_NUMBERS, _FEWEST_AT_ONCE = 1 << 15, 8  # what a forward pass computes at once stays in the cache
+_PIECE_NUMBERS = 1 << 23  # multiplications of a call that a thread takes, at least, when predicting
+_MOST_PLANS = 64  # kept, for sequences of so many different lengths
 _EMPTY = np.empty(0)
+
+
+class _Planned(NamedTuple):
+    """A network for sequences of some length, its workspace's size, and the plan as compiled code takes it quickest."""
+
+    options: Options
+    plan: Plan
+    size: int
+    pieces: tuple[Any, tuple[Any, ...], tuple[np.ndarray | None, ...]]  # cell, wiring, tables
 
 
 class ExactNetwork:
@@ -55,6 +68,7 @@ class ExactNetwork:
             self.slots = {**self.slots, "_best": self.layout}
         self.decayed = self._decayed()
         self._rooms: list[Room] = []
+        self._plans: dict[int, _Planned] = {}
         self.reservoir = Reservoir(self, model) if self.options.network_type == "esn" else None
 
     def _decayed(self) -> np.ndarray:
@@ -202,13 +216,14 @@ class ExactNetwork:
 
     # prediction ---------------------------------------------------------------------------------------------------
 
-    def predict(self, weights: Flat, X: np.ndarray, first: int, total: int, record: np.ndarray) -> np.ndarray:
-        """The outputs (n, output steps, output) for ``X`` (n, T, input).
+    def predict(
+        self, weights: Flat, X: np.ndarray, first: int, total: int, record: np.ndarray, out: np.ndarray
+    ) -> None:
+        """Fill ``out`` (n, output steps, output) for ``X`` (n, T, input).
 
         ``record`` (n, size) is filled with the states of every layer, sample by sample, or has no columns.
         """
-        output, _, _ = self.forward(weights, X, record=record)
-        return output
+        out[...] = self.forward(weights, X, record=record)[0]
 
     def forward(
         self,
@@ -217,40 +232,65 @@ class ExactNetwork:
         Y: np.ndarray | None = None,
         states: np.ndarray | None = None,
         record: np.ndarray | None = None,
+        steps: int | None = None,
+        prepare: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> tuple[np.ndarray, float, np.ndarray]:
         """Outputs (n, output steps, output), the summed loss against ``Y`` (0 without), the states afterwards (n,
-        width)."""
-        network = self._planned(X.shape[1])
-        options, plan, size = network
+        width). ``prepare`` makes of some samples of X what the network takes, of ``steps`` time steps."""
+        steps = X.shape[1] if steps is None else steps
+        options, plan, size, pieces = self._planned(steps)
         n = X.shape[0]
         out = np.empty((n, options.output_steps, options.output_dim), self.dtype)
-        targets = np.zeros((n, 0, options.output_dim), self.dtype) if Y is None else _as(Y, self.dtype)
-        after = np.zeros((n, 0), self.dtype) if states is None else np.array(states, dtype=self.dtype)
+        targets = np.empty((n, 0, options.output_dim), self.dtype) if Y is None else _as(Y, self.dtype)
+        after = np.empty((n, 0), self.dtype) if states is None else np.array(states, dtype=self.dtype)
         weights = _as(weights, self.dtype)
+        recording = record is not None and record.shape[1] > 0
+        at_once = max(_FEWEST_AT_ONCE, _CACHED_NUMBERS // size)
+        piece = at_once
+        if not recording:  # what is recorded lies in the memory of a single pass
+            piece *= max(1, _PIECE_NUMBERS // (at_once * self.layout.size * steps))
 
         def forward_of(first: int) -> float:
-            rows = slice(first, min(n, first + _PREDICTED_AT_ONCE))
-            memory = np.zeros(size * (rows.stop - first), self.dtype)
-            order = np.arange(rows.stop - first)
-            x = _as(X[rows], self.dtype)
-            loss = predict(plan, weights, memory, x, targets[rows], order, after[rows], out[rows])
-            if record is not None and record.shape[1]:
-                self._record(options, plan, memory, record[rows])
-            return loss
+            rows = slice(first, min(n, first + piece))
+            memory = np.zeros(size * min(at_once, rows.stop - first), self.dtype)
+            inputs = _as(prepare(X[rows]) if prepare else X[rows], np.dtype(np.float64))
+            loss = predict_rows(*pieces, weights, memory, inputs, targets[rows], after[rows], out[rows], at_once)
+            if recording:
+                self._record(options, plan, memory, record[rows])  # type: ignore[index]
+            return float(loss)
 
-        pieces = range(0, n, _PREDICTED_AT_ONCE)
-        losses = in_threads(forward_of, pieces)
-        return out.astype(np.float64), math.fsum(losses), after
+        loss = math.fsum(in_threads(forward_of, range(0, n, piece))) if n > piece else forward_of(0)
+        return out.astype(np.float64, copy=False), loss, after
 
-    def _planned(self, steps: int) -> tuple[Options, Plan, int]:
+    def stepper(
+        self, weights: Flat, samples: int, scales: tuple[np.ndarray, np.ndarray]
+    ) -> tuple[Callable[[np.ndarray, np.ndarray], bool], np.ndarray]:
+        """A function of x (n, input) and out (n, output) that takes a step, and the state (n, width) it carries on.
+
+        It returns False, and does nothing, where x is not finite. ``scales`` (2 or 0, variables) are those of input and
+        output.
+        """
+        options, _, size, pieces = self._planned(1)
+        state = np.zeros((samples, self.state_width), self.dtype)
+        room = np.zeros(size * samples, self.dtype), np.empty((samples, 1, options.input_dim)), np.arange(samples)
+        return partial(step, *pieces, _as(weights, self.dtype), room, scales, state), state
+
+    def _planned(self, steps: int) -> _Planned:
         """The network for sequences of ``steps`` time steps, which may be others than in training."""
-        options = self.options
-        if steps != options.steps:
-            output_steps = options.output_steps
-            if not options.attention and output_steps > 1:
-                output_steps = replace(options, steps=steps, output_steps=1).top_steps
-            options = replace(options, steps=steps, output_steps=output_steps)
-        return options, *plan_of(options, self.layout, training=False)
+        if steps not in self._plans:
+            options = self.options
+            if steps != options.steps:
+                output_steps = options.output_steps
+                if not options.attention and output_steps > 1:
+                    output_steps = replace(options, steps=steps, output_steps=1).top_steps
+                options = replace(options, steps=steps, output_steps=output_steps)
+            if len(self._plans) >= _MOST_PLANS:
+                self._plans.clear()
+            plan, size = plan_of(options, self.layout, training=False)
+            pieces = plan.cell, tuple(plan.wiring), (plan.layers, plan.levels, plan.readout, plan.attention)
+            self._plans[steps] = planned = _Planned(options, plan, size, pieces)
+            return planned
+        return self._plans[steps]
 
     @property
     def state_width(self) -> int:
@@ -260,7 +300,7 @@ class ExactNetwork:
     def store_shapes(self, steps: int) -> list[tuple[int, ...]]:
         """The shape of each entry of ``predictr(hidden=True)`` for one sample: per layer and direction, then the
         output."""
-        options, plan, _ = self._planned(steps)
+        options, plan, _, _ = self._planned(steps)
         shapes: list[tuple[int, ...]] = []
         for number, layer in enumerate(plan.layers):
             steps_here = self._steps_of(options, number)
@@ -302,10 +342,12 @@ class ExactNetwork:
             column += flat.shape[1]
 
 
+_OPTIONS = tuple(sorted(Options.names() - {"steps", "output_steps", "hidden_dim", "hidden_activation", "padded"}))
+
+
 def options_of(model: Model) -> Options:
     """The shape of the network, from the fields of the model."""
-    names = Options.names() - {"steps", "output_steps", "hidden_dim", "hidden_activation", "padded"}
-    fields = {name: model[name] for name in names if name in model}
+    fields = {name: model[name] for name in _OPTIONS if name in model}
     return Options(
         **fields,
         hidden_dim=tuple(int(n) for n in model.hidden_dim),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Any, cast
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from pytrainr import arguments
 from pytrainr.exact.network import ExactNetwork
 from pytrainr.exact.preparation import with_mask
 from pytrainr.model import Model
+from pytrainr.networks import kept_network
 from pytrainr.series.normalisation import normalised_input, raw_output
 
 __all__ = ["predict_exact"]
@@ -45,51 +47,64 @@ def predict_exact(
         the prediction.
     """
     samples = arguments.as_samples(X, "X")
-    if samples.shape[2] != model.input_dim:
+    if samples.shape[2] != model["input_dim"]:
         raise ValueError(
             f"X should have {model.input_dim} variables (last dimension) as in training, it has {samples.shape[2]}: "
             f"its shape is {samples.shape}"
         )
-    mask = model.mask if mask is None else mask
+    mask = model["mask"] if mask is None else mask
     if mask is not None and model.mask is None:
         raise ValueError("mask: the model was trained on whole sequences; train with mask='nan' to predict with a mask")
-    samples, _ = with_mask(samples, None, mask)
-    if mask is None:
+    if mask is not None:
+        samples, _ = with_mask(samples, None, mask)
+    else:
         arguments.check_finite(samples, "X")
-    samples = normalised_input(model, samples)
     stateful = return_state or state is not None
-    network = ExactNetwork(model)
-    padded = _shifted(model, samples)
+    kept, weights = kept_network(model)
+    network = cast(ExactNetwork, kept)
+    steps = _steps(model, samples)
     if stateful:
         _check_stateful(model)
         state = _state(network, state, samples.shape[0])
-    weights = network.layout.zeros()
-    network.layout.collect(Model({field: list(model[field]) for field in network.layout.views(weights)}), weights)
-    shapes = network.store_shapes(padded.shape[1])
-    sizes = [int(np.prod(shape)) for shape in shapes]
-    record = np.empty((padded.shape[0], sum(sizes[:-1]) if hidden else 0))
-    output, _, after = network.forward(weights, padded, states=state, record=record)
-    if mask is not None and output.shape[1] == padded.shape[1]:
-        output[np.isnan(padded[:, :, 0])] = np.nan
-    result: Any = raw_output(model, output)
-    if real_output and model.output_dim == 1:
-        result = result[:, :, 0]
+    record = None
     if hidden:
+        shapes = network.store_shapes(steps)
+        sizes = [math.prod(shape) for shape in shapes]
+        record = np.empty((samples.shape[0], sum(sizes[:-1])))
+
+    def prepare(rows: np.ndarray) -> np.ndarray:
+        """Some samples as the network takes them: X itself may be larger than memory."""
+        return _shifted(normalised_input(model, rows), steps)
+
+    output, _, after = network.forward(weights, samples, states=state, record=record, steps=steps, prepare=prepare)
+    if mask is not None and output.shape[1] == steps:
+        output[np.isnan(_shifted(samples, steps)[:, :, 0])] = np.nan
+    result: Any = raw_output(model, output)
+    if real_output and model["output_dim"] == 1:
+        result = result[:, :, 0]
+    if record is not None:
         ends = np.cumsum([0, *sizes[:-1]])
         store = [record[:, a:b].reshape(-1, *shape) for a, b, shape in zip(ends, ends[1:], shapes, strict=False)]
         result = [*store, output]
     return (result, after) if return_state else result
 
 
-def _shifted(model: Model, samples: np.ndarray) -> np.ndarray:
-    """X with the zeros that follow it where the output goes on after the input."""
+def _steps(model: Model, samples: np.ndarray) -> int:
+    """How many steps the network runs over X: more than X has where the output goes on after the input."""
+    one_to_many = not model["attention"] and model["time_dim"] > 1 and model.get("one_to_many", False)
+    if not model["seq_to_seq_unsync"] and not one_to_many:
+        return samples.shape[1]
     expected = model.time_dim_input if model.seq_to_seq_unsync else 1
-    one_to_many = not model.attention and model.time_dim > 1 and model.get("one_to_many", False)
-    if not model.seq_to_seq_unsync and not one_to_many:
-        return samples
     if samples.shape[1] != expected:
         raise ValueError(f"X should have {expected} time steps as in training, it has {samples.shape[1]}")
-    padded = np.zeros((samples.shape[0], model.time_dim, samples.shape[2]))
+    return int(model.time_dim)
+
+
+def _shifted(samples: np.ndarray, steps: int) -> np.ndarray:
+    """X with the zeros that follow it up to ``steps``."""
+    if samples.shape[1] == steps:
+        return samples
+    padded = np.zeros((samples.shape[0], steps, samples.shape[2]))
     padded[:, : samples.shape[1]] = samples
     return padded
 

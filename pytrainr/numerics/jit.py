@@ -8,11 +8,14 @@ disk and divide as NumPy does (Numba's Python division raises on zero, which pre
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import importlib
 import os
+import shutil
+import tempfile
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -82,14 +85,46 @@ def _stamped(locator: Any) -> Any:
                 found.pytrainr_folder = Path(file).resolve().parent
             return found
 
+        def ensure_cache_path(self) -> None:
+            _check_writable(self.get_cache_path())
+
         def get_source_stamp(self) -> str:
             return _source_stamp(self.pytrainr_folder)
 
     return StampedLocator
 
 
+@cache
+def _check_writable(folder: str) -> None:
+    """Raise ``OSError`` where a cache cannot be kept in ``folder``; asked once, where Numba asks for each kernel."""
+    os.makedirs(folder, exist_ok=True)
+    tempfile.TemporaryFile(dir=folder).close()
+
+
+class _ProcessLocator(caching._SourceFileBackedLocatorMixin, caching._CacheLocator):
+    """Where nothing can be kept: neither beside the sources nor in the user's cache folder, as in some containers.
+
+    Numba would refuse to import us. Kernels are then cached for the life of the process.
+    """
+
+    def __init__(self, function: Any, file: str) -> None:
+        self._py_file, self._lineno = file, function.__code__.co_firstlineno
+        self._cache_path = os.path.join(_process_folder(), self.get_suitable_cache_subpath(file))
+
+    def get_cache_path(self) -> str:
+        return self._cache_path
+
+
+@lru_cache(maxsize=1)
+def _process_folder() -> str:
+    folder = tempfile.mkdtemp(prefix="pytrainr-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+_locators = [*caching.CacheImpl._locator_classes, _ProcessLocator]
 caching.CacheImpl._locator_classes = [
-    *(_stamped(locator) for locator in caching.CacheImpl._locator_classes),
+    *(_stamped(locator) for locator in _locators),
     *caching.CacheImpl._locator_classes,
 ]
 

@@ -28,7 +28,7 @@ from pytrainr.r.layers import (
 from pytrainr.r.output import output_errors
 from pytrainr.r.update import any_nan, clip, scale, scaled_sgd, update
 
-__all__ = ["Batch", "predict_rows", "run_groups"]
+__all__ = ["Batch", "finish_update", "forward_pass", "pack_weights", "run_groups", "save_states", "workspace_for"]
 
 
 class Batch(NamedTuple):
@@ -308,36 +308,3 @@ def finish_update(state, table, rule):
     if rule.clipping < np.inf:
         clip(state.update, rule.clipping)
     update(state, table, rule)
-
-
-@strict
-def predict_rows(cell, table, weights, X, rows, out, record):
-    """The forward pass of ``X`` (n, T, input), ``rows`` of all that R computes at once; fills ``out`` (n, T, output).
-
-    ``record`` (n, size) is filled with R's ``store`` unless it has no columns.
-    """
-    work = workspace_for(cell, table, X.shape[1], X.shape[0], False)
-    predict_in(
-        cell, borrowed(table), borrowed(weights), borrowed(X), rows, borrowed(out), borrowed(record), borrowed(work)
-    )
-    keep(work)
-
-
-@strict_part
-def predict_in(cell, table, weights, X, rows, out, record, work):
-    """:func:`predict_rows` with all its arrays borrowed."""
-    n, steps = X.shape[0], X.shape[1]
-    x = take(work.memory, work.x, steps, n, X.shape[2])
-    y = take(work.memory, work.out, steps, n, out.shape[2])
-    for s in range(n):
-        for t in range(steps):
-            for k in range(X.shape[2]):
-                x[t, s, k] = X[s, t, k]
-    pack_weights(cell, table, weights, work.packed)
-    forward_pass(cell, table, weights, x, y, work, rows)
-    for s in range(n):
-        for t in range(steps):
-            for k in range(out.shape[2]):
-                out[s, t, k] = y[t, s, k]
-    if record.shape[1] > 0:
-        save_states(cell, table, work, y, record, 0)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -12,13 +13,16 @@ from pytrainr.model import Model
 from pytrainr.numerics.elementwise import vector_bits_equal
 from pytrainr.parameters import Block, Flat, Layout
 from pytrainr.r.cells import CELLS
-from pytrainr.r.epoch import Batch, finish_update, predict_rows, run_groups
-from pytrainr.r.layers import Rows, Table
+from pytrainr.r.epoch import Batch, finish_update, run_groups
+from pytrainr.r.layers import Table
+from pytrainr.r.prediction import predict_rows, step
 from pytrainr.r.rnn import SIGMOIDS, Rnn
 from pytrainr.r.update import ADAGRAD, SGD, State, UpdateRule
 from pytrainr.r_random import RRandom
 
 __all__ = ["RNetwork"]
+
+_CACHED_NUMBERS, _FEWEST_AT_ONCE = 1 << 15, 8  # what a forward pass computes at once stays in the cache
 
 
 class RNetwork:
@@ -37,6 +41,11 @@ class RNetwork:
         self.dims: tuple[int, ...] = tuple(int(n) for n in model.synapse_dim)
         self.layout = _layout(model.network_type, self.dims, self.cell_kind.gates)
         self.table = _table(self.layout, self.dims)
+        self.places = np.zeros((len(self.table), len(self.dims) - 1), dtype=np.int64)
+        for row, entries in zip(self.places, self.table, strict=True):
+            row[: entries.size] = entries
+        units = sum(self.dims[1:-1])
+        self._numbers = self.dims[0] + units * (1 + sum(self.cell_kind.kept)) + self.dims[-1]  # a sample's, each step
         self.slots: Mapping[str, Layout] = {"_update": self.layout}
         if model.update_rule == "adagrad":
             self.slots = {**self.slots, "_update_old": self.layout.without("bias_synapse")}
@@ -125,14 +134,27 @@ class RNetwork:
 
     # prediction ---------------------------------------------------------------------------------------------------
 
-    def predict(self, weights: Flat, X: np.ndarray, first: int, total: int, record: np.ndarray) -> np.ndarray:
-        """The outputs (n, T, output) for ``X`` (n, T, input), rows ``first`` … of ``total`` predicted together.
+    def predict(
+        self, weights: Flat, X: np.ndarray, first: int, total: int, record: np.ndarray, out: np.ndarray
+    ) -> None:
+        """Fill ``out`` (n, T′, output) for ``X`` (n, T, input), rows ``first`` … of ``total`` predicted together.
 
-        ``record`` (n, :meth:`record_size`) is filled with R's ``store``, sample by sample, or has no columns.
+        Zeros follow X where T′ > T. ``record`` (n, size) is filled with R's ``store``, sample by sample, or has no
+        columns.
         """
-        out = np.empty((X.shape[0], X.shape[1], self.dims[-1]))
-        predict_rows(self.cell, self.table, weights, X, Rows(first, total), out, record)
-        return out
+        at_once = max(_FEWEST_AT_ONCE, _CACHED_NUMBERS // (out.shape[1] * self._numbers))
+        predict_rows(self.cell, self.places, weights, X, first, total, at_once, out, record)
+
+    def stepper(
+        self, weights: Flat, samples: int, scales: tuple[np.ndarray, np.ndarray]
+    ) -> tuple[Callable[[np.ndarray, np.ndarray], bool], np.ndarray]:
+        """A function of x (n, input) and out (n, output) that takes a step, and the state (n, ·) that it carries on.
+
+        It returns False, and does nothing, where x is not finite. ``scales`` (2 or 0, variables) are those of input and
+        output.
+        """
+        state = np.zeros((samples, sum(self.dims[1:-1]) * (1 + self.cell_kind.kept[0])))
+        return partial(step, self.cell, self.places, weights, scales, state), state
 
     def store_shapes(self, steps: int) -> list[tuple[int, ...]]:
         """The shape of each entry of R's ``store`` for one sample."""

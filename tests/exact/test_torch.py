@@ -140,7 +140,9 @@ def test_twenty_steps(network, rule):
     state = {suffix: case.network.layout.zeros() for suffix in case.network.slots}
     state["weights"] = case.weights.copy()
     n = case.X.shape[0]
-    batch = SimpleNamespace(X=case.X, Y=case.Y, order=np.arange(len(case.X)), starts=np.array([0, n]), error=np.zeros(n))
+    batch = SimpleNamespace(
+        X=case.X, Y=case.Y, order=np.arange(len(case.X)), starts=np.array([0, n]), error=np.zeros(n)
+    )
     for _ in range(20):
         case.network.run_groups(case.model, state, batch, 0, RRandom(1), STOP)
         optimiser.zero_grad()

@@ -1,0 +1,141 @@
+"""The compiled forward pass alone: many samples at once for ``predictr``, one time step at a time for a stepper."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pytrainr.numerics.jit import strict, strict_part
+from pytrainr.numerics.linalg import product
+from pytrainr.numerics.scaling import all_finite, normalise, raw
+from pytrainr.numerics.views import borrowed, keep, view
+from pytrainr.r.cells import activate, forward, gates, kept
+from pytrainr.r.epoch import forward_pass, pack_weights, save_states, workspace_for
+from pytrainr.r.layers import (
+    Rows,
+    Table,
+    add_recycled_bias,
+    flattened,
+    layer_weights,
+    matrix,
+    states_of,
+    states_size,
+    take,
+    vector,
+)
+
+__all__ = ["predict_rows", "step"]
+
+
+@strict
+def predict_rows(cell, places, weights, X, first, total, at_once, out, record):
+    """The forward pass of ``X`` (n, T, input), from row ``first`` of ``total`` on that R computes at once.
+
+    Fills ``out`` (n, T′, output); zeros follow X where T′ > T. ``places`` (5, layers) is the ``Table``, which is handed
+    over quicker as one array. ``at_once`` samples are computed together, which changes no bit: as many as a cache
+    holds. ``record`` (n, size) is filled with R's ``store`` unless it has no columns.
+    """
+    table = Table(places[0], places[1], places[2], places[3], places[4])
+    work = workspace_for(cell, table, out.shape[1], min(at_once, X.shape[0]), False)
+    predict_in(
+        cell,
+        borrowed(table),
+        borrowed(weights),
+        borrowed(X),
+        Rows(first, total),
+        at_once,
+        borrowed(out),
+        borrowed(record),
+        borrowed(work),
+    )
+    keep(work)
+
+
+@strict_part
+def predict_in(cell, table, weights, X, rows, at_once, out, record, work):
+    """:func:`predict_rows` with all its arrays borrowed."""
+    given, steps, inputs, outputs = X.shape[1], out.shape[1], X.shape[2], out.shape[2]
+    pack_weights(cell, table, weights, work.packed)
+    for begin in range(0, X.shape[0], at_once):
+        n = min(at_once, X.shape[0] - begin)
+        x = take(work.memory, work.x, steps, n, inputs)
+        y = take(work.memory, work.out, steps, n, outputs)
+        for s in range(n):
+            for t in range(steps):
+                for k in range(inputs):
+                    x[t, s, k] = X[begin + s, t, k] if t < given else 0.0
+        forward_pass(cell, table, weights, x, y, work, Rows(rows.first + begin, rows.total))
+        for s in range(n):
+            for t in range(steps):
+                for k in range(outputs):
+                    out[begin + s, t, k] = y[t, s, k]
+        if record.shape[1] > 0:
+            save_states(cell, table, work, y, record[begin : begin + n], 0)
+
+
+@strict
+def step(cell, places, weights, scales, state, x, out):
+    """One time step of samples of their own: ``out`` (n, output) for ``x`` (n, input), both raw.
+
+    ``scales`` are those of input and output; ``state`` (n, ·), each layer's
+    hidden and cell state, is replaced by the state after the step. Returns whether ``x`` is finite; if not, nothing is
+    changed.
+    """
+    if not all_finite(x):
+        return False
+    table = Table(places[0], places[1], places[2], places[3], places[4])
+    layers = table.hidden_dim.size - 1
+    at_once = 1 if cell.use_bias else x.shape[0]  # as alone, each sample is the first of those recycled over
+    size = at_once * (table.input_dim[0] + table.hidden_dim[layers])
+    for layer in range(layers):
+        size += states_size(kept(cell), 1, at_once, table.hidden_dim[layer])
+    memory = np.empty(size)
+    step_in(
+        cell,
+        borrowed(table),
+        borrowed(weights),
+        borrowed(scales[0]),
+        borrowed(scales[1]),
+        borrowed(memory),
+        at_once,
+        borrowed(state),
+        borrowed(x),
+        borrowed(out),
+    )
+    keep(memory)
+    return True
+
+
+@strict_part
+def step_in(cell, table, weights, input_scale, output_scale, memory, at_once, state, x, out):
+    """:func:`step` with all its arrays borrowed."""
+    cells = kept(cell)[0]
+    layers = table.hidden_dim.size - 1
+    width, outputs = table.input_dim[0], table.hidden_dim[layers]
+    hidden_width = table.input_dim[layers]
+    for begin in range(0, x.shape[0], at_once):
+        inputs = take(memory, 0, 1, at_once, width)
+        y = take(memory, at_once * width, 1, at_once, outputs)
+        offset, column = at_once * (width + outputs), 0
+        normalise(inputs[0], x[begin : begin + at_once], input_scale)
+        for layer in range(layers):
+            hidden = table.hidden_dim[layer]
+            states = states_of(kept(cell), memory, offset, 1, at_once, hidden)
+            for s in range(at_once):
+                for k in range(hidden):
+                    states.hidden[0, s, k] = state[begin + s, column + k]
+                    if cells:
+                        states.cell[0, s, k] = state[begin + s, column + hidden + k]
+            forward(cell, layer_weights(weights, table, layer, gates(cell)), inputs, states, Rows(0, 1))
+            for s in range(at_once):
+                for k in range(hidden):
+                    state[begin + s, column + k] = states.hidden[1, s, k]
+                    if cells:
+                        state[begin + s, column + hidden + k] = states.cell[1, s, k]
+            inputs = states.hidden[1:]
+            offset += states_size(kept(cell), 1, at_once, hidden)
+            column += (1 + cells) * hidden
+        product(flattened(y), flattened(inputs), matrix(weights, table.time[layers], hidden_width, outputs))
+        if cell.use_bias:
+            add_recycled_bias(y[0], view(weights, table.bias[layers], (outputs,)), Rows(0, 1))
+        activate(cell, vector(y))
+        raw(out[begin : begin + at_once], y[0], output_scale)
