@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from pytrainr import arguments
 
-__all__ = ["in_threads", "limited_threads", "set_threads", "thread_count"]
+__all__ = ["in_threads", "limited_threads", "set_threads", "thread_count", "together"]
 
 Part = TypeVar("Part")
 Result = TypeVar("Result")
@@ -72,3 +72,21 @@ def in_threads(function: Callable[[Part], Result], parts: Iterable[Part]) -> lis
     if count == 1 or len(parts) < 2:
         return [function(part) for part in parts]
     return list(_pool(count).map(function, parts))
+
+
+def together(function: Callable[[int], Result], count: int) -> Result:
+    """``function(number)`` for numbers 0 … ``count`` − 1 at the same time, each in a thread of its own; the first's
+    result.
+
+    For functions that wait for each other, which threads of a pool that others use too must not.
+    """
+    threads = [
+        threading.Thread(target=function, args=(number,), name=f"pytrainr-{number}", daemon=True)
+        for number in range(1, count)
+    ]
+    for thread in threads:
+        thread.start()
+    result = function(0)
+    for thread in threads:
+        thread.join()
+    return result

@@ -13,7 +13,18 @@ from numba.extending import overload
 
 from pytrainr.r import gru, lstm, output, rnn
 
-__all__ = ["CELLS", "activate", "backward", "forward", "gates", "kept", "output_backward", "stored", "stored_arrays"]
+__all__ = [
+    "CELLS",
+    "activate",
+    "add_updates",
+    "backward",
+    "forward",
+    "gates",
+    "kept",
+    "output_backward",
+    "stored",
+    "stored_arrays",
+]
 
 
 class Cell(NamedTuple):
@@ -22,6 +33,7 @@ class Cell(NamedTuple):
     options: type
     forward: Callable
     backward: Callable
+    add_updates: Callable
     activate: Callable
     stored: Callable
     output_backward: Callable
@@ -35,6 +47,7 @@ def _cell(module: Any, options: type, output_backward: Callable) -> Cell:
         options,
         module.forward,
         module.backward,
+        module.add_updates,
         module.activate,
         module.stored,
         output_backward,
@@ -59,8 +72,15 @@ def forward(cell, weights, x, states, rows):
     """Fill ``states`` from the inputs ``x`` (T, n, input)."""
 
 
-def backward(cell, weights, transposed, updates, x, states, gradient, scratch):
-    """Add to ``updates`` and fill ``gradient.down`` from ``gradient.up``."""
+def backward(cell, weights, transposed, states, gradient, scratch):
+    """Make of ``gradient.up`` and the states what the updates need, and fill ``gradient.down``."""
+
+
+def add_updates(cell, updates, x, states, delta, first, share):
+    """A share of a layer's updates, from what the backward pass left in the states and, as ``delta``, in ``up``.
+
+    ``first``: whether the layer is the lowest, which R treats differently.
+    """
 
 
 def activate(cell, values):
@@ -94,11 +114,17 @@ def _forward(cell, weights, x, states, rows):
 
 
 @overload(backward)
-def _backward(cell, weights, transposed, updates, x, states, gradient, scratch):
+def _backward(cell, weights, transposed, states, gradient, scratch):
     compiled = _of(cell).backward
-    return lambda cell, weights, transposed, updates, x, states, gradient, scratch: compiled(
-        cell, weights, transposed, updates, x, states, gradient, scratch
+    return lambda cell, weights, transposed, states, gradient, scratch: compiled(
+        cell, weights, transposed, states, gradient, scratch
     )
+
+
+@overload(add_updates)
+def _add_updates(cell, updates, x, states, delta, first, share):
+    compiled = _of(cell).add_updates
+    return lambda cell, updates, x, states, delta, first, share: compiled(cell, updates, x, states, delta, first, share)
 
 
 @overload(activate)

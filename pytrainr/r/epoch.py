@@ -6,19 +6,34 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pytrainr.numerics.crew import agreed, meet
 from pytrainr.numerics.jit import is_set, strict, strict_part
 from pytrainr.numerics.linalg import pack, product, transpose
 from pytrainr.numerics.views import borrowed, columns, keep, view
-from pytrainr.r.cells import activate, backward, forward, gates, kept, output_backward, stored, stored_arrays
+from pytrainr.r.cells import (
+    activate,
+    add_updates,
+    backward,
+    forward,
+    gates,
+    kept,
+    output_backward,
+    stored,
+    stored_arrays,
+)
 from pytrainr.r.layers import (
     Gradient,
     Rows,
+    Share,
     add_recycled_bias,
+    copy,
     flattened,
     is_packed,
     layer_weights,
     matrix,
     packed_weights,
+    part_of,
+    present,
     states_of,
     states_size,
     take,
@@ -28,7 +43,17 @@ from pytrainr.r.layers import (
 from pytrainr.r.output import output_errors
 from pytrainr.r.update import any_nan, clip, scale, scaled_sgd, update
 
-__all__ = ["Batch", "finish_update", "forward_pass", "pack_weights", "run_groups", "save_states", "workspace_for"]
+__all__ = [
+    "Batch",
+    "Shared",
+    "finish_update",
+    "forward_pass",
+    "pack_weights",
+    "run_groups",
+    "save_states",
+    "shared_memory",
+    "workspace_for",
+]
 
 
 class Batch(NamedTuple):
@@ -74,9 +99,17 @@ class Workspace(NamedTuple):
     transposed: np.ndarray
 
 
+class Shared(NamedTuple):
+    """What the threads of a crew share: derived weights, and, if they are several, ``memory`` for a whole group."""
+
+    packed: np.ndarray
+    transposed: np.ndarray
+    memory: np.ndarray
+
+
 @strict_part
-def workspace_for(cell, table, steps, rows, training):
-    """Memory for ``rows`` samples at a time."""
+def workspace_for(cell, table, steps, rows, training, shared):
+    """Memory for ``rows`` samples at a time: ``shared.memory``, if that is as large."""
     layers = table.hidden_dim.size - 1
     outputs = table.hidden_dim[layers]
     places = np.empty(layers, np.int64)
@@ -88,16 +121,19 @@ def workspace_for(cell, table, steps, rows, training):
     x = offset
     out = x + steps * rows * table.input_dim[0]
     target = out + steps * rows * outputs
-    weights = table.bias[layers] + outputs
-    if not training:
-        return Workspace(np.empty(target), places, x, out, 0, 0, 0, 0, 0, np.empty(weights), np.empty(0))
     delta = target + steps * rows * outputs
     up = delta + steps * rows * outputs
     down = up + steps * rows * widest
     scratch = down + (steps * rows * widest if layers > 1 else 0)
-    end = scratch + (3 + gates(cell)) * rows * widest
-    memory, packed, transposed = np.empty(end), np.empty(weights), np.empty(weights)
-    return Workspace(memory, places, x, out, target, delta, up, down, scratch, packed, transposed)
+    end = scratch + (3 + gates(cell)) * rows * widest if training else target
+    memory = shared.memory if shared.memory.size >= end else np.empty(end)
+    return Workspace(memory, places, x, out, target, delta, up, down, scratch, shared.packed, shared.transposed)
+
+
+@strict
+def shared_memory(cell, table, steps, rows, shared):
+    """Memory for all ``rows`` of a group that a crew computes."""
+    return workspace_for(cell, table, steps, rows, True, shared).memory
 
 
 @strict_part
@@ -164,52 +200,91 @@ def layer_states(cell, table, work, layer, steps, n):
 
 
 @strict_part
-def backward_pass(cell, table, state, x, delta, work):
-    """Add what a group teaches to ``state.update``."""
-    steps, n = x.shape[0], x.shape[1]
+def put_rows(whole, rows, first):
+    """Put some rows of (T, ·, variables) in their place among all."""
+    for t in range(rows.shape[0]):
+        copy(whole[t][first : first + rows.shape[1]], rows[t])
+
+
+@strict_part
+def share_forward(cell, table, x, delta, work, whole, first, n):
+    """Put what the forward pass of some samples left in its place among all ``n`` of the group."""
+    steps, mine = x.shape[0], x.shape[1]
+    put_rows(take(whole.memory, whole.x, steps, n, x.shape[2]), x, first)
+    put_rows(take(whole.memory, whole.delta, steps, n, delta.shape[2]), delta, first)
+    for layer in range(table.hidden_dim.size - 1):
+        from_states = layer_states(cell, table, work, layer, steps, mine)
+        to_states = layer_states(cell, table, whole, layer, steps, n)
+        put_rows(to_states.hidden, from_states.hidden, first)
+        put_rows(to_states.extra, from_states.extra, first)
+
+
+@strict_part
+def backward_pass(cell, table, state, x, delta, work, whole, crew, first, n):
+    """Add what a group teaches to ``state.update``; the crew's samples are those from ``first`` on of all ``n``.
+
+    The way back goes sample by sample, each thread its own. The updates sum over all samples in R's order, so there
+    each thread takes some of the sums, over all samples, which are in ``whole``; alone, ``work`` is that.
+    """
+    steps, mine = x.shape[0], x.shape[1]
     layers = table.hidden_dim.size - 1
     hidden, outputs = table.input_dim[layers], table.hidden_dim[layers]
     place = table.time[layers]
-    last = layer_states(cell, table, work, layers - 1, steps, n)
     up_at, down_at = work.up, work.down
-    output_backward(
-        cell,
-        matrix(state.weights, place, hidden, outputs),
-        matrix(work.transposed, place, outputs, hidden),
-        matrix(state.update, place, hidden, outputs),
-        view(state.update, table.bias[layers], (outputs,)),
-        delta,
-        last.hidden[1:],
-        take(work.memory, up_at, steps, n, hidden),
-    )
+    if crew.are > 1:
+        share_forward(cell, table, x, delta, work, whole, first, n)
+        meet(crew)
+    all_up = take(whole.memory, whole.up, steps, n, hidden)
+    if crew.number == 0:
+        output_backward(
+            cell,
+            matrix(state.weights, place, hidden, outputs),
+            matrix(work.transposed, place, outputs, hidden),
+            matrix(state.update, place, hidden, outputs),
+            view(state.update, table.bias[layers], (outputs,)),
+            take(whole.memory, whole.delta, steps, n, outputs),
+            present(layer_states(cell, table, whole, layers - 1, steps, n).hidden),
+            all_up,
+        )
+    if crew.are > 1:
+        meet(crew)
+        my_up = take(work.memory, up_at, steps, mine, hidden)
+        for t in range(steps):
+            copy(my_up[t], all_up[t][first : first + mine])
+        meet(crew)
     for layer in range(layers - 1, -1, -1):
         hidden, inputs = table.hidden_dim[layer], table.input_dim[layer]
-        first = layer == 0
-        states = layer_states(cell, table, work, layer, steps, n)
-        below = x if first else layer_states(cell, table, work, layer - 1, steps, n).hidden[1:]
+        lowest = layer == 0
+        states = layer_states(cell, table, work, layer, steps, mine)
         gradient = Gradient(
-            take(work.memory, up_at, steps, n, hidden),
-            take(work.memory, down_at, 0 if first else steps, n, inputs),
-            first,
+            take(work.memory, up_at, steps, mine, hidden),
+            take(work.memory, down_at, 0 if lowest else steps, mine, inputs),
+            lowest,
             layer == layers - 1,
         )
-        at, block = work.scratch, n * hidden
+        at, block = work.scratch, mine * hidden
         scratch = Scratch(
-            matrix(work.memory, at, n, hidden),
-            matrix(work.memory, at + block, n, hidden),
-            matrix(work.memory, at + 2 * block, n, hidden),
-            matrix(work.memory, at + 3 * block, n, gates(cell) * hidden),
+            matrix(work.memory, at, mine, hidden),
+            matrix(work.memory, at + block, mine, hidden),
+            matrix(work.memory, at + 2 * block, mine, hidden),
+            matrix(work.memory, at + 3 * block, mine, gates(cell) * hidden),
         )
-        backward(
-            cell,
-            layer_weights(state.weights, table, layer, gates(cell)),
-            transposed_weights(work.transposed, table, layer, gates(cell)),
-            layer_weights(state.update, table, layer, gates(cell)),
-            below,
-            states,
-            gradient,
-            scratch,
-        )
+        weights = layer_weights(state.weights, table, layer, gates(cell))
+        transposed = transposed_weights(work.transposed, table, layer, gates(cell))
+        backward(cell, weights, transposed, states, gradient, scratch)
+        all_states = layer_states(cell, table, whole, layer, steps, n)
+        all_up = take(whole.memory, up_at if crew.are == 1 else whole.up, steps, n, hidden)
+        if crew.are > 1:
+            put_rows(all_states.gates, states.gates, first)
+            put_rows(all_up, gradient.up, first)
+            meet(crew)
+        if lowest:
+            below = take(whole.memory, whole.x, steps, n, inputs)
+        else:
+            below = present(layer_states(cell, table, whole, layer - 1, steps, n).hidden)
+        updates = layer_weights(state.update, table, layer, gates(cell))
+        add_updates(cell, updates, below, all_states, all_up, lowest, Share(crew.number, crew.are))
+        meet(crew)
         up_at, down_at = down_at, up_at
 
 
@@ -244,62 +319,92 @@ def save_steps(values, record, column):
 
 
 @strict
-def run_groups(cell, table, state, rule, batch, first, updating, stop):
+def run_groups(cell, table, state, rule, batch, first, updating, stop, crew, shared):
     """Train on the groups from ``first`` on; how many groups are done, and whether the last lacks its update.
 
     Ends early where ``stop`` is set, or before the update of a group: after each one with ``updating`` false (the
     caller's own loss function comes then), or where clipping must replace NaN by random numbers (the caller draws).
+    Each thread of a crew calls this with the same arrays.
     """
     largest = 0
     for g in range(batch.starts.size - 1):
         largest = max(largest, batch.starts[g + 1] - batch.starts[g])
-    work = workspace_for(cell, table, batch.X.shape[1], largest, True)
+    mine = -(-largest // crew.are)
+    own = Shared(shared.packed, shared.transposed, np.empty(0))
+    work = workspace_for(cell, table, batch.X.shape[1], mine, True, own)
+    whole = workspace_for(cell, table, batch.X.shape[1], largest, True, shared) if crew.are > 1 else work
     result = groups_in(
-        cell, borrowed(table), borrowed(state), rule, borrowed(batch), first, updating, borrowed(stop), borrowed(work)
+        cell,
+        borrowed(table),
+        borrowed(state),
+        rule,
+        borrowed(batch),
+        first,
+        updating,
+        borrowed(stop),
+        borrowed(work),
+        borrowed(whole),
+        borrowed(crew),
     )
     keep(work)
+    keep(whole)
     return result
 
 
 @strict_part
-def groups_in(cell, table, state, rule, batch, first, updating, stop, work):
+def groups_in(cell, table, state, rule, batch, first, updating, stop, work, whole, crew):
     """:func:`run_groups` with all its arrays borrowed."""
     steps = batch.X.shape[1]
     groups = batch.starts.size - 1
     inputs, outputs = batch.X.shape[2], batch.Y.shape[2]
     for g in range(first, groups):
-        if is_set(stop):
+        if agreed(crew, is_set(stop)):
             return g, False
-        begin, end = batch.starts[g], batch.starts[g + 1]
-        n, rows = end - begin, batch.order[begin:end]
+        size = batch.starts[g + 1] - batch.starts[g]
+        first_row, n = part_of(size, Share(crew.number, crew.are))
+        begin = batch.starts[g] + first_row
+        end = begin + n
         x = take(work.memory, work.x, steps, n, inputs)
         out = take(work.memory, work.out, steps, n, outputs)
         target = take(work.memory, work.target, steps, n, outputs)
         delta = take(work.memory, work.delta, steps, n, outputs)
-        gather(x, batch.X, rows)
-        gather(target, batch.Y, rows)
-        pack_weights(cell, table, state.weights, work.packed)
-        transpose_weights(cell, table, state.weights, work.transposed)
-        forward_pass(cell, table, state.weights, x, out, work, Rows(0, n))
+        gather(x, batch.X, batch.order[begin:end])
+        gather(target, batch.Y, batch.order[begin:end])
+        if crew.number == 0:
+            pack_weights(cell, table, state.weights, work.packed)
+            transpose_weights(cell, table, state.weights, work.transposed)
+        meet(crew)
+        forward_pass(cell, table, state.weights, x, out, work, Rows(first_row, size))
         output_errors(out, target, delta, batch.error[begin:end], batch.unused_steps)
         if batch.record.shape[1] > 0:
             column = save_states(cell, table, work, out, batch.record[begin:end], 0)
             column = save_steps(target, batch.record[begin:end], column)
             save_steps(delta, batch.record[begin:end], column)
-        backward_pass(cell, table, state, x, delta, work)
+        backward_pass(cell, table, state, x, delta, work, whole, crew, first_row, size)
         if not updating:
             return g + 1, True
-        if rule.scaled and rule.clipping == np.inf:
-            scaled_sgd(state.weights, state.update, rule.learningrate, rule.momentum)
-            continue
-        if rule.scaled:
-            scale(state.update, rule.learningrate)
-        if rule.clipping < np.inf:
-            if any_nan(state.update):
-                return g + 1, True
-            clip(state.update, rule.clipping)
-        update(state, table, rule)
+        lacks_update = False
+        if crew.number == 0:
+            lacks_update = not finish_group(state, table, rule)
+        if agreed(crew, lacks_update):
+            return g + 1, True
     return groups, False
+
+
+@strict_part
+def finish_group(state, table, rule):
+    """The loss's scale, clipping and the update; False, and no update, where clipping must replace NaN first."""
+    if rule.scaled and rule.clipping == np.inf:
+        scaled_sgd(state.weights, state.update, rule.learningrate, rule.momentum)
+        return True
+    if rule.scaled:
+        scale(state.update, rule.learningrate)
+    if rule.clipping < np.inf:
+        if any_nan(state.update):
+            return False
+        clip(state.update, rule.clipping)
+    update(state, table, rule)
+    return True
 
 
 @strict

@@ -6,14 +6,15 @@ from typing import NamedTuple
 
 from pytrainr.numerics.elementwise import logistic_, tanh_
 from pytrainr.numerics.jit import strict_part
-from pytrainr.numerics.linalg import add_product, add_transposed_products, product
-from pytrainr.numerics.long_double import add_column_means
+from pytrainr.numerics.linalg import add_product, product
 from pytrainr.numerics.vectors import strict_map
 from pytrainr.numerics.views import columns, three_gates
 from pytrainr.r.layers import (
     add,
     add_recurrent_product,
     add_recycled_bias,
+    add_share_of_means,
+    add_share_of_products,
     flattened,
     gate_rows,
     past,
@@ -84,21 +85,19 @@ def _back_to_r(d, through_g, before, r):
 
 
 @strict_part
-def backward(cell, weights, transposed, updates, x, states, gradient, scratch):
-    """R's backward pass; ``post`` is the gradient after a gate's activation, ``pre`` before it.
+def backward(cell, weights, transposed, states, gradient, scratch):
+    """R's backward pass; ``post``, in the gates' place, is the gradient after a gate's activation, ``pre`` before it.
 
     d = up + future (in the last layer the future is added twice);
     g_post = d·z, g_pre = g_post·(1 − g²); z_post = 1 − d·h_{t−1} (R's sign), z_pre = z_post·z(1 − z); d ← d·(1 − z);
     r_post = h_{t−1}·(g_pre R_gᵀ), r_pre = r_post·r(1 − r); d ← d + r·(g_pre R_gᵀ);
     future = d + (r_pre R_rᵀ + z_pre R_zᵀ); down = (r_post W_rᵀ + z_pre W_zᵀ) + g_pre W_gᵀ.
-    The updates use post where the gradient has pre.
     """
-    h, _, gates, reset_h = states
-    steps, hidden = x.shape[0], h.shape[2]
+    h, _, gates, _ = states
+    steps, hidden = gates.shape[0], h.shape[2]
     future, through_g = scratch.future, scratch.product
     z_pre, r_pre, g_pre = three_gates(scratch.pre)
     future[:] = 0.0
-    post = gates  # each step's gates give way to what the updates need of them
     for t in range(steps - 1, -1, -1):
         z, r, g = three_gates(gates[t])
         d = gradient.up[t]
@@ -116,11 +115,18 @@ def backward(cell, weights, transposed, updates, x, states, gradient, scratch):
             product(down, r, gate_rows(transposed.time, 1, hidden))
             add_product(down, z_pre, gate_rows(transposed.time, 0, hidden))
             add_product(down, g_pre, gate_rows(transposed.time, 2, hidden))
+
+
+@strict_part
+def add_updates(cell, updates, x, states, delta, first, share):
+    """ΔR_{z,r} += h_{t−1}ᵀ post, ΔR_g += (h_{t−1}·r)ᵀ post, ΔW += xᵀ post, Δb += means (a gradient would have pre)."""
+    h, _, post, reset_h = states
+    hidden = h.shape[2]
     z_and_r, g = columns(post, 0, 2 * hidden), columns(post, 2 * hidden, hidden)
-    add_transposed_products(columns(updates.recurrent, 0, 2 * hidden), past(h), z_and_r)
-    add_transposed_products(columns(updates.recurrent, 2 * hidden, hidden), reset_h, g)
-    add_transposed_products(updates.time, x, post)
-    add_column_means(vector(updates.bias), post)
+    add_share_of_products(columns(updates.recurrent, 0, 2 * hidden), past(h), z_and_r, share)
+    add_share_of_products(columns(updates.recurrent, 2 * hidden, hidden), reset_h, g, share)
+    add_share_of_products(updates.time, x, post, share)
+    add_share_of_means(vector(updates.bias), post, share)
 
 
 @strict_part

@@ -7,25 +7,31 @@ from typing import NamedTuple
 import numpy as np
 
 from pytrainr.numerics.jit import strict_part
-from pytrainr.numerics.linalg import add_packed_product, add_product
+from pytrainr.numerics.linalg import add_packed_product, add_product, add_transposed_products
+from pytrainr.numerics.long_double import add_column_means
 from pytrainr.numerics.vectors import strict_map
 from pytrainr.numerics.views import columns, view
 
 __all__ = [
     "Gradient",
     "Rows",
+    "Share",
     "States",
     "Table",
     "Weights",
     "add",
     "add_recurrent_product",
     "add_recycled_bias",
+    "add_share_of_means",
+    "add_share_of_products",
+    "copy",
     "flattened",
     "gate_rows",
     "is_packed",
     "layer_weights",
     "matrix",
     "packed_weights",
+    "part_of",
     "past",
     "present",
     "states_of",
@@ -90,6 +96,13 @@ class Rows(NamedTuple):
 
     first: int
     total: int
+
+
+class Share(NamedTuple):
+    """Share ``number`` (from 0) ``of`` so many."""
+
+    number: int
+    of: int
 
 
 @strict_part
@@ -215,10 +228,37 @@ def gate_rows(transposed, gate, hidden):
     return view(transposed, gate * hidden * transposed.shape[1], (hidden, transposed.shape[1]))
 
 
+@strict_part
+def part_of(size, share):
+    """The first and the number of those of ``size`` things that fall to a share."""
+    first = size * share.number // share.of
+    return first, size * (share.number + 1) // share.of - first
+
+
+@strict_part
+def add_share_of_products(out, a, b, share):
+    """A share of the rows of ``out = out + (a[t]ᵀ b[t])``, t from last to first."""
+    first, count = part_of(a.shape[2], share)
+    add_transposed_products(out[first : first + count], columns(a, first, count), b)
+
+
+@strict_part
+def add_share_of_means(out, a, share):
+    """A share of ``out = out + the column means of a[t]``, t from last to first."""
+    first, count = part_of(out.size, share)
+    add_column_means(view(out, first, (count,)), columns(a, first, count))
+
+
 @strict_map("a")
 def add(a, b):
     """``a = a + b``."""
     return a + b
+
+
+@strict_map("to")
+def copy(source):
+    """``to = source``."""
+    return source
 
 
 @strict_map("gradient")

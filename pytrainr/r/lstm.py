@@ -6,14 +6,15 @@ from typing import NamedTuple
 
 from pytrainr.numerics.elementwise import logistic_, tanh_
 from pytrainr.numerics.jit import strict_part
-from pytrainr.numerics.linalg import add_product, add_transposed_products, product
-from pytrainr.numerics.long_double import add_column_means
+from pytrainr.numerics.linalg import add_product, product
 from pytrainr.numerics.vectors import strict_map
 from pytrainr.numerics.views import columns, four_gates
 from pytrainr.r.layers import (
     add,
     add_recurrent_product,
     add_recycled_bias,
+    add_share_of_means,
+    add_share_of_products,
     flattened,
     gate_rows,
     past,
@@ -81,21 +82,20 @@ def _back(up, future, before, after, squashed, f, i, c, o):
 
 
 @strict_part
-def backward(cell, weights, transposed, updates, x, states, gradient, scratch):
-    """R's backward pass; ``post`` is the gradient after a gate's activation, ``pre`` before it.
+def backward(cell, weights, transposed, states, gradient, scratch):
+    """R's backward pass; ``post``, in the gates' place, is the gradient after a gate's activation, ``pre`` before it.
 
     dc = up·o·(1 − cell²) + dc_{t+1}·f_{t+1} (the derivative taken at the cell, not at tanh(cell));
     post = (f: dc·cell_{t−1}, i: dc·c, c: dc·i, o: up·tanh(cell)); pre = post · the gate's derivative.
-    The updates use post where the gradient has pre; what flows on, pre Rᵀ and pre Wᵀ, adds them in order o, c, i, f.
+    What flows on, pre Rᵀ and pre Wᵀ, adds them in order o, c, i, f.
     Only the last layer receives its own future hidden gradient.
     """
-    h, memory, gates, tanh_memory = states
+    _, memory, gates, tanh_memory = states
     future, future_memory, pre = scratch.future, scratch.future_cell, scratch.pre
     f_pre, i_pre, c_pre, o_pre = four_gates(pre)
     future[:] = 0.0
     future_memory[:] = 0.0
-    post = gates  # each step's gates give way to what the updates need of them
-    for t in range(x.shape[0] - 1, -1, -1):
+    for t in range(gates.shape[0] - 1, -1, -1):
         f, i, c, o = four_gates(gates[t])
         up = gradient.up[t]
         if gradient.last:
@@ -106,9 +106,15 @@ def backward(cell, weights, transposed, updates, x, states, gradient, scratch):
             through_gates(future, pre, transposed.recurrent)
         if not gradient.first:
             through_gates(gradient.down[t], pre, transposed.time)
-    add_transposed_products(updates.recurrent, past(h), post)
-    add_transposed_products(updates.time, x, post)
-    add_column_means(vector(updates.bias), post)
+
+
+@strict_part
+def add_updates(cell, updates, x, states, delta, first, share):
+    """ΔR += h_{t−1}ᵀ post, ΔW += xᵀ post, Δb += means (a gradient would have pre)."""
+    post = states.gates
+    add_share_of_products(updates.recurrent, past(states.hidden), post, share)
+    add_share_of_products(updates.time, x, post, share)
+    add_share_of_means(vector(updates.bias), post, share)
 
 
 @strict_part

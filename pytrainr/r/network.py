@@ -10,18 +10,22 @@ from typing import Any
 import numpy as np
 
 from pytrainr.model import Model
+from pytrainr.numerics.crew import Crew, meeting
 from pytrainr.numerics.elementwise import vector_bits_equal
 from pytrainr.parameters import Block, Flat, Layout
 from pytrainr.r.cells import CELLS
-from pytrainr.r.epoch import Batch, finish_update, run_groups
+from pytrainr.r.epoch import Batch, Shared, finish_update, run_groups, shared_memory
 from pytrainr.r.layers import Table
 from pytrainr.r.prediction import predict_rows, step
 from pytrainr.r.rnn import SIGMOIDS, Rnn
 from pytrainr.r.update import ADAGRAD, SGD, State, UpdateRule
 from pytrainr.r_random import RRandom
+from pytrainr.threads import thread_count, together
 
 __all__ = ["RNetwork"]
 
+_SHARED_FROM = 2e6  # multiplications of a group from which its samples are shared among threads
+_SHARE_SAMPLES = 8  # smallest share of a group
 _CACHED_NUMBERS, _FEWEST_AT_ONCE = 1 << 15, 8  # what a forward pass computes at once stays in the cache
 
 
@@ -94,7 +98,7 @@ class RNetwork:
         """
         table, rule = self.table, self._rule(model)
         while True:
-            done, pending = run_groups(self.cell, table, _state(state), rule, batch, first, updating, stop)
+            done, pending = self._run(_state(state), rule, batch, first, updating, stop)
             if not pending or not updating:
                 return done, pending
             self._replace_nan(state["_update"], rng)
@@ -102,6 +106,25 @@ class RNetwork:
             if done == batch.starts.size - 1:
                 return done, False
             first = done
+
+    def _run(
+        self, state: State, rule: UpdateRule, batch: Batch, first: int, updating: bool, stop: np.ndarray
+    ) -> tuple[int, bool]:
+        """:meth:`run_groups` up to where the kernel ends; the samples of large groups shared among threads."""
+        largest, steps = int(np.diff(batch.starts).max()), batch.X.shape[1]
+        shared = Shared(np.empty(self.layout.size), np.empty(self.layout.size), _EMPTY)
+        threads = 1
+        if largest * steps * self.layout.size >= _SHARED_FROM:
+            threads = max(1, min(thread_count(), largest // _SHARE_SAMPLES))
+        if threads > 1:
+            shared = shared._replace(memory=shared_memory(self.cell, self.table, steps, largest, shared))
+        at = meeting()
+
+        def run(number: int) -> tuple[int, bool]:
+            crew = Crew(number, threads, at)
+            return run_groups(self.cell, self.table, state, rule, batch, first, updating, stop, crew, shared)
+
+        return run(0) if threads == 1 else together(run, threads)
 
     def finish_update(self, model: Model, state: dict[str, Flat], rng: RRandom) -> None:
         """Clip the pending updates, where asked for, and apply the update rule."""

@@ -9,7 +9,7 @@ from pytrainr.numerics.linalg import product
 from pytrainr.numerics.scaling import all_finite, normalise, raw
 from pytrainr.numerics.views import borrowed, keep, view
 from pytrainr.r.cells import activate, forward, gates, kept
-from pytrainr.r.epoch import forward_pass, pack_weights, save_states, workspace_for
+from pytrainr.r.epoch import Shared, forward_pass, pack_weights, save_states, workspace_for
 from pytrainr.r.layers import (
     Rows,
     Table,
@@ -35,7 +35,8 @@ def predict_rows(cell, places, weights, X, first, total, at_once, out, record):
     holds. ``record`` (n, size) is filled with R's ``store`` unless it has no columns.
     """
     table = Table(places[0], places[1], places[2], places[3], places[4])
-    work = workspace_for(cell, table, out.shape[1], min(at_once, X.shape[0]), False)
+    room = Shared(np.empty(weights.size), np.empty(0), np.empty(0))
+    work = workspace_for(cell, table, out.shape[1], min(at_once, X.shape[0]), False, room)
     predict_in(
         cell,
         borrowed(table),

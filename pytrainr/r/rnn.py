@@ -6,9 +6,17 @@ from typing import NamedTuple
 
 from pytrainr.numerics.elementwise import gompertz_, logistic_, tanh_
 from pytrainr.numerics.jit import strict_part
-from pytrainr.numerics.linalg import add_product, add_transposed_products, product
-from pytrainr.numerics.long_double import add_column_means
-from pytrainr.r.layers import add_recurrent_product, add_recycled_bias, flattened, past, present, times_logistic_slope
+from pytrainr.numerics.linalg import add_product, product
+from pytrainr.r.layers import (
+    add_recurrent_product,
+    add_recycled_bias,
+    add_share_of_means,
+    add_share_of_products,
+    flattened,
+    past,
+    present,
+    times_logistic_slope,
+)
 
 SIGMOIDS = ("logistic", "tanh", "Gompertz")
 
@@ -49,23 +57,25 @@ def forward(cell, weights, x, states, rows):
 
 
 @strict_part
-def backward(cell, weights, transposed, updates, x, states, gradient, scratch):
-    """δ_t = (δ_{t+1} Rᵀ + up_t) h_t (1 − h_t): the logistic derivative whatever σ is.
-
-    ΔR += h_{t−1}ᵀ δ_t, ΔW += x_tᵀ δ_t; the bias gets column means where weights get sums, the first layer's nothing.
-    """
-    h = states.hidden
-    delta = gradient.up
-    steps = x.shape[0]
+def backward(cell, weights, transposed, states, gradient, scratch):
+    """δ_t = (δ_{t+1} Rᵀ + up_t) h_t (1 − h_t), in place of ``up``: the logistic derivative whatever σ is."""
+    h, delta = states.hidden, gradient.up
+    steps = delta.shape[0]
     for t in range(steps - 1, -1, -1):
         if t < steps - 1:
             add_product(delta[t], delta[t + 1], transposed.recurrent)
         times_logistic_slope(delta[t], h[t + 1])
-    add_transposed_products(updates.recurrent, past(h), delta)
-    add_transposed_products(updates.time, x, delta)
     if not gradient.first:
-        add_column_means(updates.bias[0], delta)
         product(flattened(gradient.down), flattened(delta), transposed.time)
+
+
+@strict_part
+def add_updates(cell, updates, x, states, delta, first, share):
+    """ΔR += h_{t−1}ᵀ δ_t, ΔW += x_tᵀ δ_t; a bias gets means where weights get sums, the first layer's nothing."""
+    add_share_of_products(updates.recurrent, past(states.hidden), delta, share)
+    add_share_of_products(updates.time, x, delta, share)
+    if not first:
+        add_share_of_means(updates.bias[0], delta, share)
 
 
 @strict_part
