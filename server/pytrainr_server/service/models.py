@@ -13,7 +13,7 @@ import pytrainr
 from pytrainr_server.config import Config
 from pytrainr_server.errors import exhausted, invalid
 from pytrainr_server.jobs import specification
-from pytrainr_server.jobs.worker import load_model, save_model
+from pytrainr_server.jobs.stored_models import load_model, save_model
 from pytrainr_server.service.follow import Run, model_parts
 from pytrainr_server.service.guard import Context, current_owner
 from pytrainr_server.service.messages import model_message

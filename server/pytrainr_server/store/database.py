@@ -1,4 +1,8 @@
-"""The database: SQLite in WAL mode, or whatever else SQLAlchemy reaches through a URL."""
+"""The database: SQLite in WAL mode, or PostgreSQL.
+
+Whoever writes looks first (is there room in the queue, which version is the newest) and decides by what it saw. So
+there is one writer at a time: SQLite has no other way, in PostgreSQL a lock held to the transaction's end sees to it.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from pytrainr_server.errors import Code, ServiceError, exhausted
 from pytrainr_server.store.migrations import migrate
 
 BUSY_SECONDS = 30
+WRITERS_LOCK = 0x7472_6169_6E72  # "trainr": the one writer's lock in PostgreSQL
 
 
 class DamagedDatabaseError(RuntimeError):
@@ -26,7 +31,7 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = url
         self.embedded = make_url(url).get_backend_name() == "sqlite"
-        self.engine = _sqlite(url) if self.embedded else create_engine(url, pool_pre_ping=True)
+        self.engine = _sqlite(url) if self.embedded else _postgresql(url)
 
     def open(self) -> None:
         """Check the database and bring its schema up to date."""
@@ -81,6 +86,7 @@ def _sqlite(url: str) -> Engine:
         dbapi.isolation_level = None  # the driver's own idea of when a transaction begins is in the way
         dbapi.execute("PRAGMA journal_mode=WAL")
         dbapi.execute("PRAGMA synchronous=FULL")
+        record.info["pytrainr_durable"] = True
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
@@ -88,9 +94,29 @@ def _sqlite(url: str) -> Engine:
         if not options.get("pytrainr_write"):
             connection.exec_driver_sql("BEGIN")
             return
-        connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if options['pytrainr_durable'] else 'NORMAL'}")
+        durable = options["pytrainr_durable"]
+        if connection.info["pytrainr_durable"] != durable:
+            connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+            connection.info["pytrainr_durable"] = durable
         # A reader that turns writer midway can fail at once, whatever the timeout; who begins as a writer waits.
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _postgresql(url: str) -> Engine:
+    engine = create_engine(url, pool_size=8, max_overflow=64, pool_pre_ping=True)
+    if engine.dialect.name != "postgresql":
+        raise ArgumentError(f"{engine.dialect.name} is not among the databases that are supported")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        options = connection.get_execution_options()
+        if not options.get("pytrainr_write"):
+            return
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITERS_LOCK})")
+        if not options["pytrainr_durable"]:
+            connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
 
     return engine
 
