@@ -192,6 +192,49 @@ def test_sigkill_at_a_named_point_changes_no_bit(reviver: Reviver, point: str) -
     watcher.join(30)
 
 
+SMALL: dict[str, Any] = {"network_type": "gru", "hidden_dim": 4, "numepochs": 3}
+
+
+@pytest.mark.parametrize("point", ["mid-accept", "after-accept", "after-lease", "mid-publish", "after-publish"])
+def test_sigkill_around_a_job_too_small_for_files(reviver: Reviver, point: str) -> None:
+    X, Y = adder(40)
+    expected = pytrainr.trainr(
+        Y, X, learningrate=0.05, rng=RRandom(7), epoch_function=pytrainr.epoch_annealing, **SMALL
+    )
+    server = reviver.start(f"{point}:3")  # the third job comes to it: two have ended, and nothing of theirs is harmed
+
+    def revive() -> None:
+        server.process.wait()
+        reviver.start()
+
+    watcher = threading.Thread(target=revive, daemon=True)
+    watcher.start()
+    with pytrainr_client.connect(server.address, retry_seconds=60) as client:
+        for _ in range(4):
+            stream, rates = RRandom(7), []
+
+            def watch(model: Model, rates: list[float] = rates) -> Model:
+                rates.append(float(model.learningrate))
+                return model
+
+            watch.observer = True  # type: ignore[attr-defined]
+            functions = [watch, pytrainr.epoch_annealing]
+            model = client.trainr(Y, X, learningrate=0.05, rng=stream, epoch_function=functions, **SMALL)
+            assert_same(model, expected)
+            assert len(rates) == 3
+        watcher.join(30)
+        assert not watcher.is_alive(), f"the server never came to {point}"
+        infos = list(client.jobs())
+        assert [info.state for info in infos] == ["SUCCEEDED"] * 4
+        assert len(list(client.models())) == 4
+        for info in infos:
+            assert [epoch.epoch for epoch in client.job(info.name).watch()] == [1, 2, 3]
+            assert_same(client.model(info.model), expected)
+    # The first job of each server waits for its kernels, long enough for a file of its epochs.
+    assert len(list((reviver.data_dir / "jobs").iterdir())) <= 2
+    assert list((reviver.data_dir / "models").iterdir()) == []
+
+
 def test_the_same_request_twice_is_one_job(plain: LocalServer, data: tuple[np.ndarray, np.ndarray]) -> None:
     from trainr import wire
     from trainr.v1 import training_pb2

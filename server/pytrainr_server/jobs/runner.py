@@ -37,6 +37,7 @@ class Runner:
         self._reserved: set[str] = set()
         self._lock = threading.Lock()
         self._changed = threading.Event()
+        self._waiting = True  # whether jobs may wait for a thread; else nobody need look when one becomes free
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="runner", daemon=True)
         self._next_sweep = self._next_garbage = 0.0
@@ -80,7 +81,8 @@ class Runner:
         """The reserved place is not needed."""
         with self._lock:
             self._reserved.discard(lease.lease)
-        self._changed.set()
+        if self._waiting:
+            self._changed.set()
 
     def _submit(self, key: str, lease: str, prepared: Prepared | None = None) -> None:
         future = self._executor.submit(run_job, self._settings, key, lease, prepared)
@@ -88,7 +90,7 @@ class Runner:
         future.add_done_callback(self._done)
 
     def _run(self) -> None:
-        with changes.listening("queue", self._changed.set):
+        with changes.listening("queue", self._wake):
             while not self._stopping.is_set():
                 try:
                     self._pass()
@@ -99,8 +101,13 @@ class Runner:
                 self._changed.wait(changes.POLL_SECONDS)
                 self._changed.clear()
 
+    def _wake(self) -> None:
+        self._waiting = True
+        self._changed.set()
+
     def _pass(self) -> None:
         while self._has_room() and not self._stopping.is_set():
+            self._waiting = False
             taken = self._store.jobs.lease_next(self._name, self._settings.lease_seconds)
             if taken is None:
                 break
@@ -108,6 +115,7 @@ class Runner:
                 self._submit(taken.key, taken.lease)
             if not taken.more:
                 break
+            self._waiting = True
         now = time.monotonic()
         if now >= self._next_sweep:
             self._next_sweep = now + SWEEP_SECONDS
@@ -138,4 +146,5 @@ class Runner:
         self._futures.pop(future, None)
         if (error := future.exception()) is not None:
             log.error("a worker failed: %s", error, exc_info=error)
-        self._changed.set()
+        if self._waiting:
+            self._changed.set()

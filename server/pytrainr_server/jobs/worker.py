@@ -76,7 +76,6 @@ def run_job(settings: WorkerSettings, key: str, lease: str, prepared: Prepared |
         log.warning("job taken over by another worker", extra={"job_key": key})
     finally:
         changes.notify(key)
-        changes.notify("queue")
 
 
 class Worker:
@@ -162,7 +161,7 @@ class Worker:
     def _open_files(self, training: Training) -> JobFiles:
         files = JobFiles(self._store.directories.job(self._key), training.model.error.shape[0])
         try:
-            restored = files.open()
+            restored = None if self._prepared else files.open()  # a job just accepted has no files yet
         except DamagedCheckpointError as error:
             log.error("damaged checkpoint, the job begins anew: %s", error, extra={"job": self._job.id})
             telemetry.damaged_checkpoints.inc()

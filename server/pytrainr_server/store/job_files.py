@@ -206,7 +206,7 @@ class JobFiles:
 
     def finished(self) -> None:
         """The job's end is stored: keep its log for those who still watch, drop the rest."""
-        if self.directory.exists():
+        if self._epochs is not None:
             self._checkpoint_path.unlink(missing_ok=True)
             self._errors_path.unlink(missing_ok=True)
 

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, and_, bindparam, case, func, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from pytrainr_server.errors import Code, ServiceError, exhausted, not_found, precondition
+from pytrainr_server.failpoints import failpoint
 from pytrainr_server.store.database import Database
 from pytrainr_server.store.names import job_name, new_key
 from pytrainr_server.store.schema import (
@@ -201,6 +202,7 @@ class JobStore:
                     ).first()
                 ):
                     raise not_found("stored_model")
+                failpoint("mid-accept")
                 return row, True
         except IntegrityError as error:
             raise ServiceError(

@@ -29,6 +29,8 @@ def _trainings_apart(connection: Connection) -> None:
     for table in metadata.tables.values():
         for index in table.indexes:
             index.create(connection, checkfirst=True)
+    connection.exec_driver_sql("DROP INDEX jobs_by_state")
+    connection.exec_driver_sql("DROP INDEX jobs_by_owner")
     old = Table("jobs", MetaData(), Column("key", String), Column("training", LargeBinary))
     connection.execute(trainings.insert().from_select(["job_key", "training"], select(old.c.key, old.c.training)))
     connection.exec_driver_sql("ALTER TABLE jobs DROP COLUMN training")

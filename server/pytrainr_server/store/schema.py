@@ -93,11 +93,9 @@ jobs = Table(
     UniqueConstraint("owner", "id"),
     UniqueConstraint("owner", "request_id"),
 )
-Index("jobs_by_state", jobs.c.state, jobs.c.create_time)
-Index("jobs_by_owner", jobs.c.owner, jobs.c.create_time)
-# Asked for every new job: the answers are in the indexes, whatever else a row holds.
-Index("jobs_waiting", jobs.c.state, jobs.c.owner)
-Index("jobs_stored", jobs.c.owner, jobs.c.training_bytes)
+# How many jobs wait, and how much an owner has stored, is asked for every new job: the indexes have the answers.
+Index("jobs_waiting", jobs.c.state, jobs.c.create_time, jobs.c.owner)
+Index("jobs_stored", jobs.c.owner, jobs.c.create_time, jobs.c.training_bytes)
 
 # What to do: a serialised trainr.v1.Training whose large arrays are named datasets. Beside the jobs, not in their rows:
 # a database that has to step over it on the way to a row's other columns gets slower with every job.

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import and_, select
 
+from pytrainr_server.failpoints import failpoint
 from pytrainr_server.store import job_files
 from pytrainr_server.store.database import Database
 from pytrainr_server.store.datasets import DatasetStore
@@ -75,6 +76,7 @@ class Store:
                 version = self.models.add(connection, model)
                 values |= {"model_key": model.key, "model_name": model_name(model.id, version)}
             self.jobs.finish(connection, key, lease, state, records, **values)
+            failpoint("mid-publish")
 
     # garbage ----------------------------------------------------------------------------------------------------------
 
