@@ -62,8 +62,9 @@ def assert_same(model: Model, expected: Model) -> None:
 class Reviver:
     """A server that is started again whenever it is gone, always at the same address."""
 
-    def __init__(self, data_dir: Path, address: Path) -> None:
+    def __init__(self, data_dir: Path, address: Path, flags: tuple[str, ...] = QUICK) -> None:
         self.data_dir = data_dir
+        self.flags = flags
         self.address = f"unix:{address}"
         self.starts = 0
         self.server: LocalServer | None = None
@@ -71,7 +72,7 @@ class Reviver:
     def start(self, failpoint: str = "") -> LocalServer:
         self.starts += 1
         environment = {VARIABLE: failpoint} if failpoint else {}
-        self.server = start_local_server(self.data_dir, flags=QUICK, environment=environment, listen=self.address)
+        self.server = start_local_server(self.data_dir, flags=self.flags, environment=environment, listen=self.address)
         return self.server
 
     def stop(self) -> None:

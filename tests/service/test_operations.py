@@ -220,6 +220,37 @@ def test_an_older_schema_is_migrated_and_a_newer_one_refused(tmp_path: Path) -> 
     assert "newer version" in refused.stderr
 
 
+VERSION_1 = """
+ALTER TABLE jobs ADD COLUMN training BLOB;
+UPDATE jobs SET training = (SELECT training FROM trainings WHERE job_key = key);
+DROP TABLE trainings; DROP TABLE epoch_logs; DROP TABLE model_contents;
+DROP INDEX jobs_waiting; DROP INDEX jobs_stored; DROP INDEX models_stored; DROP INDEX datasets_stored;
+CREATE INDEX jobs_by_state ON jobs (state, create_time);
+CREATE INDEX jobs_by_owner ON jobs (owner, create_time);
+UPDATE schema_version SET version = 1;
+"""
+
+
+def test_a_database_of_version_1_goes_on(tmp_path: Path, data: Data) -> None:
+    X, Y = data
+    with start_local_server(tmp_path) as server, pytrainr_client.connect(server.address) as client:
+        client.store_model(pytrainr.trainr(Y, X, rng=RRandom(1), **OPTIONS), "kept")
+        submit(client, {**TASKS[2], "numepochs": 1500}, 1, "waiting")
+        server.kill()
+    with contextlib.closing(sqlite3.connect(tmp_path / "store.db")) as database:
+        indexes = "select name, tbl_name from sqlite_master where type = 'index' order by name"
+        before = database.execute(indexes).fetchall()
+        database.executescript(VERSION_1)
+    with start_local_server(tmp_path) as server, pytrainr_client.connect(server.address) as client:
+        job = client.job("trainingJobs/waiting")
+        assert_same(job.wait(), undisturbed({**TASKS[2], "numepochs": 1500}, 1))
+        assert [stored.name for stored in client.models("models/kept")] == ["models/kept@1"]
+        job.delete()
+    with contextlib.closing(sqlite3.connect(tmp_path / "store.db")) as database:
+        assert database.execute(indexes).fetchall() == before
+        assert "training" not in [column[1] for column in database.execute("pragma table_info(jobs)")]
+
+
 # disks that fail -------------------------------------------------------------------------------------------------
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 
 from pytrainr_server.errors import Code, ServiceError, exhausted
 from pytrainr_server.store.migrations import migrate
@@ -46,14 +46,18 @@ class Database:
         except ServiceError as error:
             if error.code == Code.DATA_LOSS:
                 raise DamagedDatabaseError(self._damage(error.message)) from error
-            raise DamagedDatabaseError(f"the database {self.url} cannot be used. {error.message}") from error
+            raise DamagedDatabaseError(f"the database {self._name} cannot be used. {error.message}") from error
         except SQLAlchemyError as error:
             found = str(getattr(error, "orig", None) or error)
-            raise DamagedDatabaseError(f"the database {self.url} cannot be opened: {found}") from error
+            raise DamagedDatabaseError(f"the database {self._name} cannot be opened: {found}") from error
+
+    @property
+    def _name(self) -> str:
+        return make_url(self.url).render_as_string(hide_password=True)
 
     def _damage(self, found: str) -> str:
         return (
-            f"the database {self.url} is damaged ({found}). Nothing was changed. Restore a backup with "
+            f"the database {self._name} is damaged ({found}). Nothing was changed. Restore a backup with "
             "`pytrainr-server restore`, or move the file away to begin anew; the models' files are untouched"
         )
 
@@ -128,7 +132,7 @@ def _reported() -> Iterator[None]:
         yield
     except SQLAlchemyError as error:
         text = str(getattr(error, "orig", error))
-        if "disk is full" in text or "disk I/O error" in text:
+        if "disk is full" in text or "disk I/O error" in text or "No space left" in text:
             raise exhausted("DISK_FULL", f"The server cannot write: {text}. Nothing was changed.", 30.0) from error
         if "readonly" in text or "read-only" in text or "unable to open" in text:
             raise ServiceError(
@@ -140,4 +144,8 @@ def _reported() -> Iterator[None]:
             ) from error
         if "malformed" in text or "not a database" in text:
             raise ServiceError(Code.DATA_LOSS, "STORE_DAMAGED", f"The server's database is damaged: {text}.") from error
+        if isinstance(error, OperationalError):
+            raise ServiceError(
+                Code.UNAVAILABLE, "STORE_UNREACHABLE", f"The server cannot reach its database: {text}", retry_seconds=1
+            ) from error
         raise

@@ -525,7 +525,7 @@ def error_values(error: ServiceError) -> dict[str, Any]:
     return {
         "error_code": int(error.code),
         "error_reason": error.reason,
-        "error_message": error.message[:4000],
+        "error_message": error.message[:4000].replace("\0", "\N{REPLACEMENT CHARACTER}"),  # PostgreSQL has no NUL
         "error_field": error.field,
     }
 

@@ -15,6 +15,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Text,
     UniqueConstraint,
 )
 
@@ -137,7 +138,7 @@ models = Table(
     Column("job_id", String(63), nullable=False, default=""),
     Column("network_type", String(63), nullable=False),
     Column("exact", Boolean, nullable=False),
-    Column("synapse_dim", String(2000), nullable=False),
+    Column("synapse_dim", Text, nullable=False),
     Column("numepochs", BigInteger, nullable=False),
     Column("final_error", Double),
     UniqueConstraint("owner", "id", "version"),
