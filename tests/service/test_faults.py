@@ -236,6 +236,40 @@ def test_sigkill_around_a_job_too_small_for_files(reviver: Reviver, point: str) 
     assert list((reviver.data_dir / "models").iterdir()) == []
 
 
+def test_no_more_than_five_seconds_of_work_are_lost(tmp_path: Path) -> None:
+    """By the job's own record, with the checkpoints that a server makes unless told otherwise."""
+    X, Y = adder(40)
+    lasts = 7.0 + random.Random(22).uniform(0.0, 3.0)
+    seen: list[tuple[float, int]] = []  # when a caller knew that an epoch was done
+    with start_local_server(tmp_path) as server, pytrainr_client.connect(server.address) as client:
+        options: dict[str, Any] = {"network_type": "gru", "hidden_dim": 40, "numepochs": 100_000}
+        job = client.train_async(Y, X, learningrate=0.001, rng=RRandom(1), **options)
+        for epoch in job.watch():
+            seen.append((time.time(), epoch.epoch))
+            if seen[-1][0] > seen[0][0] + lasts:
+                break
+        server.kill()
+        killed = time.time()
+    (directory,) = (tmp_path / "jobs").iterdir()
+    with np.load(directory / "checkpoint.npz", allow_pickle=False) as checkpoint:
+        kept = int(checkpoint["server.epochs"])
+    written = (directory / "checkpoint.npz").stat().st_mtime
+    assert 0 < kept <= seen[-1][1] + 1000
+    assert killed - written <= 5.0, "the checkpoint is no older than that"
+    assert all(known > killed - 5.0 for known, epoch in seen if epoch > kept), "nor is any epoch that it lacks"
+    records = (directory / "epochs").read_bytes()[: 32 * kept]
+    # It is from there that the job goes on: no epoch up to the checkpoint's is trained again.
+    with start_local_server(tmp_path) as again, pytrainr_client.connect(again.address) as client:
+        until = time.monotonic() + 60
+        while "from its checkpoint" not in again.log.read_text() and time.monotonic() < until:
+            time.sleep(0.02)
+        assert f"job goes on from its checkpoint {job.name.replace('trainingJobs/', 'job=')} epoch={kept}" in (
+            again.log.read_text()
+        )
+        assert (directory / "epochs").read_bytes()[: 32 * kept] == records
+        client.job(job.name).cancel()
+
+
 def test_the_same_request_twice_is_one_job(plain: LocalServer, data: tuple[np.ndarray, np.ndarray]) -> None:
     from trainr import wire
     from trainr.v1 import training_pb2

@@ -260,6 +260,8 @@ def test_a_damaged_checkpoint_costs_time_but_no_bit(tmp_path: Path) -> None:
         with pytrainr_client.connect(server.address) as client:
             job = submit(client, task, 1, "damaged")
             wait_for_epoch(job, 20)
+            while not list(tmp_path.glob("jobs/*/checkpoint.npz")):
+                time.sleep(0.02)
         server.kill()
     (checkpoint,) = tmp_path.glob("jobs/*/checkpoint.npz")
     content = bytearray(checkpoint.read_bytes())

@@ -7,7 +7,7 @@ ends the job, so that there is one wait for the disk. All else has a file, in th
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -75,6 +75,23 @@ def load_model(store: Store, key: str) -> pytrainr.Model:
         raise ServiceError(Code.NOT_FOUND, "NOT_FOUND", "The stored model is no longer there.") from None
     except pytrainr.ModelFileError as error:
         raise ServiceError(Code.DATA_LOSS, "MODEL_DAMAGED", f"The stored model is damaged: {error}") from error
+
+
+def parts_of_stored(store: Store, key: str, chunk_bytes: int) -> Iterator[model_pb2.ModelPart]:
+    """A stored model in the parts in which it is sent. However slowly they are taken, no more memory is held than a
+    small model's, or one part: a large one's file is checked here, and then only mapped."""
+    content = store.models.content(key)
+    if content is not None:
+        return wire.split_model(model_pb2.Model.FromString(content), chunk_bytes)
+    load_model(store, key)
+    return parts_of(pytrainr.Model.load(store.directories.model(key), mmap=True, functions=AnyFunction()), chunk_bytes)
+
+
+def parts_of(model: pytrainr.Model, chunk_bytes: int) -> Iterator[model_pb2.ModelPart]:
+    """A model in the parts in which it is sent."""
+    errors = model.get("error")
+    means = () if errors is None or not errors.size else model.mean_error
+    return wire.stream_model(dict(model.items()), chunk_bytes, exact=model.exact, mean_error=means)
 
 
 def message_of(model: pytrainr.Model) -> model_pb2.Model:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from sqlalchemy import Row
@@ -13,8 +13,8 @@ import pytrainr
 from pytrainr_server.config import Config
 from pytrainr_server.errors import exhausted, invalid
 from pytrainr_server.jobs import specification
-from pytrainr_server.jobs.stored_models import load_model, save_model
-from pytrainr_server.service.follow import Run, model_parts
+from pytrainr_server.jobs.stored_models import parts_of_stored, save_model
+from pytrainr_server.service.follow import Run, sent
 from pytrainr_server.service.guard import Context, current_owner
 from pytrainr_server.service.messages import model_message
 from pytrainr_server.service.missing import deleted_or_missing
@@ -133,12 +133,13 @@ class ModelService(model_pb2_grpc.ModelServiceServicer):
         self, request: model_pb2.ExportModelRequest, context: Context[Any, Any]
     ) -> AsyncIterator[model_pb2.ModelPart]:
         """A model's content."""
-        model = await self._run(self._load, current_owner(), request.name)
-        async for part in model_parts(self._run, model, self._config.chunk_bytes):
+        parts: Iterator[model_pb2.ModelPart] = await self._run(self._parts, current_owner(), request.name)
+        async for part in sent(parts):
             yield part
 
-    def _load(self, owner: str, name: str) -> pytrainr.Model:
-        return load_model(self._store, self._store.models.get(owner, *names.model_parts(name)).key)
+    def _parts(self, owner: str, name: str) -> Iterator[model_pb2.ModelPart]:
+        key = self._store.models.get(owner, *names.model_parts(name)).key
+        return parts_of_stored(self._store, key, self._config.chunk_bytes)
 
 
 def check_model(model: pytrainr.Model) -> None:
