@@ -87,7 +87,11 @@ class Config:
     upload_ttl_seconds: float = _setting(DAY, "how long a broken upload can be resumed")
     # seen from outside
     metrics: str = _setting("", "HOST:PORT on which Prometheus finds /metrics (default: none)")
-    tracing: str = _setting("none", "OpenTelemetry spans: none, console, or otlp", ("none", "console", "otlp"))
+    tracing: str = _setting(
+        "none",
+        "OpenTelemetry spans: none, console, or otlp (to $OTEL_EXPORTER_OTLP_ENDPOINT)",
+        ("none", "console", "otlp"),
+    )
     log_level: str = _setting("info", "least severe messages logged", ("debug", "info", "warning", "error"))
     log_format: str = _setting("text", "form of the log on standard error", ("text", "json"))
     reflection: bool = _setting(True, "let clients such as buf curl ask for the service's description")

@@ -22,7 +22,7 @@ WRITERS_LOCK = 0x7472_6169_6E72  # "trainr": the one writer's lock in PostgreSQL
 
 
 class DamagedDatabaseError(RuntimeError):
-    """The file is not a database, or a broken one."""
+    """The database cannot be used: it is broken, is not one, or cannot be reached."""
 
 
 class Database:
@@ -30,8 +30,17 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.embedded = make_url(url).get_backend_name() == "sqlite"
-        self.engine = _sqlite(url) if self.embedded else _postgresql(url)
+        try:
+            self.embedded = make_url(url).get_backend_name() == "sqlite"
+            self.engine = _sqlite(url) if self.embedded else _postgresql(url)
+        except ArgumentError as error:
+            raise DamagedDatabaseError(
+                f"the database's URL should be sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME: {error}"
+            ) from error
+        except ImportError as error:
+            raise DamagedDatabaseError(
+                f"this database needs a package that is not installed ({error.name}): pip install 'pytrainr[postgres]'"
+            ) from error
 
     def open(self) -> None:
         """Check the database and bring its schema up to date."""
