@@ -125,6 +125,51 @@ def test_models_that_nobody_reads(server: LocalServer, deaf: list[grpc.Channel])
         assert client.model("models/wide") == model, "others are served meanwhile"
 
 
+def test_models_that_are_sent_without_end(tmp_path: Path) -> None:
+    """Who begins to send a model and stops holds no more memory than all such callers may together."""
+    model = pytrainr.trainr(*adder(20)[::-1], learningrate=0.1, hidden_dim=300, rng=RRandom(1))
+    message = wire.encode_model(dict(model.items()))
+    parts = list(wire.split_model(message, 64 << 10))
+    size = sum(len(part.chunk.data) for part in parts)
+    stalled = threading.Event()
+
+    def half() -> Iterator[model_pb2.ImportModelRequest]:
+        for part in parts[: len(parts) // 2]:
+            yield model_pb2.ImportModelRequest(model_id="half", part=part)
+        stalled.wait(30)
+
+    with (
+        start_local_server(tmp_path, flags=["--max-importing-bytes", str(4 * MIB)]) as server,
+        grpc.insecure_channel(server.address) as channel,
+        pytrainr_client.connect(server.address) as client,
+    ):
+        imports = model_pb2_grpc.ModelServiceStub(channel).ImportModel
+        slow = [imports.future(half()) for _ in range(8)]
+        refused = [call for call in slow if _ends_within(call, 2.0)]
+        assert {call.code() for call in refused} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
+        assert len(slow) - len(refused) == 4 * MIB // size
+        for call in slow:
+            call.cancel()
+        while _stored(client, model) is None:
+            time.sleep(0.1)
+        stalled.set()
+
+
+def _ends_within(call: Any, seconds: float) -> bool:
+    until = time.monotonic() + seconds
+    while not call.done() and time.monotonic() < until:
+        time.sleep(0.02)
+    return bool(call.done())
+
+
+def _stored(client: pytrainr_client.Client, model: pytrainr.Model) -> str | None:
+    try:
+        return client.store_model(model, "whole")
+    except pytrainr_client.ServerError as error:
+        assert error.reason == "IMPORTS_FULL"
+        return None
+
+
 def test_epochs_that_nobody_reads(server: LocalServer, deaf: list[grpc.Channel]) -> None:
     X, Y = adder(1)
     epochs = 40_000

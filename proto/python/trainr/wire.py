@@ -354,6 +354,11 @@ class ModelJoiner:
             raise WireError("model", f"would take {sum(self._sizes)} bytes; the limit is {self._limit}")
         self._buffers = [bytearray() for _ in self._deferred]
 
+    @property
+    def size(self) -> int:
+        """The bytes that the deferred tensors claim; known once the first part has come."""
+        return sum(self._sizes)
+
     def _append(self, chunk: tensor_pb2.TensorChunk) -> None:
         if not 0 <= chunk.tensor < len(self._buffers):
             raise WireError("model", f"has a chunk for the tensor {chunk.tensor}, but defers {len(self._buffers)} only")

@@ -24,6 +24,8 @@ from pytrainr_server.store.models import NEWEST
 from pytrainr_server.store.pages import decode_token, encode_token, page_size
 from pytrainr_server.store.store import Store
 
+RETRY_SECONDS = 1.0
+
 
 class ModelService(model_pb2_grpc.ModelServiceServicer):
     """Keeps models: see proto/trainr/v1/model.proto for what each call does."""
@@ -32,6 +34,7 @@ class ModelService(model_pb2_grpc.ModelServiceServicer):
         self._store = store
         self._config = config
         self._run = run
+        self._importing = 0
 
     def _message(self, model: Row[Any]) -> model_pb2.StoredModel:
         return model_message(model, self._store.models.aliases(model.owner, model.id).get(model.version, []))
@@ -103,13 +106,31 @@ class ModelService(model_pb2_grpc.ModelServiceServicer):
         owner = current_owner()
         joiner = wire.ModelJoiner(limit=self._config.max_stored_bytes)
         model_id = request_id = None
-        async for message in request:
-            if model_id is None:
-                model_id, request_id = message.model_id, message.request_id
-            joiner.add(message.part)
-        if not joiner.complete:
-            raise invalid("model", "ends before its last part")
-        return await self._run(self._import, owner, model_id or "", request_id or "", joiner)
+        claimed = 0
+        try:
+            async for message in request:
+                if model_id is None:
+                    model_id, request_id = message.model_id, message.request_id
+                joiner.add(message.part)
+                if not claimed and joiner.size:
+                    claimed = self._claim(joiner.size)
+            if not joiner.complete:
+                raise invalid("model", "ends before its last part")
+            return await self._run(self._import, owner, model_id or "", request_id or "", joiner)
+        finally:
+            self._importing -= claimed
+
+    def _claim(self, size: int) -> int:
+        """Refuse a model for which there is no room beside those that others are sending, however slowly."""
+        if self._importing + size > self._config.max_importing_bytes:
+            raise exhausted(
+                "IMPORTS_FULL",
+                f"This model has {size} bytes; with those that are being imported just now that is more than "
+                f"{self._config.max_importing_bytes} bytes. Try again later.",
+                RETRY_SECONDS,
+            )
+        self._importing += size
+        return size
 
     def _import(self, owner: str, model_id: str, request_id: str, joiner: wire.ModelJoiner) -> model_pb2.StoredModel:
         known_request = names.checked_request_id(request_id)
