@@ -20,7 +20,7 @@ from sqlalchemy import select
 from pytrainr_server.config import Config
 from pytrainr_server.store.database import Database
 from pytrainr_server.store.files import replacing
-from pytrainr_server.store.schema import UNFINISHED, datasets, jobs, models, uploads
+from pytrainr_server.store.schema import UNFINISHED, datasets, jobs, model_contents, models, uploads
 from pytrainr_server.store.store import Store, lock_directory
 
 FORMAT = 1
@@ -67,7 +67,8 @@ def _names(snapshot: Path) -> list[str]:
     database = Database(f"sqlite:///{snapshot}")
     try:
         with database.read() as connection:
-            names = [f"models/{row.key}.model" for row in connection.execute(select(models.c.key))]
+            in_files = select(models.c.key).where(models.c.key.not_in(select(model_contents.c.model_key)))
+            names = [f"models/{row.key}.model" for row in connection.execute(in_files)]
             names += [f"datasets/{row.sha256}" for row in connection.execute(select(datasets.c.sha256).distinct())]
             names += [f"uploads/{row.file}" for row in connection.execute(select(uploads.c.file))]
             for job in connection.execute(select(jobs.c.key, jobs.c.state)):

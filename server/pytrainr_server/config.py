@@ -73,6 +73,7 @@ class Config:
     max_queue: int = _setting(2000, "jobs waiting or running, of all owners")
     max_jobs: int = _setting(1000, "jobs waiting or running, of one owner")
     max_waiting_predictions: int = _setting(256, "predictions waiting for a thread")
+    max_importing_bytes: int = _setting(4 * GIBIBYTE, "bytes of models that are being imported at the same time")
     max_stored_bytes: int = _setting(20 * GIBIBYTE, "bytes that one owner may store: datasets, models, jobs")
     max_epoch_samples: float = _setting(1e12, "largest epochs × samples of one job")
     model_cache_bytes: int = _setting(256 * MEBIBYTE, "stored models kept in memory for prediction")
@@ -87,7 +88,11 @@ class Config:
     upload_ttl_seconds: float = _setting(DAY, "how long a broken upload can be resumed")
     # seen from outside
     metrics: str = _setting("", "HOST:PORT on which Prometheus finds /metrics (default: none)")
-    tracing: str = _setting("none", "OpenTelemetry spans: none, console, or otlp", ("none", "console", "otlp"))
+    tracing: str = _setting(
+        "none",
+        "OpenTelemetry spans: none, console, or otlp (to $OTEL_EXPORTER_OTLP_ENDPOINT)",
+        ("none", "console", "otlp"),
+    )
     log_level: str = _setting("info", "least severe messages logged", ("debug", "info", "warning", "error"))
     log_format: str = _setting("text", "form of the log on standard error", ("text", "json"))
     reflection: bool = _setting(True, "let clients such as buf curl ask for the service's description")

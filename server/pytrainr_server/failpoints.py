@@ -13,6 +13,7 @@ import threading
 VARIABLE = "PYTRAINR_SERVER_FAILPOINT"
 
 NAMES = (
+    "mid-accept",
     "after-accept",
     "after-lease",
     "before-checkpoint",
@@ -21,6 +22,7 @@ NAMES = (
     "after-checkpoint",
     "mid-epoch-log",
     "before-publish",
+    "mid-publish",
     "after-publish",
     "mid-upload",
     "dataset-before-rename",

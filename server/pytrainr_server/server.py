@@ -147,7 +147,7 @@ class Server:
                 connections.SERVER_OPTION,
             ],
         )
-        admission = Admission(self._store, config, self._name)
+        admission = Admission(self._store, config, self._name, self._runner)
         self._training = TrainingService(self._store, config, admission, run, self._name)
         training_pb2_grpc.add_TrainingServiceServicer_to_server(self._training, server)
         model_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(self._store, config, run), server)

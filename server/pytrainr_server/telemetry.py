@@ -86,7 +86,8 @@ class _Tracing:
 
 
 def set_up_tracing(exporter: str) -> None:
-    """Send spans to the console or by OTLP; needs the extra ``telemetry`` (and an OTLP exporter for ``otlp``)."""
+    """Send spans to the console, or by OTLP to where ``OTEL_EXPORTER_OTLP_ENDPOINT`` says; needs the extra
+    ``telemetry``."""
     if exporter == "none":
         return
     try:
@@ -98,13 +99,13 @@ def set_up_tracing(exporter: str) -> None:
         if exporter == "otlp":
             from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 
-            sink = OTLPSpanExporter()
+            sink: Any = OTLPSpanExporter()
         else:
             sink = ConsoleSpanExporter(out=sys.stderr)
     except ImportError as error:
         raise RuntimeError(
             f"--tracing={exporter} needs a package that is not installed ({error.name}): "
-            "pip install 'pytrainr[telemetry]' opentelemetry-exporter-otlp"
+            "pip install 'pytrainr[telemetry]'"
         ) from error
     provider = TracerProvider(resource=Resource.create({"service.name": "pytrainr-server"}))
     provider.add_span_processor(BatchSpanProcessor(sink))

@@ -62,8 +62,9 @@ def assert_same(model: Model, expected: Model) -> None:
 class Reviver:
     """A server that is started again whenever it is gone, always at the same address."""
 
-    def __init__(self, data_dir: Path, address: Path) -> None:
+    def __init__(self, data_dir: Path, address: Path, flags: tuple[str, ...] = QUICK) -> None:
         self.data_dir = data_dir
+        self.flags = flags
         self.address = f"unix:{address}"
         self.starts = 0
         self.server: LocalServer | None = None
@@ -71,7 +72,7 @@ class Reviver:
     def start(self, failpoint: str = "") -> LocalServer:
         self.starts += 1
         environment = {VARIABLE: failpoint} if failpoint else {}
-        self.server = start_local_server(self.data_dir, flags=QUICK, environment=environment, listen=self.address)
+        self.server = start_local_server(self.data_dir, flags=self.flags, environment=environment, listen=self.address)
         return self.server
 
     def stop(self) -> None:
@@ -190,6 +191,83 @@ def test_sigkill_at_a_named_point_changes_no_bit(reviver: Reviver, point: str) -
             assert len(names) == 1
         assert len(list(client.models())) == len(names)
     watcher.join(30)
+
+
+SMALL: dict[str, Any] = {"network_type": "gru", "hidden_dim": 4, "numepochs": 3}
+
+
+@pytest.mark.parametrize("point", ["mid-accept", "after-accept", "after-lease", "mid-publish", "after-publish"])
+def test_sigkill_around_a_job_too_small_for_files(reviver: Reviver, point: str) -> None:
+    X, Y = adder(40)
+    expected = pytrainr.trainr(
+        Y, X, learningrate=0.05, rng=RRandom(7), epoch_function=pytrainr.epoch_annealing, **SMALL
+    )
+    server = reviver.start(f"{point}:3")  # the third job comes to it: two have ended, and nothing of theirs is harmed
+
+    def revive() -> None:
+        server.process.wait()
+        reviver.start()
+
+    watcher = threading.Thread(target=revive, daemon=True)
+    watcher.start()
+    with pytrainr_client.connect(server.address, retry_seconds=60) as client:
+        for _ in range(4):
+            stream, rates = RRandom(7), []
+
+            def watch(model: Model, rates: list[float] = rates) -> Model:
+                rates.append(float(model.learningrate))
+                return model
+
+            watch.observer = True  # type: ignore[attr-defined]
+            functions = [watch, pytrainr.epoch_annealing]
+            model = client.trainr(Y, X, learningrate=0.05, rng=stream, epoch_function=functions, **SMALL)
+            assert_same(model, expected)
+            assert len(rates) == 3
+        watcher.join(30)
+        assert not watcher.is_alive(), f"the server never came to {point}"
+        infos = list(client.jobs())
+        assert [info.state for info in infos] == ["SUCCEEDED"] * 4
+        assert len(list(client.models())) == 4
+        for info in infos:
+            assert [epoch.epoch for epoch in client.job(info.name).watch()] == [1, 2, 3]
+            assert_same(client.model(info.model), expected)
+    # The first job of each server waits for its kernels, long enough for a file of its epochs.
+    assert len(list((reviver.data_dir / "jobs").iterdir())) <= 2
+    assert list((reviver.data_dir / "models").iterdir()) == []
+
+
+def test_no_more_than_five_seconds_of_work_are_lost(tmp_path: Path) -> None:
+    """By the job's own record, with the checkpoints that a server makes unless told otherwise."""
+    X, Y = adder(40)
+    lasts = 7.0 + random.Random(22).uniform(0.0, 3.0)
+    seen: list[tuple[float, int]] = []  # when a caller knew that an epoch was done
+    with start_local_server(tmp_path) as server, pytrainr_client.connect(server.address) as client:
+        options: dict[str, Any] = {"network_type": "gru", "hidden_dim": 40, "numepochs": 100_000}
+        job = client.train_async(Y, X, learningrate=0.001, rng=RRandom(1), **options)
+        for epoch in job.watch():
+            seen.append((time.time(), epoch.epoch))
+            if seen[-1][0] > seen[0][0] + lasts:
+                break
+        server.kill()
+        killed = time.time()
+    (directory,) = (tmp_path / "jobs").iterdir()
+    with np.load(directory / "checkpoint.npz", allow_pickle=False) as checkpoint:
+        kept = int(checkpoint["server.epochs"])
+    written = (directory / "checkpoint.npz").stat().st_mtime
+    assert 0 < kept <= seen[-1][1] + 1000
+    assert killed - written <= 5.0, "the checkpoint is no older than that"
+    assert all(known > killed - 5.0 for known, epoch in seen if epoch > kept), "nor is any epoch that it lacks"
+    records = (directory / "epochs").read_bytes()[: 32 * kept]
+    # It is from there that the job goes on: no epoch up to the checkpoint's is trained again.
+    with start_local_server(tmp_path) as again, pytrainr_client.connect(again.address) as client:
+        until = time.monotonic() + 60
+        while "from its checkpoint" not in again.log.read_text() and time.monotonic() < until:
+            time.sleep(0.02)
+        assert f"job goes on from its checkpoint {job.name.replace('trainingJobs/', 'job=')} epoch={kept}" in (
+            again.log.read_text()
+        )
+        assert (directory / "epochs").read_bytes()[: 32 * kept] == records
+        client.job(job.name).cancel()
 
 
 def test_the_same_request_twice_is_one_job(plain: LocalServer, data: tuple[np.ndarray, np.ndarray]) -> None:

@@ -188,6 +188,37 @@ def test_a_caller_that_vanishes_leaves_the_job_its_time_of_grace(plain: LocalSer
         assert client.job(name).info().state == "CANCELLED"
 
 
+def test_ctrl_c_hands_back_the_model_of_the_last_whole_epoch(plain: LocalServer) -> None:
+    script = f"""
+        import os, signal, warnings, pytrainr, pytrainr_client
+        from tests.service.test_jobs import ENDLESS, adder
+        def interrupt(model):
+            if model.current_epoch == 3:
+                os.kill(os.getpid(), signal.SIGINT)
+            return model
+        interrupt.observer = True
+        X, Y = adder(60)
+        with warnings.catch_warnings(record=True) as caught, pytrainr_client.connect({plain.address!r}) as client:
+            warnings.simplefilter("always")
+            model = client.trainr(Y, X, rng=pytrainr.RRandom(1), epoch_function=interrupt, **ENDLESS)
+        epochs = int(model.current_epoch)
+        assert any(issubclass(warning.category, pytrainr.TrainingInterrupted) for warning in caught), caught
+        options = {{**ENDLESS, "numepochs": epochs}}
+        here = pytrainr.trainr(Y, X, rng=pytrainr.RRandom(1), epoch_function=(), **options)
+        assert all((a == b).all() for a, b in zip(model.time_synapse, here.time_synapse))
+        print("the model after epoch", epochs)
+    """
+    with pytrainr_client.connect(plain.address) as client:
+        before = {info.name for info in client.jobs()}
+        done = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(script)], timeout=60, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert "the model after epoch" in done.stdout
+        (name,) = {info.name for info in client.jobs()} - before
+        assert client.job(name).info().state == "CANCELLED"
+
+
 def test_a_request_id_attaches_again_without_a_gap_and_detaching_lasts(plain: LocalServer, data: Data) -> None:
     X, Y = data
     with pytrainr_client.connect(plain.address) as client:

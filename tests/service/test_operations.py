@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import pytest
 import pytrainr_client
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 from pytrainr_client import ServerError
 from pytrainr_server import LocalServer, start_local_server
 from pytrainr_server.cli import parser
@@ -28,6 +30,7 @@ from pytrainr_server.store.database import Database
 from pytrainr_server.store.migrations import MIGRATIONS, SchemaError, migrate
 from pytrainr_server.store.schema import metadata
 from sqlalchemy import Column, Integer, Table
+from trainr.v1 import training_pb2, training_pb2_grpc
 
 import pytrainr
 from pytrainr import RRandom
@@ -120,6 +123,42 @@ def test_metrics_logs_health_and_reflection(tmp_path: Path, data: Data) -> None:
         log = server.log.read_text()
     assert '"message": "job succeeded", "job": "job-' in log
     assert '"name": "TrainingService/Train"' in log, "the span"
+
+
+class Collector(trace_service_pb2_grpc.TraceServiceServicer):
+    """Takes spans as any OpenTelemetry collector does."""
+
+    def __init__(self) -> None:
+        self.spans: list[Any] = []
+
+    def Export(self, request: Any, context: Any) -> Any:  # noqa: N802
+        self.spans += [
+            span for resource in request.resource_spans for scope in resource.scope_spans for span in scope.spans
+        ]
+        return trace_service_pb2.ExportTraceServiceResponse()
+
+
+def test_spans_go_to_a_collector_below_the_callers_own(tmp_path: Path, data: Data) -> None:
+    collector, trace = Collector(), "0af7651916cd43dd8448eb211c80319c"
+    listening = grpc.server(ThreadPoolExecutor(2))
+    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(collector, listening)
+    endpoint = f"http://127.0.0.1:{listening.add_insecure_port('127.0.0.1:0')}"
+    listening.start()
+    environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}
+    with start_local_server(tmp_path, flags=["--tracing", "otlp"], environment=environment) as server:
+        with pytrainr_client.connect(server.address) as client:
+            client.trainr(data[1], data[0], **OPTIONS)
+        with grpc.insecure_channel(server.address) as channel:
+            stub = training_pb2_grpc.TrainingServiceStub(channel)
+            header = ("traceparent", f"00-{trace}-b7ad6b7169203331-01")
+            stub.ListTrainingJobs(training_pb2.ListTrainingJobsRequest(), metadata=[header])
+        assert server.stop() == 0
+    listening.stop(None)
+    spans = {span.name: span for span in collector.spans}
+    assert {"TrainingService/Train", "training job", "TrainingService/ListTrainingJobs"} <= set(spans)
+    listed = spans["TrainingService/ListTrainingJobs"]
+    assert (listed.trace_id.hex(), listed.parent_span_id.hex()) == (trace, "b7ad6b7169203331")
+    assert listed.end_time_unix_nano > listed.start_time_unix_nano
 
 
 def test_sigterm_says_not_serving_first(tmp_path: Path, data: Data) -> None:
@@ -220,15 +259,48 @@ def test_an_older_schema_is_migrated_and_a_newer_one_refused(tmp_path: Path) -> 
     assert "newer version" in refused.stderr
 
 
+VERSION_1 = """
+ALTER TABLE jobs ADD COLUMN training BLOB;
+UPDATE jobs SET training = (SELECT training FROM trainings WHERE job_key = key);
+DROP TABLE trainings; DROP TABLE epoch_logs; DROP TABLE model_contents;
+DROP INDEX jobs_waiting; DROP INDEX jobs_stored; DROP INDEX models_stored; DROP INDEX datasets_stored;
+CREATE INDEX jobs_by_state ON jobs (state, create_time);
+CREATE INDEX jobs_by_owner ON jobs (owner, create_time);
+UPDATE schema_version SET version = 1;
+"""
+
+
+def test_a_database_of_version_1_goes_on(tmp_path: Path, data: Data) -> None:
+    X, Y = data
+    with start_local_server(tmp_path) as server, pytrainr_client.connect(server.address) as client:
+        client.store_model(pytrainr.trainr(Y, X, rng=RRandom(1), **OPTIONS), "kept")
+        submit(client, {**TASKS[2], "numepochs": 1500}, 1, "waiting")
+        server.kill()
+    with contextlib.closing(sqlite3.connect(tmp_path / "store.db")) as database:
+        indexes = "select name, tbl_name from sqlite_master where type = 'index' order by name"
+        before = database.execute(indexes).fetchall()
+        database.executescript(VERSION_1)
+    with start_local_server(tmp_path) as server, pytrainr_client.connect(server.address) as client:
+        job = client.job("trainingJobs/waiting")
+        assert_same(job.wait(), undisturbed({**TASKS[2], "numepochs": 1500}, 1))
+        assert [stored.name for stored in client.models("models/kept")] == ["models/kept@1"]
+        job.delete()
+    with contextlib.closing(sqlite3.connect(tmp_path / "store.db")) as database:
+        assert database.execute(indexes).fetchall() == before
+        assert "training" not in [column[1] for column in database.execute("pragma table_info(jobs)")]
+
+
 # disks that fail -------------------------------------------------------------------------------------------------
 
 
 def test_a_damaged_checkpoint_costs_time_but_no_bit(tmp_path: Path) -> None:
-    task = {**TASKS[2], "numepochs": 1500}
+    task = {**TASKS[2], "numepochs": 10_000}
     with start_local_server(tmp_path, flags=["--checkpoint-seconds", "0.05"]) as server:
         with pytrainr_client.connect(server.address) as client:
             job = submit(client, task, 1, "damaged")
-            wait_for_epoch(job, 20)
+            while not list(tmp_path.glob("jobs/*/checkpoint.npz")):
+                assert not job.info().ended
+                time.sleep(0.02)
         server.kill()
     (checkpoint,) = tmp_path.glob("jobs/*/checkpoint.npz")
     content = bytearray(checkpoint.read_bytes())
@@ -237,6 +309,15 @@ def test_a_damaged_checkpoint_costs_time_but_no_bit(tmp_path: Path) -> None:
     with start_local_server(tmp_path) as server, pytrainr_client.connect(server.address) as client:
         assert_same(client.job("trainingJobs/damaged").wait(), undisturbed(task, 1))
         assert "damaged checkpoint, the job begins anew" in server.log.read_text()
+
+
+@pytest.mark.parametrize("url", ["store.db", "mysql://root:secret@127.0.0.1/store", "sqlite+nothing:///store.db"])
+def test_a_database_that_is_not_supported_is_explained(tmp_path: Path, url: str) -> None:
+    refused = command("serve", "--listen", "127.0.0.1:0", "--data-dir", tmp_path, "--store-url", url)
+    assert refused.returncode == 1
+    assert "sqlite:///FILE or postgresql+psycopg://" in refused.stderr or "not installed" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert "secret" not in refused.stderr
 
 
 @pytest.mark.parametrize("damage", ["truncated", "overwritten"])

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import grpc.experimental
 
 DEFAULT_ADDRESS = "127.0.0.1:7272"
 ADDRESS_VARIABLE, TOKEN_VARIABLE, CA_VARIABLE = "TRAINR_ADDRESS", "TRAINR_TOKEN", "TRAINR_CACERT"
@@ -19,6 +20,8 @@ _OPTIONS = (
     ("grpc.keepalive_timeout_ms", 20_000),
     ("grpc.enable_retries", 0),
     ("grpc.use_local_subchannel_pool", 1),
+    # A stream is read by the thread that iterates it; a thread started for every call would cost milliseconds.
+    (grpc.experimental.ChannelOptions.SingleThreadedUnaryStream, 1),
 )
 
 Pem = str | os.PathLike[str] | bytes | None

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from trainr import wire
 from trainr.v1 import (
+    dataset_pb2_grpc,
     model_pb2,
     model_pb2_grpc,
     prediction_pb2,
@@ -86,6 +87,7 @@ class Client:
         self.training = training_pb2_grpc.TrainingServiceStub(channel)
         self._models = model_pb2_grpc.ModelServiceStub(channel)
         self._predictions = prediction_pb2_grpc.PredictionServiceStub(channel)
+        self._datasets = dataset_pb2_grpc.DatasetServiceStub(channel)
         self._info = server_info_pb2_grpc.ServerInfoServiceStub(channel)
 
     def __enter__(self) -> Client:
@@ -114,7 +116,7 @@ class Client:
     def _uploader(self) -> Uploader:
         if self._limits is None:
             self._limits = self.server_info()
-        return Uploader(self._channel, self._limits, self.retry_seconds)
+        return Uploader(self._datasets, self._limits, self.retry_seconds)
 
     # training -------------------------------------------------------------------------------------------------------
 
@@ -196,7 +198,9 @@ class Client:
                 _note_gradient(given["network_type"])
             if given.get("update_rule") == "adagrad":
                 show(ADAGRAD)
-        return Conversation(self._channel, training, functions, stream, fields, loss_function, self.retry_seconds)
+        return Conversation(
+            self.training, self._models, training, functions, stream, fields, loss_function, self.retry_seconds
+        )
 
     def _request(
         self,

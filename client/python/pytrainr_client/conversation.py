@@ -29,7 +29,8 @@ class Conversation:
 
     def __init__(
         self,
-        channel: grpc.Channel,
+        stub: training_pb2_grpc.TrainingServiceStub,
+        models_stub: model_pb2_grpc.ModelServiceStub,
         training: training_pb2.Training,
         functions: EpochFunctions,
         stream: pytrainr.RRandom,
@@ -37,8 +38,8 @@ class Conversation:
         loss: Callable | str | None,
         retry_seconds: float,
     ) -> None:
-        self._stub = training_pb2_grpc.TrainingServiceStub(channel)
-        self._models = model_pb2_grpc.ModelServiceStub(channel)
+        self._stub = stub
+        self._models = models_stub
         self._training = training
         self._functions = functions
         self._stream = stream

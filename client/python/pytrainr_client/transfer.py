@@ -16,8 +16,10 @@ from pytrainr_client.retry import Patience, retried
 class Uploader:
     """Makes tensors of arrays; the bytes of large ones go ahead as datasets, and only once."""
 
-    def __init__(self, channel: grpc.Channel, limits: server_info_pb2.ServerInfo, retry_seconds: float) -> None:
-        self._stub = dataset_pb2_grpc.DatasetServiceStub(channel)
+    def __init__(
+        self, stub: dataset_pb2_grpc.DatasetServiceStub, limits: server_info_pb2.ServerInfo, retry_seconds: float
+    ) -> None:
+        self._stub = stub
         self._limits = limits
         self._retry_seconds = retry_seconds
 

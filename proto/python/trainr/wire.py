@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 from google.protobuf.message import Message
@@ -50,17 +50,24 @@ def encode_array(array: Any) -> tensor_pb2.Tensor:
 
     Raises ``WireError`` (field "array") for what is not numeric: texts, objects, complex numbers.
     """
+    tensor, array, order = _laid_out(array)
+    tensor.data = array.tobytes(order)
+    return tensor
+
+
+def _laid_out(array: Any) -> tuple[tensor_pb2.Tensor, np.ndarray, Literal["C", "F"]]:
+    """A Tensor that has no data yet, the array in the wire's type, and in which order its bytes go."""
     array = np.asarray(array)
     if array.dtype.newbyteorder("<") not in _ELEMENT_TYPES:
         array = _widened(array)
     array = array.astype(array.dtype.newbyteorder("<"), copy=False)
     column_major = array.ndim > 1 and array.flags.f_contiguous and not array.flags.c_contiguous
-    return tensor_pb2.Tensor(
+    tensor = tensor_pb2.Tensor(
         dim=array.shape,
         element_type=_ELEMENT_TYPES[array.dtype],  # type: ignore[arg-type]
         element_order=(tensor_pb2.ELEMENT_ORDER_COLUMN_MAJOR if column_major else tensor_pb2.ELEMENT_ORDER_ROW_MAJOR),
-        data=array.tobytes("F" if column_major else "C"),
     )
+    return tensor, array, "F" if column_major else "C"
 
 
 def _widened(array: np.ndarray) -> np.ndarray:
@@ -136,8 +143,10 @@ def decode_random_state(message: tensor_pb2.RandomState, field: str = "random_st
 # values -----------------------------------------------------------------------------------------------------------
 
 
-def encode_value(value: Any, field: str = "value") -> model_pb2.Value:
-    """Any value of an option or a model's field as a message; functions go by their name.
+def encode_value(
+    value: Any, field: str = "value", array: Callable[[Any], tensor_pb2.Tensor] = encode_array
+) -> model_pb2.Value:
+    """Any value of an option or a model's field as a message; functions go by their name, arrays through ``array``.
 
     Raises ``WireError`` that names ``field`` for a value that has no form on the wire.
     """
@@ -155,13 +164,13 @@ def encode_value(value: Any, field: str = "value") -> model_pb2.Value:
         return model_pb2.Value(double_value=float(value))
     if isinstance(value, np.ndarray):
         try:
-            return model_pb2.Value(tensor_value=encode_array(value))
+            return model_pb2.Value(tensor_value=array(value))
         except WireError as error:
             raise WireError(field, error.description) from None
     if isinstance(value, Mapping):
-        return model_pb2.Value(option_list_value=model_pb2.OptionList(option=encode_options(value)))
+        return model_pb2.Value(option_list_value=model_pb2.OptionList(option=encode_options(value, array)))
     if isinstance(value, (list, tuple)):
-        items = [encode_value(item, f"{field}[{i}]") for i, item in enumerate(value)]
+        items = [encode_value(item, f"{field}[{i}]", array) for i, item in enumerate(value)]
         return model_pb2.Value(list_value=model_pb2.ValueList(value=items))
     if callable(value):
         return model_pb2.Value(function_value=function_name(value))
@@ -173,9 +182,13 @@ def function_name(function: Callable) -> str:
     return getattr(function, "__name__", type(function).__name__)
 
 
-def encode_options(options: Mapping[str, Any]) -> list[model_pb2.Option]:
+def encode_options(
+    options: Mapping[str, Any], array: Callable[[Any], tensor_pb2.Tensor] = encode_array
+) -> list[model_pb2.Option]:
     """Named values, in their order."""
-    return [model_pb2.Option(name=str(name), value=encode_value(value, str(name))) for name, value in options.items()]
+    return [
+        model_pb2.Option(name=str(name), value=encode_value(value, str(name), array)) for name, value in options.items()
+    ]
 
 
 def decode_value(
@@ -262,11 +275,42 @@ def split_model(model: model_pb2.Model, chunk_bytes: int, inline_bytes: int = 40
             deferred.append(tensor.data)
             tensor.ClearField("data")
             tensor.deferred = True
+    yield from _parts(model, deferred, chunk_bytes)
+
+
+def stream_model(
+    fields: Mapping[str, Any],
+    chunk_bytes: int,
+    *,
+    exact: bool = False,
+    mean_error: Iterable[float] = (),
+    inline_bytes: int = 4096,
+) -> Iterator[model_pb2.ModelPart]:
+    """The parts of a model's fields. Large arrays are copied piece by piece, as they are sent: where they are mapped
+    files, a reader who is slow holds no memory."""
+    deferred: list[memoryview] = []
+
+    def array(value: Any) -> tensor_pb2.Tensor:
+        if value.nbytes <= inline_bytes:
+            return encode_array(value)
+        tensor, laid_out, order = _laid_out(value)
+        tensor.deferred = True
+        flat = np.asarray(laid_out, order=order).reshape(-1, order=order)
+        deferred.append(flat.view(np.uint8).data)
+        return tensor
+
+    model = model_pb2.Model(field=encode_options(fields, array), exact=exact, mean_error=mean_error)
+    yield from _parts(model, deferred, chunk_bytes)
+
+
+def _parts(
+    model: model_pb2.Model, deferred: Sequence[bytes | memoryview], chunk_bytes: int
+) -> Iterator[model_pb2.ModelPart]:
     yield model_pb2.ModelPart(model=model, last=not deferred)
     for index, data in enumerate(deferred):
         for offset in range(0, len(data), chunk_bytes):
             last = index == len(deferred) - 1 and offset + chunk_bytes >= len(data)
-            piece = tensor_pb2.TensorChunk(tensor=index, offset=offset, data=data[offset : offset + chunk_bytes])
+            piece = tensor_pb2.TensorChunk(tensor=index, offset=offset, data=bytes(data[offset : offset + chunk_bytes]))
             yield model_pb2.ModelPart(chunk=piece, last=last)
 
 
@@ -309,6 +353,11 @@ class ModelJoiner:
         if sum(self._sizes) > self._limit:
             raise WireError("model", f"would take {sum(self._sizes)} bytes; the limit is {self._limit}")
         self._buffers = [bytearray() for _ in self._deferred]
+
+    @property
+    def size(self) -> int:
+        """The bytes that the deferred tensors claim; known once the first part has come."""
+        return sum(self._sizes)
 
     def _append(self, chunk: tensor_pb2.TensorChunk) -> None:
         if not 0 <= chunk.tensor < len(self._buffers):

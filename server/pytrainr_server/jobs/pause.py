@@ -30,6 +30,7 @@ def write_state(directory: Path, model: pytrainr.Model, epoch: int, random_seed:
     """Let readers see the paused model; whole, but not for ever."""
     shown = pytrainr.Model.from_fields({**dict(model.items()), "error": model.error[:, epoch - 1 : epoch]})
     shown["server_random_seed"] = random_seed
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     temporary = directory / "paused.model.tmp"
     shown.save(temporary, keep_store=True)
     os.replace(temporary, state_path(directory))

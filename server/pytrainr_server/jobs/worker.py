@@ -1,19 +1,18 @@
 """Does one job: from the store, through checkpoints, to the published model.
 
-``run_job`` takes and needs nothing but what can be sent to another process; everything else it finds in the store. It
-may be killed at any point: whoever takes the job next goes on from its checkpoint, to the same bits.
+``run_job`` needs nothing but what can be sent to another process; everything else it finds in the store. It may be
+killed at any point: whoever takes the job next goes on from its checkpoint, to the same bits.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
+from sqlalchemy import Row
 from trainr import wire
 from trainr.v1 import training_pb2
 
@@ -23,11 +22,11 @@ from pytrainr_server import telemetry
 from pytrainr_server.errors import Code, ServiceError, exhausted
 from pytrainr_server.failpoints import failpoint
 from pytrainr_server.jobs import changes, specification
-from pytrainr_server.jobs.pause import AnyFunction, Pause, control
+from pytrainr_server.jobs.pause import Pause, control
+from pytrainr_server.jobs.stored_models import load_model, mean_of, or_null, save_model
 from pytrainr_server.store.job_files import DamagedCheckpointError, Epoch, JobFiles, Restored
 from pytrainr_server.store.jobs import LeaseLostError, Wishes, error_values
 from pytrainr_server.store.models import NewModel
-from pytrainr_server.store.names import new_key
 from pytrainr_server.store.schema import State
 from pytrainr_server.store.store import Store, StoreSettings, opened
 
@@ -56,31 +55,45 @@ class _GiveBackError(Exception):
     """The server is going down."""
 
 
-def run_job(settings: WorkerSettings, key: str, lease: str) -> None:
-    """Train the job ``key`` under a lease; its outcome is in the store afterwards."""
+class Prepared(NamedTuple):
+    """A job that was accepted a moment ago in this process, and what was made of it to see that it can be done."""
+
+    job: Row[Any]
+    training: Training
+    stream: pytrainr.RRandom
+
+
+def run_job(settings: WorkerSettings, key: str, lease: str, prepared: Prepared | None = None) -> None:
+    """Train the job ``key`` under a lease; its outcome is in the store afterwards.
+
+    ``prepared`` only saves the time to read the job and to make the same of it once more.
+    """
     store = opened(settings.store)
     try:
         with telemetry.job_span(key):
-            Worker(store, settings, key, lease).run()
+            Worker(store, settings, key, lease, prepared).run()
     except LeaseLostError:
         log.warning("job taken over by another worker", extra={"job_key": key})
     finally:
         changes.notify(key)
-        changes.notify("queue")
 
 
 class Worker:
     """One job under one lease."""
 
-    def __init__(self, store: Store, settings: WorkerSettings, key: str, lease: str) -> None:
+    def __init__(
+        self, store: Store, settings: WorkerSettings, key: str, lease: str, prepared: Prepared | None = None
+    ) -> None:
         self._store = store
         self._settings = settings
         self._key = key
         self._lease = lease
-        self._job = store.jobs.to_do(key)
+        self._prepared = prepared
+        self._job = prepared.job if prepared else store.jobs.to_do(key)
         self._stream: pytrainr.RRandom | None = None
         self._pause: Pause | None = None
         self._training: Training | None = None
+        self._files: JobFiles | None = None
         self._logged = 0
         self._next_checkpoint = self._next_notice = 0.0
         self._renewed = time.monotonic()  # the lease is fresh
@@ -111,6 +124,9 @@ class Worker:
         except Exception:
             log.exception("job failed", extra={"job": self._job.id})
             self._fail(ServiceError(Code.INTERNAL, "INTERNAL", "The server failed; its log says why."))
+        finally:
+            if self._files is not None:
+                self._files.close()
 
     def _run(self) -> None:
         failpoint("after-lease")
@@ -118,19 +134,20 @@ class Worker:
         self._next_notice = time.monotonic() + NOTIFY_SECONDS
         with changes.listening(control(self._key), self._interrupt):
             self._attend(Wishes(self._job.cancel_requested, self._job.yield_requested))
-            files = self._open_files(training)
+            files = self._files = self._open_files(training)
             try:
                 self._train(training, files)
             except _GiveBackError:
                 self._checkpoint(training, files)
                 raise
-            finally:
-                files.close()
-        self._publish(training, files)
+        self._publish(training)
 
     # preparing ------------------------------------------------------------------------------------------------------
 
     def _prepare(self) -> Training:
+        if self._prepared:
+            self._training, self._stream = self._prepared.training, self._prepared.stream
+            return self._training
         message = training_pb2.Training.FromString(self._job.training)
         self._stream = specification.random_stream(message)
         self._training, self._pause = build(self._store, message, self._stream, self._make_pause)
@@ -144,7 +161,7 @@ class Worker:
     def _open_files(self, training: Training) -> JobFiles:
         files = JobFiles(self._store.directories.job(self._key), training.model.error.shape[0])
         try:
-            restored = files.open()
+            restored = None if self._prepared else files.open()  # a job just accepted has no files yet
         except DamagedCheckpointError as error:
             log.error("damaged checkpoint, the job begins anew: %s", error, extra={"job": self._job.id})
             telemetry.damaged_checkpoints.inc()
@@ -180,6 +197,8 @@ class Worker:
             if completed:
                 self._log_epoch(training, files, learningrate)
             now = time.monotonic()
+            if now >= self._next_notice:
+                self._show_epochs(files)
             if now >= self._renewed + REPORT_SECONDS:
                 self._show_life(State.RUNNING)
             if now >= self._next_checkpoint:
@@ -193,13 +212,20 @@ class Worker:
         self._logged = epoch
         telemetry.epochs_trained.inc()
         telemetry.samples_trained.inc(column.shape[0])
-        if time.monotonic() >= self._next_notice:
-            self._next_notice = time.monotonic() + NOTIFY_SECONDS
-            changes.notify(self._key)
+
+    def _show_epochs(self, files: JobFiles) -> None:
+        self._keep_lease()
+        files.flush()
+        self._next_notice = time.monotonic() + NOTIFY_SECONDS
+        changes.notify(self._key)
+
+    def _keep_lease(self) -> None:
+        """A worker that has lost the job must not overwrite its successor's files."""
+        if self._renewed < time.monotonic() - REPORT_SECONDS:
+            self._renew(State.RUNNING)
 
     def _checkpoint(self, training: Training, files: JobFiles) -> None:
-        if self._renewed < time.monotonic() - REPORT_SECONDS:
-            self._renew(State.RUNNING)  # a worker that has lost the job must not overwrite its successor's checkpoint
+        self._keep_lease()
         started = time.monotonic()
         try:
             files.save(self._logged, training.checkpoint())
@@ -223,7 +249,7 @@ class Worker:
         if training is not None:
             values |= {"epoch": training.epoch, "progress": min(float(training.progress), 1.0)}
             if training.epoch and state == State.RUNNING:
-                values["mean_error"] = _or_null(mean_of(training.model.error[:, training.epoch - 1]))
+                values["mean_error"] = or_null(mean_of(training.model.error[:, training.epoch - 1]))
         wishes = self._store.jobs.update(self._key, self._lease, self._settings.lease_seconds, **values)
         self._renewed = time.monotonic()
         return wishes
@@ -241,13 +267,10 @@ class Worker:
 
     # ending ---------------------------------------------------------------------------------------------------------
 
-    def _publish(self, training: Training, files: JobFiles) -> None:
-        model = training.result()
-        row = self._save(model)
+    def _publish(self, training: Training) -> None:
+        row = self._save(training.result())
         failpoint("before-publish")
-        self._store.publish(
-            self._key,
-            self._lease,
+        self._end(
             State.SUCCEEDED,
             row,
             epoch=training.epoch,
@@ -256,7 +279,8 @@ class Worker:
             random_state=self._random_state(),
         )
         failpoint("after-publish")
-        files.finished()
+        if self._files is not None:
+            self._files.finished()
         telemetry.jobs_ended.labels("succeeded").inc()
         log.info("job succeeded", extra={"job": self._job.id, "epochs": training.epoch})
 
@@ -267,9 +291,7 @@ class Worker:
             self._fail(error, State.CANCELLED)
             return
         row = self._save(self._training.last_whole_epoch())
-        self._store.publish(
-            self._key,
-            self._lease,
+        self._end(
             State.CANCELLED,
             row,
             epoch=self._training.epoch,
@@ -284,9 +306,7 @@ class Worker:
             self._fail(failure)
         else:
             row = self._save(error.model)
-            self._store.publish(
-                self._key,
-                self._lease,
+            self._end(
                 State.FAILED,
                 row,
                 epoch=int(error.epoch),
@@ -294,6 +314,15 @@ class Worker:
                 **error_values(failure),
             )
             telemetry.jobs_ended.labels("diverged").inc()
+
+    def _end(self, state: State, model: NewModel | None, **values: Any) -> None:
+        """End the job with all that is to be kept of it, in one transaction: all of it is there, or nothing.
+
+        What is kept in files (a large model, a long log) is on the disk before.
+        """
+        records = b"" if self._files is None else self._files.complete()
+        self._store.publish(self._key, self._lease, state, model, records, **values)
+        changes.notify(self._key)
 
     def _random_state(self) -> bytes:
         assert self._stream is not None
@@ -313,7 +342,7 @@ class Worker:
 
     def _fail(self, error: ServiceError, state: State = State.FAILED) -> None:
         epoch = self._training.epoch if self._training is not None else 0
-        self._store.jobs.fail(self._key, self._lease, error, state, epoch=epoch)
+        self._end(state, None, epoch=epoch, **error_values(error))
         telemetry.jobs_ended.labels(state.name.lower()).inc()
         log.info("job ended: %s", error.reason, extra={"job": self._job.id})
 
@@ -361,56 +390,3 @@ def _initial_model(store: Store, message: training_pb2.Training, array: Any) -> 
     if message.HasField("model"):
         return specification.model_of(message.model, array)
     return None
-
-
-def load_model(store: Store, key: str) -> pytrainr.Model:
-    """A stored model by its key."""
-    try:
-        return pytrainr.Model.load(store.directories.model(key), functions=AnyFunction())
-    except FileNotFoundError:
-        raise ServiceError(Code.NOT_FOUND, "NOT_FOUND", "The stored model is no longer there.") from None
-    except pytrainr.ModelFileError as error:
-        raise ServiceError(Code.DATA_LOSS, "MODEL_DAMAGED", f"The stored model is damaged: {error}") from error
-
-
-def save_model(
-    store: Store,
-    model: pytrainr.Model,
-    *,
-    owner: str,
-    id: str,
-    job_id: str = "",
-    expire_time: float = 0.0,
-    request_id: str | None = None,
-) -> NewModel:
-    """Write a model's file; the row for it is to be added to the database next."""
-    key = new_key()
-    path = store.directories.model(key)
-    model.save(path, keep_store=True)
-    errors = model.get("error")
-    final_error = None
-    if isinstance(errors, np.ndarray) and errors.size:
-        final_error = _or_null(mean_of(errors[:, -1]))
-    return NewModel(
-        key=key,
-        owner=owner,
-        id=id,
-        size_bytes=path.stat().st_size,
-        network_type=str(model.get("network_type", "")),
-        exact=bool(model.exact),
-        synapse_dim=",".join(str(int(n)) for n in model.get("synapse_dim", ())),
-        numepochs=int(model.get("numepochs", 0)),
-        final_error=final_error,
-        job_id=job_id,
-        request_id=request_id,
-        expire_time=expire_time,
-    )
-
-
-def mean_of(errors: np.ndarray) -> float:
-    """The mean of an epoch's errors (samples,), summed one by one in long double as R's ``colMeans`` does."""
-    return float(np.cumsum(errors, dtype=np.longdouble)[-1] / errors.size)
-
-
-def _or_null(value: float) -> float | None:
-    return value if math.isfinite(value) else None

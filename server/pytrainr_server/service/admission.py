@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from sqlalchemy import Row
 from trainr import wire
 from trainr.v1 import training_pb2
 
 import pytrainr
+from pytrainr.training import Training
 from pytrainr_server.config import Config
-from pytrainr_server.errors import exhausted, invalid
+from pytrainr_server.errors import ServiceError, exhausted, invalid
 from pytrainr_server.failpoints import failpoint
 from pytrainr_server.jobs import changes, specification
-from pytrainr_server.jobs.worker import build
+from pytrainr_server.jobs.runner import Runner
+from pytrainr_server.jobs.worker import Prepared, build
+from pytrainr_server.store.files import KEPT_INLINE_BYTES
 from pytrainr_server.store.jobs import Limits, NewJob
 from pytrainr_server.store.names import (
     checked_id,
@@ -27,17 +30,22 @@ from pytrainr_server.store.names import (
 )
 from pytrainr_server.store.store import Store
 
-_of_thread = threading.local()
 MAX_TTL_SECONDS = 10 * 365 * 86_400
-KEPT_INLINE_BYTES = 65_536
-"""Arrays beyond this leave the request for a file: the database stays small and quick."""
+
+
+class Checked(NamedTuple):
+    """A training that can be done, and the stream that it draws from."""
+
+    training: Training
+    stream: pytrainr.RRandom
 
 
 class Admission:
     """Accepts jobs."""
 
-    def __init__(self, store: Store, config: Config, server: str) -> None:
+    def __init__(self, store: Store, config: Config, server: str, runner: Runner) -> None:
         self._store = store
+        self._runner = runner
         self._config = config
         self._server = server
         self._limits = Limits(config.max_jobs, config.max_queue, config.max_stored_bytes)
@@ -57,39 +65,56 @@ class Admission:
         id = checked_id(job_id, "training_job_id") if job_id else new_id("job")
         model_id = checked_id(training.model_id, "model_id") if training.model_id else ""
         ttl_seconds = self._ttl(training)
-        known = self._store.jobs.by_request(owner, known_request) if known_request else None
-        if known is not None and known.request_hash == request_hash:
-            return known
+        try:
+            initial_model_key, sha256s, checked = self._checked(owner, training)
+        except ServiceError:
+            # What was accepted once stays so, whatever has been deleted since. Asked for only now: nearly every
+            # request is a new one, and storing it finds out.
+            known = self._store.jobs.by_request(owner, known_request) if known_request else None
+            if known is not None and known.request_hash == request_hash:
+                return known
+            raise
+        new = NewJob(
+            owner=owner,
+            id=id,
+            request_id=known_request,
+            request_hash=request_hash,
+            training=training.SerializeToString(),
+            pauses=training.pause_each_epoch,
+            numepochs=int(checked.training.numepochs),
+            model_id=model_id or id,
+            keep_model=bool(model_id),
+            ttl_seconds=ttl_seconds,
+            sha256s=frozenset(sha256s),
+            initial_model_key=initial_model_key,
+            attached_to=self._server if attached else "",
+        )
+        return self._create(new, checked)
+
+    def _checked(self, owner: str, training: training_pb2.Training) -> tuple[str | None, set[str], Checked]:
+        """The key of the model to retrain, the datasets needed, and what is made of a training that can be done."""
         initial_model_key = self._resolve_model(owner, training)
         sha256s = self._check_arrays(owner, training)
-        numepochs, samples = self._check(training)
-        if numepochs * samples > self._config.max_epoch_samples:
-            raise exhausted(
-                "JOB_TOO_LARGE",
-                f"{numepochs} epochs of {samples} samples are more than the {self._config.max_epoch_samples:g} "
-                "that one job may have.",
-            )
+        checked = self._check(training)
         sha256s |= {self._store.datasets.put(owner, data) for data in self._take_out(training)}
-        job, created = self._store.jobs.create(
-            NewJob(
-                owner=owner,
-                id=id,
-                request_id=known_request,
-                request_hash=request_hash,
-                training=training.SerializeToString(),
-                pauses=training.pause_each_epoch,
-                numepochs=numepochs,
-                model_id=model_id or id,
-                keep_model=bool(model_id),
-                ttl_seconds=ttl_seconds,
-                sha256s=frozenset(sha256s),
-                initial_model_key=initial_model_key,
-                attached_to=self._server if attached else "",
-            ),
-            self._limits,
-        )
-        if created:
-            failpoint("after-accept")
+        return initial_model_key, sha256s, checked
+
+    def _create(self, new: NewJob, checked: Checked) -> Row[Any]:
+        lease = self._runner.reserve()
+        begun = False
+        try:
+            job, created = self._store.jobs.create(replace(new, lease=lease), self._limits)
+            if created:
+                failpoint("after-accept")
+                begun = lease is not None and job.lease == lease.lease
+        finally:
+            if lease and not begun:
+                self._runner.withdraw(lease)
+        if begun and lease:
+            # Where the caller's epoch functions pause the training, they are to be those of the worker.
+            prepared = None if new.pauses else Prepared(job, checked.training, checked.stream)
+            self._runner.begin(job.key, lease, prepared)
+        elif created:
             changes.notify("queue")
         return job
 
@@ -126,15 +151,26 @@ class Admission:
                 sha256s.add(sha256)
         return sha256s
 
-    def _check(self, training: training_pb2.Training) -> tuple[int, int]:
-        """Let the library check every argument; the epochs and the samples. Fixes the seed if none was given."""
+    def _check(self, training: training_pb2.Training) -> Checked:
+        """Let the library check every argument, by making its Training. Fixes the seed if none was given."""
         if not training.random_state.value and not training.HasField("seed"):
             training.random_state.CopyFrom(wire.encode_random_state(pytrainr.RRandom().random_seed))
         epochs = training.options.numepochs if training.options.HasField("numepochs") else 1
         samples = training.x.dim[0] if training.x.dim else 0
-        if epochs > 0 and samples > 0 and epochs * samples > self._config.max_epoch_samples:
-            return epochs, samples  # refused by the caller of this, before the library takes memory for the errors
-        return check_training(self._store, training)
+        if epochs > 0 and samples > 0:  # before the library takes memory for the errors
+            self._check_size(epochs, samples)
+        stream = specification.random_stream(training)
+        checked, _ = build(self._store, training, stream)
+        self._check_size(int(checked.numepochs), int(checked.samples))
+        return Checked(checked, stream)
+
+    def _check_size(self, epochs: int, samples: int) -> None:
+        if epochs * samples > self._config.max_epoch_samples:
+            raise exhausted(
+                "JOB_TOO_LARGE",
+                f"{epochs} epochs of {samples} samples are more than the {self._config.max_epoch_samples:g} "
+                "that one job may have.",
+            )
 
     def _take_out(self, training: training_pb2.Training) -> Iterator[bytes]:
         for tensor in wire.tensors(training):
@@ -143,11 +179,3 @@ class Admission:
                 tensor.ClearField("data")
                 tensor.dataset = f"datasets/{hashlib.sha256(data).hexdigest()}"
                 yield data
-
-
-def check_training(store: Store, training: training_pb2.Training) -> tuple[int, int]:
-    """Make the library's Training and throw it away: the epochs and the samples it has."""
-    if not hasattr(_of_thread, "stream"):  # making a stream takes longer than the rest of this
-        _of_thread.stream = pytrainr.RRandom(0)
-    checked, _ = build(store, training, specification.set_random_stream(_of_thread.stream, training))
-    return int(checked.numepochs), int(checked.samples)

@@ -11,20 +11,19 @@ from sqlalchemy import Row
 from trainr import wire
 from trainr.v1 import model_pb2, training_pb2
 
-import pytrainr
 from pytrainr_server.errors import Code, ServiceError
 from pytrainr_server.jobs import changes
 from pytrainr_server.jobs.pause import read_state
-from pytrainr_server.jobs.worker import load_model
+from pytrainr_server.jobs.stored_models import parts_of, parts_of_stored
 from pytrainr_server.service.messages import epochs_event, job_message
-from pytrainr_server.store.job_files import Epoch, EpochLog
+from pytrainr_server.store.job_files import Epoch, EpochLog, epochs_of
 from pytrainr_server.store.names import job_name
 from pytrainr_server.store.schema import UNFINISHED, State
 from pytrainr_server.store.store import Store
 
 PROGRESS_SECONDS = 0.5
-FIRST_LOOK_SECONDS = 0.003
-READ_RECORDS = 4096
+FIRST_LOOK_SECONDS = 0.01  # many a job has ended by then, and one look is enough
+READ_RECORDS = 1024
 Run = Callable[..., Awaitable[Any]]
 
 
@@ -86,13 +85,13 @@ class Follower:
             yield event
 
     def _look(self, to_train: bool) -> _Seen:
-        job = self._store.jobs.by_key(self._key)
-        position = self._store.jobs.queue_position(job.create_time) if job.state == State.QUEUED else 0
+        job, position, records = self._store.jobs.look(self._key)
         # The log is read after the row: when the row says that all is done the log is complete.
-        epochs = [epoch for epoch in self._log.read(self._sent, READ_RECORDS) if epoch.epoch > self._sent]
+        log = self._log.read(self._sent, READ_RECORDS) if records is None else epochs_of(records)
+        epochs = [epoch for epoch in log if epoch.epoch > self._sent]
         if not to_train or job.state != State.SUCCEEDED or len(epochs) >= READ_RECORDS:
             return _Seen(job, epochs, position)
-        return _Seen(job, epochs, position, split(load_model(self._store, job.model_key), self._chunk_bytes))
+        return _Seen(job, epochs, position, parts_of_stored(self._store, job.model_key, self._chunk_bytes))
 
     async def _pause(self, epoch: int) -> AsyncIterator[training_pb2.TrainingEvent]:
         self._paused_sent = epoch
@@ -101,41 +100,24 @@ class Follower:
             epoch = self._paused_sent = int(model.current_epoch)
         state = wire.encode_random_state(random_seed)
         yield training_pb2.TrainingEvent(pause=training_pb2.PauseEvent(epoch=epoch, random_state=state))
-        async for part in self._parts(model):
+        async for part in sent(parts_of(model, self._chunk_bytes)):
             yield training_pb2.TrainingEvent(model=part)
 
     async def _end(self, seen: _Seen, to_train: bool) -> AsyncIterator[training_pb2.TrainingEvent]:
         if to_train:
             if seen.result is None:
                 raise ending(seen.job)
-            for part in seen.result:
+            async for part in sent(seen.result):
                 yield training_pb2.TrainingEvent(model=part)
         yield training_pb2.TrainingEvent(finished=job_message(seen.job))
 
-    async def _parts(self, model: pytrainr.Model) -> AsyncIterator[model_pb2.ModelPart]:
-        async for part in model_parts(self._run, model, self._chunk_bytes):
-            yield part
 
-
-async def model_parts(run: Run, model: pytrainr.Model, chunk_bytes: int) -> AsyncIterator[model_pb2.ModelPart]:
-    """The parts in which a model is sent."""
-    parts: Iterator[model_pb2.ModelPart] = await run(split, model, chunk_bytes)
+async def sent(parts: Iterator[model_pb2.ModelPart]) -> AsyncIterator[model_pb2.ModelPart]:
+    """The parts of a model; between large ones others have their turn."""
     for part in parts:
         yield part
         if part.HasField("chunk"):
             await asyncio.sleep(0)
-
-
-def split(model: pytrainr.Model, chunk_bytes: int) -> Iterator[model_pb2.ModelPart]:
-    """A model as messages."""
-    return wire.split_model(message_of(model), chunk_bytes)
-
-
-def message_of(model: pytrainr.Model) -> model_pb2.Model:
-    """A model as one message."""
-    errors = model.get("error")
-    means = () if errors is None or not errors.size else model.mean_error
-    return wire.encode_model(dict(model.items()), exact=model.exact, mean_error=means)
 
 
 def ending(job: Row[Any]) -> ServiceError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from sqlalchemy import Row
@@ -13,8 +13,8 @@ import pytrainr
 from pytrainr_server.config import Config
 from pytrainr_server.errors import exhausted, invalid
 from pytrainr_server.jobs import specification
-from pytrainr_server.jobs.worker import load_model, save_model
-from pytrainr_server.service.follow import Run, model_parts
+from pytrainr_server.jobs.stored_models import parts_of_stored, save_model
+from pytrainr_server.service.follow import Run, sent
 from pytrainr_server.service.guard import Context, current_owner
 from pytrainr_server.service.messages import model_message
 from pytrainr_server.service.missing import deleted_or_missing
@@ -24,6 +24,8 @@ from pytrainr_server.store.models import NEWEST
 from pytrainr_server.store.pages import decode_token, encode_token, page_size
 from pytrainr_server.store.store import Store
 
+RETRY_SECONDS = 1.0
+
 
 class ModelService(model_pb2_grpc.ModelServiceServicer):
     """Keeps models: see proto/trainr/v1/model.proto for what each call does."""
@@ -32,6 +34,7 @@ class ModelService(model_pb2_grpc.ModelServiceServicer):
         self._store = store
         self._config = config
         self._run = run
+        self._importing = 0
 
     def _message(self, model: Row[Any]) -> model_pb2.StoredModel:
         return model_message(model, self._store.models.aliases(model.owner, model.id).get(model.version, []))
@@ -103,13 +106,31 @@ class ModelService(model_pb2_grpc.ModelServiceServicer):
         owner = current_owner()
         joiner = wire.ModelJoiner(limit=self._config.max_stored_bytes)
         model_id = request_id = None
-        async for message in request:
-            if model_id is None:
-                model_id, request_id = message.model_id, message.request_id
-            joiner.add(message.part)
-        if not joiner.complete:
-            raise invalid("model", "ends before its last part")
-        return await self._run(self._import, owner, model_id or "", request_id or "", joiner)
+        claimed = 0
+        try:
+            async for message in request:
+                if model_id is None:
+                    model_id, request_id = message.model_id, message.request_id
+                joiner.add(message.part)
+                if not claimed and joiner.size:
+                    claimed = self._claim(joiner.size)
+            if not joiner.complete:
+                raise invalid("model", "ends before its last part")
+            return await self._run(self._import, owner, model_id or "", request_id or "", joiner)
+        finally:
+            self._importing -= claimed
+
+    def _claim(self, size: int) -> int:
+        """Refuse a model for which there is no room beside those that others are sending, however slowly."""
+        if self._importing + size > self._config.max_importing_bytes:
+            raise exhausted(
+                "IMPORTS_FULL",
+                f"This model has {size} bytes; with those that are being imported just now that is more than "
+                f"{self._config.max_importing_bytes} bytes. Try again later.",
+                RETRY_SECONDS,
+            )
+        self._importing += size
+        return size
 
     def _import(self, owner: str, model_id: str, request_id: str, joiner: wire.ModelJoiner) -> model_pb2.StoredModel:
         known_request = names.checked_request_id(request_id)
@@ -133,12 +154,13 @@ class ModelService(model_pb2_grpc.ModelServiceServicer):
         self, request: model_pb2.ExportModelRequest, context: Context[Any, Any]
     ) -> AsyncIterator[model_pb2.ModelPart]:
         """A model's content."""
-        model = await self._run(self._load, current_owner(), request.name)
-        async for part in model_parts(self._run, model, self._config.chunk_bytes):
+        parts: Iterator[model_pb2.ModelPart] = await self._run(self._parts, current_owner(), request.name)
+        async for part in sent(parts):
             yield part
 
-    def _load(self, owner: str, name: str) -> pytrainr.Model:
-        return load_model(self._store, self._store.models.get(owner, *names.model_parts(name)).key)
+    def _parts(self, owner: str, name: str) -> Iterator[model_pb2.ModelPart]:
+        key = self._store.models.get(owner, *names.model_parts(name)).key
+        return parts_of_stored(self._store, key, self._config.chunk_bytes)
 
 
 def check_model(model: pytrainr.Model) -> None:

@@ -18,7 +18,7 @@ from pytrainr_server import telemetry
 from pytrainr_server.config import Config
 from pytrainr_server.errors import Code, ServiceError, exhausted, invalid
 from pytrainr_server.jobs import specification
-from pytrainr_server.jobs.worker import load_model
+from pytrainr_server.jobs.stored_models import load_model
 from pytrainr_server.service.follow import Run
 from pytrainr_server.service.guard import Context, current_owner
 from pytrainr_server.service.models import check_model

@@ -1,4 +1,8 @@
-"""The database: SQLite in WAL mode, or whatever else SQLAlchemy reaches through a URL."""
+"""The database: SQLite in WAL mode, or PostgreSQL.
+
+Whoever writes looks first (is there room in the queue, which version is the newest) and decides by what it saw. So
+there is one writer at a time: SQLite has no other way, in PostgreSQL a lock held to the transaction's end sees to it.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +12,17 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 
 from pytrainr_server.errors import Code, ServiceError, exhausted
 from pytrainr_server.store.migrations import migrate
 
 BUSY_SECONDS = 30
+WRITERS_LOCK = 0x7472_6169_6E72  # "trainr": the one writer's lock in PostgreSQL
 
 
 class DamagedDatabaseError(RuntimeError):
-    """The file is not a database, or a broken one."""
+    """The database cannot be used: it is broken, is not one, or cannot be reached."""
 
 
 class Database:
@@ -25,8 +30,17 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.embedded = make_url(url).get_backend_name() == "sqlite"
-        self.engine = _sqlite(url) if self.embedded else create_engine(url, pool_pre_ping=True)
+        try:
+            self.embedded = make_url(url).get_backend_name() == "sqlite"
+            self.engine = _sqlite(url) if self.embedded else _postgresql(url)
+        except ArgumentError as error:
+            raise DamagedDatabaseError(
+                f"the database's URL should be sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME: {error}"
+            ) from error
+        except ImportError as error:
+            raise DamagedDatabaseError(
+                f"this database needs a package that is not installed ({error.name}): pip install 'pytrainr[postgres]'"
+            ) from error
 
     def open(self) -> None:
         """Check the database and bring its schema up to date."""
@@ -41,14 +55,18 @@ class Database:
         except ServiceError as error:
             if error.code == Code.DATA_LOSS:
                 raise DamagedDatabaseError(self._damage(error.message)) from error
-            raise DamagedDatabaseError(f"the database {self.url} cannot be used. {error.message}") from error
+            raise DamagedDatabaseError(f"the database {self._name} cannot be used. {error.message}") from error
         except SQLAlchemyError as error:
             found = str(getattr(error, "orig", None) or error)
-            raise DamagedDatabaseError(f"the database {self.url} cannot be opened: {found}") from error
+            raise DamagedDatabaseError(f"the database {self._name} cannot be opened: {found}") from error
+
+    @property
+    def _name(self) -> str:
+        return make_url(self.url).render_as_string(hide_password=True)
 
     def _damage(self, found: str) -> str:
         return (
-            f"the database {self.url} is damaged ({found}). Nothing was changed. Restore a backup with "
+            f"the database {self._name} is damaged ({found}). Nothing was changed. Restore a backup with "
             "`pytrainr-server restore`, or move the file away to begin anew; the models' files are untouched"
         )
 
@@ -81,6 +99,7 @@ def _sqlite(url: str) -> Engine:
         dbapi.isolation_level = None  # the driver's own idea of when a transaction begins is in the way
         dbapi.execute("PRAGMA journal_mode=WAL")
         dbapi.execute("PRAGMA synchronous=FULL")
+        record.info["pytrainr_durable"] = True
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
@@ -88,9 +107,29 @@ def _sqlite(url: str) -> Engine:
         if not options.get("pytrainr_write"):
             connection.exec_driver_sql("BEGIN")
             return
-        connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if options['pytrainr_durable'] else 'NORMAL'}")
+        durable = options["pytrainr_durable"]
+        if connection.info["pytrainr_durable"] != durable:
+            connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+            connection.info["pytrainr_durable"] = durable
         # A reader that turns writer midway can fail at once, whatever the timeout; who begins as a writer waits.
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _postgresql(url: str) -> Engine:
+    engine = create_engine(url, pool_size=8, max_overflow=64, pool_pre_ping=True)
+    if engine.dialect.name != "postgresql":
+        raise ArgumentError(f"{engine.dialect.name} is not among the databases that are supported")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        options = connection.get_execution_options()
+        if not options.get("pytrainr_write"):
+            return
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITERS_LOCK})")
+        if not options["pytrainr_durable"]:
+            connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
 
     return engine
 
@@ -102,7 +141,7 @@ def _reported() -> Iterator[None]:
         yield
     except SQLAlchemyError as error:
         text = str(getattr(error, "orig", error))
-        if "disk is full" in text or "disk I/O error" in text:
+        if "disk is full" in text or "disk I/O error" in text or "No space left" in text:
             raise exhausted("DISK_FULL", f"The server cannot write: {text}. Nothing was changed.", 30.0) from error
         if "readonly" in text or "read-only" in text or "unable to open" in text:
             raise ServiceError(
@@ -114,4 +153,8 @@ def _reported() -> Iterator[None]:
             ) from error
         if "malformed" in text or "not a database" in text:
             raise ServiceError(Code.DATA_LOSS, "STORE_DAMAGED", f"The server's database is damaged: {text}.") from error
+        if isinstance(error, OperationalError):
+            raise ServiceError(
+                Code.UNAVAILABLE, "STORE_UNREACHABLE", f"The server cannot reach its database: {text}", retry_seconds=1
+            ) from error
         raise

@@ -12,6 +12,8 @@ from typing import BinaryIO
 from pytrainr_server.failpoints import failpoint
 
 TEMPORARY = ".tmp"
+KEPT_INLINE_BYTES = 65_536
+"""What is larger gets a file of its own: the database stays small and quick."""
 
 
 def sync_directory(path: Path) -> None:

@@ -1,6 +1,8 @@
 """A running job's files: the log of its epochs, the errors of its samples, and its checkpoint.
 
 The log and the errors only grow; a checkpoint says how far they count, so that a job taken up again cuts them there.
+What is logged is held back until someone may want it, so that a job that ends before has no files at all: its log goes
+into the database with its result.
 Nothing here is ever unpickled: a checkpoint is a NumPy .npz archive, whose parts carry checksums.
 """
 
@@ -19,7 +21,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from pytrainr_server.failpoints import failpoint
-from pytrainr_server.store.files import replacing, sync_directory
+from pytrainr_server.store.files import KEPT_INLINE_BYTES, replacing, sync_directory
 
 _RECORD = struct.Struct("<qddd")
 _COPY_BYTES = 1 << 20
@@ -53,7 +55,7 @@ class EpochLog:
         self.path = directory / "epochs"
 
     def read(self, after: int, limit: int) -> list[Epoch]:
-        """The epochs after one, at most ``limit`` of them. Whole records only: one may just be written."""
+        """The epochs after one, at most ``limit`` of them."""
         try:
             with open(self.path, "rb") as file:
                 if after * _RECORD.size >= os.fstat(file.fileno()).st_size:
@@ -62,8 +64,13 @@ class EpochLog:
                 data = file.read(limit * _RECORD.size)
         except FileNotFoundError:
             return []
-        whole = len(data) - len(data) % _RECORD.size
-        return [Epoch(*record) for record in _RECORD.iter_unpack(data[:whole])]
+        return epochs_of(data)
+
+
+def epochs_of(records: bytes) -> list[Epoch]:
+    """The epochs of a log's bytes. Whole records only: one may just be written."""
+    whole = len(records) - len(records) % _RECORD.size
+    return [Epoch(*record) for record in _RECORD.iter_unpack(records[:whole])]
 
 
 class JobFiles:
@@ -78,17 +85,23 @@ class JobFiles:
         self._checksum = 0
         self._epochs: BinaryIO | None = None
         self._errors: BinaryIO | None = None
+        self._held_epochs: list[bytes] = []
+        self._held_errors: list[bytes] = []
 
     def open(self) -> Restored | None:
         """Prepare for writing where the last checkpoint left off; None if there is none.
 
         Raises :class:`DamagedCheckpointError` for one that cannot be read; :meth:`begin_anew` may follow.
         """
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not self.directory.exists():
+            return None
         for leftover in self.directory.glob("*.tmp"):
             leftover.unlink(missing_ok=True)
         restored = self._load()
-        self._open_at(0 if restored is None else restored.error_columns.shape[1])
+        if restored is None:
+            self.begin_anew()
+        else:
+            self._open_at(restored.error_columns.shape[1])
         return restored
 
     def begin_anew(self) -> None:
@@ -99,6 +112,9 @@ class JobFiles:
         self._open_at(0)
 
     def _open_at(self, epochs: int) -> None:
+        if not self.directory.exists():
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            sync_directory(self.directory.parent)  # else a checkpoint could be lost with the directory that it is in
         self._epochs = _cut(self.log.path, epochs * _RECORD.size)
         self._errors = _cut(self._errors_path, epochs * 8 * self.samples)
 
@@ -131,16 +147,26 @@ class JobFiles:
 
     def append(self, epoch: Epoch, error_column: np.ndarray) -> None:
         """Log a whole epoch; ``error_column`` has the errors of its samples, shape (samples,)."""
+        data = np.ascontiguousarray(error_column, dtype="<f8").tobytes()
+        self._checksum = zlib.crc32(data, self._checksum)
+        self._held_errors.append(data)
+        self._held_epochs.append(_RECORD.pack(*epoch))
+
+    def flush(self) -> None:
+        """Let everyone see the epochs that were logged."""
+        if self._epochs is None or self._errors is None:
+            self._open_at(0)
         assert self._epochs is not None
         assert self._errors is not None
-        data = np.ascontiguousarray(error_column, dtype="<f8").tobytes()
-        _write(self._errors, data)
-        self._checksum = zlib.crc32(data, self._checksum)
+        _write(self._errors, b"".join(self._held_errors))
         failpoint("mid-epoch-log")
-        _write(self._epochs, _RECORD.pack(*epoch))
+        _write(self._epochs, b"".join(self._held_epochs))
+        self._held_errors.clear()
+        self._held_epochs.clear()
 
     def save(self, epochs: int, checkpoint: Mapping[str, Any]) -> None:
         """Make the job's state durable; ``epochs`` is the number of epochs logged."""
+        self.flush()
         assert self._epochs is not None
         assert self._errors is not None
         failpoint("before-checkpoint")
@@ -165,16 +191,24 @@ class JobFiles:
                 file.close()
         self._epochs = self._errors = None
 
+    def complete(self) -> bytes:
+        """No epoch will follow: the log's bytes where there is no file, which the job's end is to be stored with.
+
+        Where there is a file, it is durable when this returns.
+        """
+        if self._epochs is None and len(self._held_epochs) * _RECORD.size <= KEPT_INLINE_BYTES:
+            return b"".join(self._held_epochs)
+        self.flush()
+        assert self._epochs is not None
+        os.fsync(self._epochs.fileno())
+        sync_directory(self.directory)
+        return b""
+
     def finished(self) -> None:
-        """The job has ended: keep its log for those who still watch, drop the rest."""
-        long = self._checkpoint_path.exists()
-        if long and self.log.path.exists():
-            with open(self.log.path, "rb") as file:
-                os.fsync(file.fileno())
-        self._checkpoint_path.unlink(missing_ok=True)
-        self._errors_path.unlink(missing_ok=True)
-        if long:
-            sync_directory(self.directory)
+        """The job's end is stored: keep its log for those who still watch, drop the rest."""
+        if self._epochs is not None:
+            self._checkpoint_path.unlink(missing_ok=True)
+            self._errors_path.unlink(missing_ok=True)
 
 
 def _cut(path: Path, size: int) -> BinaryIO:

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, and_, bindparam, func, or_, select
+from sqlalchemy import Connection, Row, and_, bindparam, case, func, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from pytrainr_server.errors import Code, ServiceError, exhausted, not_found, precondition
+from pytrainr_server.failpoints import failpoint
 from pytrainr_server.store.database import Database
 from pytrainr_server.store.names import job_name, new_key
 from pytrainr_server.store.schema import (
@@ -19,22 +20,33 @@ from pytrainr_server.store.schema import (
     State,
     continuations,
     datasets,
+    epoch_logs,
     job_datasets,
     jobs,
     models,
+    trainings,
 )
 
 RETRY_SECONDS = 2.0
-WITHOUT_DATA = [column for column in jobs.c if column.name not in ("training", "request_hash")]
+WITHOUT_HASH = [column for column in jobs.c if column.name != "request_hash"]
 
 # Statements on the way of every job, made once: making one takes longer than SQLite takes for it.
-_BY_KEY = select(*WITHOUT_DATA).where(jobs.c.key == bindparam("key"))
-_BY_ID = select(*WITHOUT_DATA).where(jobs.c.owner == bindparam("owner"), jobs.c.id == bindparam("id"))
+_BY_KEY = select(*WITHOUT_HASH).where(jobs.c.key == bindparam("key"))
+_BY_ID = select(*WITHOUT_HASH).where(jobs.c.owner == bindparam("owner"), jobs.c.id == bindparam("id"))
 _BY_REQUEST = select(jobs).where(jobs.c.owner == bindparam("owner"), jobs.c.request_id == bindparam("request_id"))
-_WITH_DATA = select(jobs).where(jobs.c.key == bindparam("key"))
+_WITH_TRAINING = select(jobs, trainings.c.training).where(
+    jobs.c.key == bindparam("key"), trainings.c.job_key == jobs.c.key
+)
 _WAITING = jobs.c.state.in_([int(state) for state in UNFINISHED])
-_COUNT_ALL = select(func.count()).select_from(jobs).where(_WAITING)
-_COUNT_MINE = select(func.count()).select_from(jobs).where(_WAITING, jobs.c.owner == bindparam("owner"))
+_COUNTS = select(
+    func.count().label("in_all"),
+    func.coalesce(func.sum(case((jobs.c.owner == bindparam("owner"), 1), else_=0)), 0).label("mine"),
+    func.coalesce(func.sum(case((jobs.c.state == int(State.QUEUED), 1), else_=0)), 0).label("queued"),
+).where(_WAITING)
+_ADD = jobs.insert().returning(*WITHOUT_HASH)
+_ADD_TRAINING = trainings.insert()
+_ADD_LOG = epoch_logs.insert()
+_LOG = select(epoch_logs.c.records).where(epoch_logs.c.job_key == bindparam("key"))
 _QUEUE_POSITION = select(func.count()).where(
     jobs.c.state == int(State.QUEUED), jobs.c.create_time < bindparam("create_time")
 )
@@ -53,9 +65,13 @@ _TAKE = jobs.update().where(
     jobs.c.key == bindparam("its_key"), jobs.c.state == bindparam("its_state"), jobs.c.lease == bindparam("its_lease")
 )
 _MINE = jobs.update().where(jobs.c.key == bindparam("its_key"), jobs.c.lease == bindparam("its_lease"))
-_ANY = jobs.update().where(jobs.c.key == bindparam("its_key"))
+_END = (
+    jobs.update()
+    .where(jobs.c.key == bindparam("its_key"), jobs.c.lease == bindparam("its_lease"), _WAITING)
+    .values(expire_time=bindparam("now") + jobs.c.ttl_seconds, worker="", lease="", lease_until=0.0)
+    .returning(jobs.c.pauses)
+)
 _WISHES = select(jobs.c.cancel_requested, jobs.c.yield_requested).where(jobs.c.key == bindparam("key"))
-_TTL = select(jobs.c.ttl_seconds).where(jobs.c.key == bindparam("key"), jobs.c.lease == bindparam("lease"), _WAITING)
 _DROP_CONTINUATIONS = continuations.delete().where(continuations.c.job_key == bindparam("key"))
 _DROP_REFERENCES = job_datasets.delete().where(job_datasets.c.job_key == bindparam("key"))
 _STORED = select(
@@ -72,6 +88,14 @@ _STORED = select(
 
 class LeaseLostError(Exception):
     """Another worker has the job now, or it was deleted: whatever this one does is to be forgotten."""
+
+
+class Lease(NamedTuple):
+    """Who may work on a job, and until when (seconds since 1970)."""
+
+    worker: str
+    lease: str
+    until: float
 
 
 @dataclass(frozen=True)
@@ -91,6 +115,7 @@ class NewJob:
     sha256s: frozenset[str]
     initial_model_key: str | None = None
     attached_to: str = ""  # the server whose Train call waits for it; empty for a job that stands alone
+    lease: Lease | None = None  # under which it can begin at once, if no other job waits
 
 
 class Taken(NamedTuple):
@@ -106,6 +131,14 @@ class Wishes(NamedTuple):
 
     cancel: bool
     give_back: bool
+
+
+class Look(NamedTuple):
+    """A job, how many wait that were created before it, and its log where that is kept in the database."""
+
+    job: Row[Any]
+    queue_position: int
+    records: bytes | None
 
 
 @dataclass(frozen=True)
@@ -132,15 +165,14 @@ class JobStore:
             with self._database.write() as connection:
                 if job.request_id and (known := self._by_request(connection, job.owner, job.request_id)):
                     return self._same_request(known, job), False
-                self._check_limits(connection, job, limits)
+                queued = self._check_limits(connection, job, limits)
                 key = new_key()
-                values = {
+                values: dict[str, Any] = {
                     "key": key,
                     "owner": job.owner,
                     "id": job.id,
                     "request_id": job.request_id,
                     "request_hash": job.request_hash,
-                    "training": job.training,
                     "training_bytes": len(job.training),
                     "pauses": job.pauses,
                     "model_id": job.model_id,
@@ -153,7 +185,14 @@ class JobStore:
                     "detached": not job.attached_to,
                     "attached_to": job.attached_to,
                 }
-                connection.execute(jobs.insert(), values)
+                if job.lease and not queued:
+                    # Accepted and begun with one wait for the disk. Killed before it really begins, the job is found
+                    # as one that was begun: by its server when that is back, by another once the lease has run out.
+                    worker, lease, until = job.lease
+                    values |= {"state": State.RUNNING, "worker": worker, "lease": lease, "lease_until": until}
+                    values["start_time"] = now
+                row = connection.execute(_ADD, values).one()
+                connection.execute(_ADD_TRAINING, {"job_key": key, "training": job.training})
                 for sha256 in job.sha256s:
                     self._refer(connection, key, job.owner, sha256)
                 if (
@@ -163,7 +202,8 @@ class JobStore:
                     ).first()
                 ):
                     raise not_found("stored_model")
-                return self._by_key(connection, key), True
+                failpoint("mid-accept")
+                return row, True
         except IntegrityError as error:
             raise ServiceError(
                 Code.ALREADY_EXISTS, "ALREADY_EXISTS", f"{job_name(job.id)} exists already; choose another id."
@@ -179,13 +219,13 @@ class JobStore:
             )
         return known
 
-    def _check_limits(self, connection: Connection, job: NewJob, limits: Limits) -> None:
-        in_all = connection.execute(_COUNT_ALL).scalar_one()
+    def _check_limits(self, connection: Connection, job: NewJob, limits: Limits) -> int:
+        """Refuse what would go beyond a limit; how many jobs wait in the queue."""
+        in_all, mine, queued = connection.execute(_COUNTS, {"owner": job.owner}).one()
         if in_all >= limits.max_queue:
             raise exhausted(
                 "QUEUE_FULL", f"The server's queue is full ({in_all} jobs); try again later.", RETRY_SECONDS
             )
-        mine = connection.execute(_COUNT_MINE, {"owner": job.owner}).scalar_one()
         if mine >= limits.max_jobs:
             raise exhausted(
                 "TOO_MANY_JOBS",
@@ -193,6 +233,7 @@ class JobStore:
                 RETRY_SECONDS,
             )
         check_storage(connection, job.owner, len(job.training), limits.max_stored_bytes)
+        return int(queued)
 
     def _refer(self, connection: Connection, key: str, owner: str, sha256: str) -> None:
         if not connection.execute(
@@ -233,17 +274,27 @@ class JobStore:
             raise not_found("The job")
         return found
 
+    def look(self, key: str) -> Look:
+        """What there is to see of the job of this key. Raises NOT_FOUND once it was deleted."""
+        with self._database.read() as connection:
+            job, position, records = self._by_key(connection, key), 0, None
+            if job.state == State.QUEUED:
+                position = connection.execute(_QUEUE_POSITION, {"create_time": job.create_time}).scalar_one()
+            elif job.state not in UNFINISHED:
+                records = connection.execute(_LOG, {"key": key}).scalar()
+            return Look(job, position, records)
+
     def to_do(self, key: str) -> Row[Any]:
         """The job of this key with its training. Raises NOT_FOUND once it was deleted."""
         with self._database.read() as connection:
-            found = connection.execute(_WITH_DATA, {"key": key}).first()
+            found = connection.execute(_WITH_TRAINING, {"key": key}).first()
         if found is None:
             raise not_found("The job")
         return found
 
     def page(self, owner: str, states: Sequence[int], size: int, after: tuple[float, str] | None) -> list[Row[Any]]:
         """The owner's jobs, newest first, from one position on."""
-        query = select(*WITHOUT_DATA).where(jobs.c.owner == owner)
+        query = select(*WITHOUT_HASH).where(jobs.c.owner == owner)
         if states:
             query = query.where(jobs.c.state.in_(states))
         if after:
@@ -251,11 +302,6 @@ class JobStore:
             query = query.where(or_(jobs.c.create_time < after[0], older))
         with self._database.read() as connection:
             return list(connection.execute(query.order_by(jobs.c.create_time.desc(), jobs.c.id).limit(size)))
-
-    def queue_position(self, create_time: float) -> int:
-        """How many jobs wait that were created before."""
-        with self._database.read() as connection:
-            return connection.execute(_QUEUE_POSITION, {"create_time": create_time}).scalar_one()
 
     def counts(self) -> dict[State, int]:
         """How many jobs there are in each state."""
@@ -294,9 +340,8 @@ class JobStore:
     def update(self, key: str, lease: str, lease_seconds: float, **values: Any) -> Wishes:
         """Show life and store ``values``; what others wish of the job. Raises :class:`LeaseLostError`."""
         with self._database.write(durable=False) as connection:
-            changed = connection.execute(
-                _MINE.values(lease_until=time.time() + lease_seconds, **values), {"its_key": key, "its_lease": lease}
-            )
+            mine = {"its_key": key, "its_lease": lease, "lease_until": time.time() + lease_seconds}
+            changed = connection.execute(_MINE, {**mine, **values})
             if changed.rowcount == 0:
                 raise LeaseLostError(key)
             return self._wishes(connection, key)
@@ -355,17 +400,13 @@ class JobStore:
             )
             return released.rowcount
 
-    def finish(self, connection: Connection, key: str, lease: str, state: State, **values: Any) -> None:
-        """End the job, within a transaction. Raises :class:`LeaseLostError`."""
-        row = connection.execute(_TTL, {"key": key, "lease": lease}).first()
-        if row is None:
-            raise LeaseLostError(key)
-        end(connection, key, state, row.ttl_seconds, **values)
-
-    def fail(self, key: str, lease: str, error: ServiceError, state: State = State.FAILED, **values: Any) -> None:
-        """End the job with an error."""
-        with self._database.write() as connection:
-            self.finish(connection, key, lease, state, **error_values(error), **values)
+    def finish(
+        self, connection: Connection, key: str, lease: str, state: State, records: bytes = b"", **values: Any
+    ) -> None:
+        """End the job, within a transaction; ``records`` is its log. Raises :class:`LeaseLostError`."""
+        end(connection, key, lease, state, **values)
+        if records:
+            connection.execute(_ADD_LOG, {"job_key": key, "records": records})
 
     # the callers' wishes ------------------------------------------------------------------------------------------
 
@@ -378,7 +419,7 @@ class JobStore:
     def _cancel(self, connection: Connection, job: Row[Any]) -> None:
         if job.state == State.QUEUED:
             cancelled = ServiceError(Code.CANCELLED, "CANCELLED", "The job was cancelled before it began.")
-            end(connection, job.key, State.CANCELLED, job.ttl_seconds, **error_values(cancelled))
+            end(connection, job.key, "", State.CANCELLED, **error_values(cancelled))
         elif job.state in UNFINISHED:
             connection.execute(jobs.update().where(jobs.c.key == job.key).values(cancel_requested=True))
 
@@ -430,7 +471,7 @@ class JobStore:
             if not connection.execute(select(jobs.c.key).where(abandoned).limit(1)).first():
                 return []
         with self._database.write() as connection:
-            found = connection.execute(select(*WITHOUT_DATA).where(abandoned)).all()
+            found = connection.execute(select(*WITHOUT_HASH).where(abandoned)).all()
             for job in found:
                 self._cancel(connection, job)
             return [job.key for job in found]
@@ -460,25 +501,21 @@ class JobStore:
             )
 
 
-def end(connection: Connection, key: str, state: State, ttl_seconds: float, **values: Any) -> None:
-    """Set a job's final state."""
+def end(connection: Connection, key: str, lease: str, state: State, **values: Any) -> None:
+    """Set a job's final state. Raises :class:`LeaseLostError`."""
     now = time.time()
-    ended = {
-        "state": state,
-        "end_time": now,
-        "expire_time": now + ttl_seconds,
-        "worker": "",
-        "lease": "",
-        "lease_until": 0.0,
-    }
-    connection.execute(_ANY.values(**ended, **values), {"its_key": key})
-    connection.execute(_DROP_CONTINUATIONS, {"key": key})
+    changed = {"its_key": key, "its_lease": lease, "now": now, "state": state, "end_time": now, **values}
+    row = connection.execute(_END, changed).first()
+    if row is None:
+        raise LeaseLostError(key)
+    if row.pauses:
+        connection.execute(_DROP_CONTINUATIONS, {"key": key})
     connection.execute(_DROP_REFERENCES, {"key": key})
 
 
 def forget(connection: Connection, key: str) -> None:
     """Remove a job and all that refers to it."""
-    for table in (continuations, job_datasets):
+    for table in (continuations, job_datasets, trainings, epoch_logs):
         connection.execute(table.delete().where(table.c.job_key == key))
     connection.execute(jobs.delete().where(jobs.c.key == key))
 
@@ -488,7 +525,7 @@ def error_values(error: ServiceError) -> dict[str, Any]:
     return {
         "error_code": int(error.code),
         "error_reason": error.reason,
-        "error_message": error.message[:4000],
+        "error_message": error.message[:4000].replace("\0", "\N{REPLACEMENT CHARACTER}"),  # PostgreSQL has no NUL
         "error_field": error.field,
     }
 

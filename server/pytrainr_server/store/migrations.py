@@ -1,15 +1,16 @@
 """Schema versions. A database of an older version is brought up to date on opening; a newer one is refused.
 
-A migration is never changed once released: a change of the schema is a new function at the end of ``MIGRATIONS``.
+A migration is never changed once released: a change of the schema is a new function at the end of ``MIGRATIONS``. The
+first makes an empty database as the schema is now, so that what follows it is for older databases only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from sqlalchemy import Connection, inspect, select
+from sqlalchemy import Column, Connection, LargeBinary, MetaData, String, Table, inspect, select
 
-from pytrainr_server.store.schema import metadata, schema_version
+from pytrainr_server.store.schema import metadata, schema_version, trainings
 
 Migration = Callable[[Connection], None]
 
@@ -22,7 +23,20 @@ def _create(connection: Connection) -> None:
     metadata.create_all(connection)
 
 
-MIGRATIONS: tuple[Migration, ...] = (_create,)
+def _trainings_apart(connection: Connection) -> None:
+    """Version 2: a job's training in a table of its own; small models and short logs in the database; indexes."""
+    metadata.create_all(connection)
+    for table in metadata.tables.values():
+        for index in table.indexes:
+            index.create(connection, checkfirst=True)
+    connection.exec_driver_sql("DROP INDEX jobs_by_state")
+    connection.exec_driver_sql("DROP INDEX jobs_by_owner")
+    old = Table("jobs", MetaData(), Column("key", String), Column("training", LargeBinary))
+    connection.execute(trainings.insert().from_select(["job_key", "training"], select(old.c.key, old.c.training)))
+    connection.exec_driver_sql("ALTER TABLE jobs DROP COLUMN training")
+
+
+MIGRATIONS: tuple[Migration, ...] = (_create, _trainings_apart)
 
 
 def current_version(connection: Connection) -> int:
@@ -41,7 +55,8 @@ def migrate(connection: Connection, migrations: Sequence[Migration] = MIGRATIONS
             "start it with the newer version of pytrainr-server that wrote it"
         )
     if version < len(migrations):
-        for migration in migrations[version:]:
+        newer = migrations[version:] if version else (_create, *migrations[len(MIGRATIONS) :])
+        for migration in newer:
             migration(connection)
         connection.execute(schema_version.delete())
         connection.execute(schema_version.insert().values(version=len(migrations)))

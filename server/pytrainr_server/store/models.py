@@ -1,21 +1,25 @@
-"""Models in the database: versions and aliases. Their content lies in files, one per version."""
+"""Models in the database: versions and aliases. Their content lies in files, one per version, or beside them here."""
 
 from __future__ import annotations
 
+import hashlib
 import time
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, bindparam, func, or_, select
+from sqlalchemy.dialects import postgresql, sqlite
 
-from pytrainr_server.errors import not_found, precondition
+from pytrainr_server.errors import Code, ServiceError, not_found, precondition
 from pytrainr_server.store.database import Database
 from pytrainr_server.store.names import job_name, model_name
-from pytrainr_server.store.schema import UNFINISHED, jobs, model_aliases, model_versions, models
+from pytrainr_server.store.schema import UNFINISHED, jobs, model_aliases, model_contents, model_versions, models
 
 NEWEST = "latest"
-_COUNTER = and_(model_versions.c.owner == bindparam("its_owner"), model_versions.c.id == bindparam("its_id"))
-_NEWEST_NUMBER = select(model_versions.c.newest).where(_COUNTER)
+_ADD, _ADD_CONTENT = models.insert(), model_contents.insert()
+_CONTENT = select(model_contents.c.sha256, model_contents.c.content).where(
+    model_contents.c.model_key == bindparam("key")
+)
 _NEWEST = (
     select(models)
     .where(models.c.owner == bindparam("owner"), models.c.id == bindparam("id"))
@@ -45,7 +49,7 @@ _NUMBERED = select(models).where(
 
 @dataclass(frozen=True)
 class NewModel:
-    """A model whose file is already in its place."""
+    """A model whose file, if it has one, is already in its place."""
 
     key: str
     owner: str
@@ -59,6 +63,7 @@ class NewModel:
     job_id: str = ""
     request_id: str | None = None
     expire_time: float = 0.0
+    content: bytes | None = None  # of a small model, in the place of a file
 
 
 class ModelStore:
@@ -66,18 +71,31 @@ class ModelStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        first = (sqlite if database.embedded else postgresql).insert(model_versions).values(newest=1)
+        self._next_version = first.on_conflict_do_update(
+            index_elements=["owner", "id"], set_={"newest": model_versions.c.newest + 1}
+        ).returning(model_versions.c.newest)
 
     def add(self, connection: Connection, model: NewModel) -> int:
         """Make it the next version of its id, within a transaction; return the version's number."""
-        counter = {"its_owner": model.owner, "its_id": model.id}
-        newest = connection.execute(_NEWEST_NUMBER, counter).scalar()
-        version = (newest or 0) + 1
-        if newest is None:
-            connection.execute(model_versions.insert(), {"owner": model.owner, "id": model.id, "newest": version})
-        else:
-            connection.execute(model_versions.update().where(_COUNTER).values(newest=version), counter)
-        connection.execute(models.insert(), {"version": version, "create_time": time.time(), **vars(model)})
+        version = connection.execute(self._next_version, {"owner": model.owner, "id": model.id}).scalar_one()
+        values = {"version": version, "create_time": time.time(), **vars(model)}
+        content = values.pop("content")
+        connection.execute(_ADD, values)
+        if content is not None:
+            sha256 = hashlib.sha256(content).digest()
+            connection.execute(_ADD_CONTENT, {"model_key": model.key, "sha256": sha256, "content": content})
         return version
+
+    def content(self, key: str) -> bytes | None:
+        """The content of a small model that was stored without a file. Raises DATA_LOSS for a damaged one."""
+        with self._database.read() as connection:
+            row = connection.execute(_CONTENT, {"key": key}).first()
+        if row is None:
+            return None
+        if hashlib.sha256(row.content).digest() != row.sha256:
+            raise ServiceError(Code.DATA_LOSS, "MODEL_DAMAGED", "The stored model is damaged: its checksum is wrong.")
+        return bytes(row.content)
 
     def by_request(self, connection: Connection, owner: str, request_id: str) -> Row[Any] | None:
         """The model that was imported with this ``request_id``, if there is one."""
@@ -185,4 +203,5 @@ def remove(connection: Connection, model: Row[Any]) -> None:
             model_aliases.c.version == model.version,
         )
     )
+    connection.execute(model_contents.delete().where(model_contents.c.model_key == model.key))
     connection.execute(models.delete().where(models.c.key == model.key))

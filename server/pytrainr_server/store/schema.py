@@ -15,6 +15,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Text,
     UniqueConstraint,
 )
 
@@ -55,8 +56,6 @@ jobs = Table(
     Column("id", String(63), nullable=False),
     Column("request_id", String(100)),
     Column("request_hash", LargeBinary),
-    # What to do: a serialised trainr.v1.Training whose large arrays are named datasets.
-    Column("training", LargeBinary, nullable=False),
     Column("training_bytes", BigInteger, nullable=False),
     Column("pauses", Boolean, nullable=False, default=False),
     Column("model_id", String(63), nullable=False),
@@ -95,8 +94,26 @@ jobs = Table(
     UniqueConstraint("owner", "id"),
     UniqueConstraint("owner", "request_id"),
 )
-Index("jobs_by_state", jobs.c.state, jobs.c.create_time)
-Index("jobs_by_owner", jobs.c.owner, jobs.c.create_time)
+# How many jobs wait, and how much an owner has stored, is asked for every new job: the indexes have the answers.
+Index("jobs_waiting", jobs.c.state, jobs.c.create_time, jobs.c.owner)
+Index("jobs_stored", jobs.c.owner, jobs.c.create_time, jobs.c.training_bytes)
+
+# What to do: a serialised trainr.v1.Training whose large arrays are named datasets. Beside the jobs, not in their rows:
+# a database that has to step over it on the way to a row's other columns gets slower with every job.
+trainings = Table(
+    "trainings",
+    metadata,
+    Column("job_key", String(32), primary_key=True),
+    Column("training", LargeBinary, nullable=False),
+)
+
+# The epochs of a job that ended before it needed a file of its own.
+epoch_logs = Table(
+    "epoch_logs",
+    metadata,
+    Column("job_key", String(32), primary_key=True),
+    Column("records", LargeBinary, nullable=False),
+)
 
 # The answers of a caller's epoch functions, kept until a checkpoint includes them.
 continuations = Table(
@@ -121,11 +138,22 @@ models = Table(
     Column("job_id", String(63), nullable=False, default=""),
     Column("network_type", String(63), nullable=False),
     Column("exact", Boolean, nullable=False),
-    Column("synapse_dim", String(2000), nullable=False),
+    Column("synapse_dim", Text, nullable=False),
     Column("numepochs", BigInteger, nullable=False),
     Column("final_error", Double),
     UniqueConstraint("owner", "id", "version"),
     UniqueConstraint("owner", "request_id"),
+)
+
+Index("models_stored", models.c.owner, models.c.size_bytes)
+
+# The content of a small model: a serialised trainr.v1.Model. A larger one has a file.
+model_contents = Table(
+    "model_contents",
+    metadata,
+    Column("model_key", String(32), primary_key=True),
+    Column("sha256", LargeBinary, nullable=False),
+    Column("content", LargeBinary, nullable=False),
 )
 
 # The number of the newest version ever stored, so that a deleted version's number is never used again.
@@ -155,6 +183,8 @@ datasets = Table(
     Column("create_time", Double, nullable=False),
     Column("expire_time", Double, nullable=False),
 )
+
+Index("datasets_stored", datasets.c.owner, datasets.c.size_bytes)
 
 job_datasets = Table(
     "job_datasets",

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import and_, select
 
+from pytrainr_server.failpoints import failpoint
 from pytrainr_server.store import job_files
 from pytrainr_server.store.database import Database
 from pytrainr_server.store.datasets import DatasetStore
@@ -66,19 +67,16 @@ class Store:
         with self.database.read() as connection:
             return stored_bytes(connection, owner)
 
-    def publish(self, key: str, lease: str, state: State, model: NewModel, **values: Any) -> None:
-        """End a job with its model, in one transaction: both are there, or neither."""
+    def publish(
+        self, key: str, lease: str, state: State, model: NewModel | None, records: bytes, **values: Any
+    ) -> None:
+        """End a job with its model and its log, in one transaction: all is there, or nothing."""
         with self.database.write() as connection:
-            version = self.models.add(connection, model)
-            self.jobs.finish(
-                connection,
-                key,
-                lease,
-                state,
-                model_key=model.key,
-                model_name=model_name(model.id, version),
-                **values,
-            )
+            if model is not None:
+                version = self.models.add(connection, model)
+                values |= {"model_key": model.key, "model_name": model_name(model.id, version)}
+            self.jobs.finish(connection, key, lease, state, records, **values)
+            failpoint("mid-publish")
 
     # garbage ----------------------------------------------------------------------------------------------------------
 
