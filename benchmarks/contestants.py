@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import opponents
@@ -13,6 +13,7 @@ import opponents
 from pytrainr.binary import int2bin
 from pytrainr.groups import Groups, draw_groups
 from pytrainr.r_random import RRandom
+from pytrainr.threads import limited_threads
 from pytrainr.training import Training
 
 LEARNING_RATE = 1e-6  # keeps R's gru and lstm from leaving the range where all do the same work
@@ -44,13 +45,13 @@ class Case(NamedTuple):
     def groups(self) -> Groups:
         return draw_groups(RRandom(1), self.samples, self.batch)
 
-    def training(self, *, exact: bool = False) -> Training:
+    def training(self, *, exact: bool = False, dtype: str = "float64") -> Training:
         """A training that goes on for as long as it is advanced."""
         X, Y = self.data()
-        options = {"exact": True} if exact else {}
+        options = {"exact": True, "dtype": dtype} if exact else {}
         training = Training(
-            Y,
-            X,
+            Y.astype(dtype),
+            X.astype(dtype),
             rng=RRandom(1),
             learningrate=LEARNING_RATE,
             hidden_dim=self.hidden,
@@ -65,16 +66,19 @@ class Case(NamedTuple):
         return training
 
 
-def pytrainr_r(case: Case) -> Callable[[], object]:
-    """One epoch in R's arithmetic; draws its groups too."""
-    training = case.training()
-    return lambda: training.advance(3600.0)
+def pytrainr(threads: int, **options: Any) -> Callable[[Case], Callable[[], object]]:
+    """One epoch of ours; draws its groups too."""
 
+    def make(case: Case) -> Callable[[], object]:
+        training = case.training(**options)
 
-def pytrainr_exact(case: Case) -> Callable[[], object]:
-    """One epoch with true gradients."""
-    training = case.training(exact=True)
-    return lambda: training.advance(3600.0)
+        def epoch() -> None:
+            with limited_threads(threads):
+                training.advance(3600.0)
+
+        return epoch
+
+    return make
 
 
 def cpp(kind: str) -> Callable[[Case], Callable[[], object]]:
@@ -95,28 +99,34 @@ def cpp(kind: str) -> Callable[[Case], Callable[[], object]]:
     return make
 
 
-def torch_eager(case: Case) -> Callable[[], object]:
-    """One epoch in PyTorch, group by group; stops after 200 groups and scales (``share`` says how many samples)."""
-    import torch
+def torch_eager(threads: int, dtype: str = "float64") -> Callable[[Case], Callable[[], object]]:
+    """One epoch in PyTorch, group by group; stops after 200 groups (``share`` says which part of the samples)."""
 
-    X, Y = map(torch.from_numpy, case.data())
-    groups = case.groups()
-    count = min(groups.starts.size - 1, 200)
-    kind = {"rnn": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}[case.network_type]
-    layer = kind(2, case.hidden, bias=False, batch_first=True, dtype=torch.float64)
-    output = torch.nn.Linear(case.hidden, 1, bias=False, dtype=torch.float64)
-    optimizer = torch.optim.SGD([*layer.parameters(), *output.parameters()], lr=LEARNING_RATE)
+    def make(case: Case) -> Callable[[], object]:
+        import torch
 
-    def epoch() -> None:
-        for g in range(count):
-            rows = torch.from_numpy(groups.order[groups.starts[g] : groups.starts[g + 1]])
-            optimizer.zero_grad()
-            error = Y[rows] - torch.sigmoid(output(layer(X[rows])[0]))
-            (0.5 * (error * error).sum()).backward()
-            optimizer.step()
+        kind = getattr(torch, dtype)
+        X, Y = (torch.from_numpy(array).to(kind) for array in case.data())
+        groups = case.groups()
+        count = min(groups.starts.size - 1, 200)
+        layers = {"rnn": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}
+        layer = layers[case.network_type](2, case.hidden, bias=False, batch_first=True, dtype=kind)
+        output = torch.nn.Linear(case.hidden, 1, bias=False, dtype=kind)
+        optimizer = torch.optim.SGD([*layer.parameters(), *output.parameters()], lr=LEARNING_RATE)
 
-    epoch.share = groups.starts[count] / case.samples  # type: ignore[attr-defined]
-    return epoch
+        def epoch() -> None:
+            torch.set_num_threads(threads)
+            for g in range(count):
+                rows = torch.from_numpy(groups.order[groups.starts[g] : groups.starts[g + 1]])
+                optimizer.zero_grad()
+                error = Y[rows] - torch.sigmoid(output(layer(X[rows])[0]))
+                (0.5 * (error * error).sum()).backward()
+                optimizer.step()
+
+        epoch.share = groups.starts[count] / case.samples  # type: ignore[attr-defined]
+        return epoch
+
+    return make
 
 
 R_SCRIPT = """

@@ -1,9 +1,10 @@
 """Microseconds per sample of one epoch: pytrainr beside C++, PyTorch and R on the same groups in the same run.
 
-    python benchmarks/train.py [--only rnn] [--rounds 7] [--threads 1] [--output build/benchmarks]
+    python benchmarks/train.py [--only rnn] [--rounds 7] [--r] [--check] [--output build/benchmarks]
 
 The contestants take turns; a ratio is the median over the rounds of the two times next to each other, so that what else
-the machine does falls on both. Writes ``train.json`` and, with matplotlib, ``train.png``.
+the machine does falls on both. Each ratio has a limit. Writes ``train.json`` and, with matplotlib, ``train.png``.
+``--check`` measures only the ratios to C++ and fails where one is beyond its limit by more than noise explains.
 """
 
 from __future__ import annotations
@@ -12,16 +13,60 @@ import argparse
 import json
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import contestants
 import opponents
 from contestants import Case
 
-SHAPES = ((16, 8, 1, 10_000), (64, 32, 1, 1_000), (16, 8, 100, 20_000), (128, 32, 64, 640), (512, 64, 64, 64))
+SMALL = ((16, 8, 1, 10_000), (64, 32, 1, 1_000), (16, 8, 100, 20_000))
+LARGE = ((128, 32, 64, 640), (512, 64, 64, 64))
+TYPES = ("rnn", "gru", "lstm")
+
+OURS: dict[str, Callable[[Case], Callable[[], object]]] = {
+    "R": contestants.pytrainr(1),
+    "R, 2 threads": contestants.pytrainr(2),
+    "exact": contestants.pytrainr(1, exact=True),
+    "exact, 2 threads": contestants.pytrainr(2, exact=True),
+    "exact float32": contestants.pytrainr(1, exact=True, dtype="float32"),
+    "exact float32, 2 threads": contestants.pytrainr(2, exact=True, dtype="float32"),
+}
+OTHERS: dict[str, Callable[[Case], Callable[[], object]]] = {
+    "C++ strict": contestants.cpp("strict"),
+    "C++ fast": contestants.cpp("fast"),
+    "PyTorch": contestants.torch_eager(1),
+    "PyTorch, 2 threads": contestants.torch_eager(2),
+    "PyTorch float32": contestants.torch_eager(1, "float32"),
+    "PyTorch float32, 2 threads": contestants.torch_eager(2, "float32"),
+}
+
+
+class Target(NamedTuple):
+    """The most that our time may be of theirs."""
+
+    ours: str
+    theirs: str
+    limit: float
+
+
+def targets(case: Case) -> list[Target]:
+    """What is promised for a case."""
+    if case.batch == 64:
+        slowest = 1 / 1.2 if case.hidden == 128 else 1.0
+        pairs = [Target(f"exact{threads}", f"PyTorch{threads}", slowest) for threads in ("", ", 2 threads")]
+        single = [Target(f"exact float32{t}", f"PyTorch float32{t}", 1.0) for t in ("", ", 2 threads")]
+        return [Target("R", "C++ strict", 1.2), Target("R, 2 threads", "C++ strict", 1.2), *pairs, *single]
+    strict = 1.1 if case.network_type == "rnn" else 0.7 if case.hidden == 16 else 0.85
+    return [
+        Target("R", "C++ strict", strict),
+        Target("exact", "C++ fast", 1.5),
+        Target("exact", "PyTorch", 1.0),
+        Target("exact float32", "PyTorch float32", 1.0),
+    ]
 
 
 def timed(function: Callable[[], object]) -> float:
@@ -30,51 +75,46 @@ def timed(function: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def available(case: Case, wanted: set[str]) -> dict[str, Callable[[], object]]:
-    """The contestants that this machine has, ready to run an epoch."""
-    makers: dict[str, Callable[[Case], Callable[[], object]]] = {"pytrainr R": contestants.pytrainr_r}
-    makers["pytrainr exact"] = contestants.pytrainr_exact
-    if opponents.compiler():
-        makers["C++ strict"] = contestants.cpp("strict")
-        makers["C++ fast"] = contestants.cpp("fast")
-    makers["PyTorch"] = contestants.torch_eager
-    ready = {}
-    for name, make in makers.items():
-        if wanted and name not in wanted:
+def ready(case: Case, names: set[str]) -> dict[str, Callable[[], object]]:
+    """The contestants of these that this machine has, ready to run an epoch, in a fixed order."""
+    found = {}
+    for name, make in (OURS | OTHERS).items():
+        if name not in names or (name.startswith("C++") and not opponents.compiler()):
             continue
         try:
-            ready[name] = make(case)
+            found[name] = make(case)
         except ImportError as error:
             print(f"  {name}: {error}")
-    return ready
+    return found
 
 
-def measure(case: Case, rounds: int, wanted: set[str]) -> dict[str, Any]:
-    """Medians in µs per sample, and the ratios of paired rounds."""
-    ready = available(case, wanted)
-    for function in ready.values():
+def measure(case: Case, wanted: list[Target], rounds: int) -> dict[str, Any]:
+    """Medians in µs per sample, and for each target the ratios of paired rounds."""
+    runs = ready(case, {name for target in wanted for name in target[:2]})
+    for function in runs.values():
         function()  # compiled, in cache
-    shares = {name: getattr(function, "share", 1.0) for name, function in ready.items()}
-    times: dict[str, list[float]] = {name: [] for name in ready}
+    times: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(rounds):
-        for name, function in ready.items():
-            times[name].append(timed(function) / case.samples / shares[name] * 1e6)
+        for name, function in runs.items():
+            share = getattr(function, "share", 1.0)
+            times[name].append(timed(function) / case.samples / share * 1e6)
     result: dict[str, Any] = {"case": case.name, "µs": {name: statistics.median(t) for name, t in times.items()}}
-    ratios = {}
-    for ours, theirs in (("pytrainr R", "C++ strict"), ("pytrainr exact", "C++ fast"), ("pytrainr exact", "PyTorch")):
-        if ours in times and theirs in times:
-            pairs = zip(times[ours], times[theirs], strict=True)
-            ratios[f"{ours} / {theirs}"] = statistics.median(a / b for a, b in pairs)
-    return {**result, "ratios": ratios}
+    result["ratios"] = []
+    for target in wanted:
+        if target.ours in times and target.theirs in times:
+            pairs = sorted(a / b for a, b in zip(times[target.ours], times[target.theirs], strict=True))
+            of = {"median": statistics.median(pairs), "lower quartile": pairs[len(pairs) // 4]}
+            result["ratios"].append({**target._asdict(), **of})
+    return result
 
 
-def print_table(results: list[dict[str, Any]]) -> None:
-    names = list(dict.fromkeys(name for result in results for name in result["µs"]))
-    print(f"{'µs per sample':<18}" + "".join(f"{name:>16}" for name in names) + "   ratios")
-    for result in results:
-        cells = "".join(f"{result['µs'].get(name, float('nan')):16.2f}" for name in names)
-        ratios = ", ".join(f"{name} {ratio:.2f}" for name, ratio in result["ratios"].items())
-        print(f"{result['case']:<18}{cells}   {ratios}")
+def print_result(result: dict[str, Any]) -> None:
+    """A case: the times, then each ratio beside its limit."""
+    print(f"{result['case']:<14}" + "  ".join(f"{name} {us:.2f}" for name, us in result["µs"].items()))
+    for ratio in result["ratios"]:
+        mark = "" if ratio["median"] <= ratio["limit"] else "   MORE THAN ASKED"
+        name = f"{ratio['ours']} / {ratio['theirs']}"
+        print(f"{'':<14}{name:<56}{ratio['median']:6.3f}   asked {ratio['limit']:.2f}{mark}", flush=True)
 
 
 def plot(results: list[dict[str, Any]], path: Path) -> None:
@@ -84,59 +124,76 @@ def plot(results: list[dict[str, Any]], path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    names = list(dict.fromkeys(name for result in results for name in result["µs"]))
-    figure, axes = pyplot.subplots(figsize=(11, 5))
+    names = [name for name in (*OURS, *OTHERS, "R itself") if any(name in result["µs"] for result in results)]
+    figure, axes = pyplot.subplots(figsize=(14, 6))
     for k, name in enumerate(names):
         places = [i + (k - len(names) / 2) * 0.8 / len(names) for i in range(len(results))]
         heights = [result["µs"].get(name, float("nan")) for result in results]
-        axes.bar(places, heights, 0.8 / len(names), label=name, align="edge")
+        label = f"pytrainr {name}" if name in OURS else name
+        axes.bar(places, heights, 0.8 / len(names), label=label, align="edge", color=pyplot.get_cmap("tab20")(k))
     axes.set_yscale("log")
     axes.set_ylabel("µs per sample, one epoch")
     axes.set_xticks(range(len(results)), [result["case"] for result in results], rotation=45, ha="right")
     axes.set_title("network hidden,time,batch; lower is faster")
-    axes.legend()
+    axes.legend(fontsize="small", ncols=2)
     figure.tight_layout()
     figure.savefig(path, dpi=120)
 
 
-def main() -> None:
+def check(rounds: int) -> int:
+    """The exit status: 1 if a ratio to C++ is lost. Noise only slows, so three tries' lower quartiles must all tell."""
+    lost = []
+    for shape in (*SMALL, LARGE[0]):
+        for network_type in TYPES:
+            case = Case(network_type, *shape)
+            wanted = [target for target in targets(case) if target.theirs.startswith("C++")]
+            for _ in range(3):
+                ratios = measure(case, wanted, rounds)["ratios"]
+                wanted = [Target(r["ours"], r["theirs"], r["limit"]) for r in ratios if _is_lost(r)]
+                if not wanted:
+                    break
+            lost += [f"{case.name}: {target.ours} / {target.theirs} above {target.limit}" for target in wanted]
+    print("\n".join(lost) or "no ratio is lost")
+    return bool(lost)
+
+
+def _is_lost(ratio: dict[str, Any]) -> bool:
+    return ratio["lower quartile"] > 1.25 * ratio["limit"]
+
+
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", default="", help="a part of the case's name, such as 'gru' or '16,8,1'")
-    parser.add_argument("--contestants", default="", help="comma-separated, such as 'pytrainr R,C++ strict'")
+    parser.add_argument("--against", default="", help="a part of the opponent's name, such as 'C++' or 'float32'")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--threads", type=int, default=1, help="PyTorch's threads")
     parser.add_argument("--r", action="store_true", help="R's own rnn too, where it is installed")
+    parser.add_argument("--check", action="store_true", help="only find out whether a ratio to C++ is lost")
     parser.add_argument("--output", type=Path, default=opponents.BUILD)
     arguments = parser.parse_args()
-    wanted = {name for name in arguments.contestants.split(",") if name}
-    if not wanted or "PyTorch" in wanted:
-        try:
-            import torch
-
-            torch.set_num_threads(arguments.threads)
-        except ImportError:
-            pass
+    if arguments.check:
+        return check(arguments.rounds)
     results = []
-    for shape in SHAPES:
-        for network_type in ("rnn", "gru", "lstm"):
+    for shape in (*SMALL, *LARGE):
+        for network_type in TYPES:
             case = Case(network_type, *shape)
-            if arguments.only in case.name:
-                results.append(measure(case, arguments.rounds, wanted))
-                r = contestants.r_microseconds(case) if arguments.r else None
-                if r is not None:
-                    results[-1]["µs"]["R"] = r
-                print_table(results[-1:])
-    print()
-    print_table(results)
+            if arguments.only not in case.name:
+                continue
+            wanted = [target for target in targets(case) if arguments.against in target.theirs]
+            results.append(measure(case, wanted, arguments.rounds))
+            r = contestants.r_microseconds(case) if arguments.r else None
+            if r is not None:
+                results[-1]["µs"]["R itself"] = r
+            print_result(results[-1])
     arguments.output.mkdir(parents=True, exist_ok=True)
-    report = {"machine": platform.processor() or platform.machine(), "threads": arguments.threads, "results": results}
+    report = {"machine": platform.processor() or platform.machine(), "results": results}
     (arguments.output / "train.json").write_text(json.dumps(report, indent=1, ensure_ascii=False))
     try:
         plot(results, arguments.output / "train.png")
     except ImportError:
         print("no plot: matplotlib is not installed")
     print(f"written to {arguments.output}")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from sqlalchemy import Row
@@ -17,6 +19,7 @@ from trainr import wire
 from trainr.v1 import training_pb2
 
 import pytrainr
+from pytrainr.threads import limited_threads, thread_count
 from pytrainr.training import Stopped, Training
 from pytrainr_server import telemetry
 from pytrainr_server.errors import Code, ServiceError, exhausted
@@ -45,6 +48,30 @@ class WorkerSettings(NamedTuple):
     checkpoint_seconds: float
     lease_seconds: float
     pause_seconds: float
+
+
+class _Slices:
+    """Slices of training under way in this process: they divide the processors among themselves."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._count = 0
+
+    @contextmanager
+    def share(self) -> Iterator[None]:
+        """Inside, the current thread trains with its share of the processors, as things are when it begins."""
+        with self._lock:
+            self._count += 1
+            share = max(1, thread_count() // self._count)
+        try:
+            with limited_threads(share):
+                yield
+        finally:
+            with self._lock:
+                self._count -= 1
+
+
+_slices = _Slices()
 
 
 class _CancelledError(Exception):
@@ -190,7 +217,8 @@ class Worker:
         while not training.finished and not (self._pause and self._pause.finish):
             learningrate = float(training.model.learningrate)
             try:
-                completed = training.advance(SLICE_SECONDS)
+                with _slices.share():
+                    completed = training.advance(SLICE_SECONDS)
             except Stopped:
                 self._show_life(State.RUNNING)
                 continue
