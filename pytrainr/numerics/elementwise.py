@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import struct
-from functools import lru_cache
+from functools import lru_cache, partial
 from math import isqrt
 
 import numpy as np
@@ -67,8 +67,8 @@ _C2, _C3 = _x("0x1.ffffffffffdbdp-2"), _x("0x1.555555555543cp-3")
 _C4, _C5 = _x("0x1.55555cf172b91p-5"), _x("0x1.1111167a4d017p-7")
 
 
-def _exp_or_not(x: Lanes) -> tuple[Lanes, Lanes]:
-    """exp(x), and whether it is: not for NaN and 512 <= |x| < 746, where glibc takes special care of the last bit.
+def _exp_or_not(x: Lanes, far: bool = False) -> tuple[Lanes, Lanes]:
+    """exp(x), and whether it is: not for NaN, and for 512 <= |x| < 746, where 2^(k/128) may be no double, if ``far``.
 
     x = k·ln2/128 + r, exp(x) = 2^(k/128)·exp(r); overflow and underflow are certain from 746 on.
     """
@@ -77,32 +77,55 @@ def _exp_or_not(x: Lanes) -> tuple[Lanes, Lanes]:
     r = k.fma(_LN2_STEP_LOW, k.fma(_LN2_STEP_HIGH, x))
     index = bits & (_STEPS - 1)
     tail = index.look_up("pytrainr.exp.tail", _TAILS).as_float()
-    scale = (index.look_up("pytrainr.exp.scale", _SCALES) + (bits << 45)).as_float()
+    scale_bits = index.look_up("pytrainr.exp.scale", _SCALES) + (bits << 45)
     r2 = r * r
     series = (r2 * r2).fma(r.fma(_C5, _C4), r2.fma(r.fma(_C3, _C2), tail + r))
-    size = abs(x)
-    far = size >= 746.0
-    result = far.where((x > 0.0).where(x.constant(math.inf), 0.0), scale.fma(series, scale))
-    return result, (size < 512.0) | far
+    scale, size = scale_bits.as_float(), abs(x)
+    result, right = scale.fma(series, scale), size < 512.0
+    if far:
+        beyond = (x > 0.0).where(_near_overflow(scale_bits, series), _near_underflow(scale_bits, series))
+        result, right = right.where(result, beyond), size < 746.0
+    certain = size >= 746.0
+    result = certain.where((x > 0.0).where(x.constant(math.inf), 0.0), result)
+    return result, right | certain
 
 
-@strict_formula
-def _exp(x: Lanes) -> tuple[Lanes, Lanes]:
-    return _exp_or_not(x)
+def _near_overflow(scale_bits: Lanes, series: Lanes) -> Lanes:
+    scale = (scale_bits - (1009 << 52)).as_float()
+    return scale.fma(series, scale) * 2.0**1009
 
 
-@strict_formula
-def _logistic(x: Lanes) -> tuple[Lanes, Lanes]:
-    power, right = _exp_or_not(-x)
+def _near_underflow(scale_bits: Lanes, series: Lanes) -> Lanes:
+    """A result that is no normal number is rounded to the places it has while it is still one.
+
+    As compiled into glibc, the product is rounded here.
+    """
+    scale = (scale_bits + (1022 << 52)).as_float()
+    change = scale * series
+    y = scale + change
+    low, high = (scale - y) + change, 1.0 + y
+    rounded = (high + ((1.0 - high + y) + low)) - 1.0
+    return (y < 1.0).where(rounded, y) * 2.0**-1022
+
+
+def _exp(x: Lanes, far: bool = False) -> tuple[Lanes, Lanes]:
+    return _exp_or_not(x, far)
+
+
+def _logistic(x: Lanes, far: bool = False) -> tuple[Lanes, Lanes]:
+    power, right = _exp_or_not(-x, far)
     return 1.0 / (1.0 + power), right
 
 
-@strict_formula
-def _gompertz(x: Lanes) -> tuple[Lanes, Lanes]:
-    power, right = _exp_or_not(-x)
-    result, outer_right = _exp_or_not(-power)
+def _gompertz(x: Lanes, far: bool = False) -> tuple[Lanes, Lanes]:
+    power, right = _exp_or_not(-x, far)
+    result, outer_right = _exp_or_not(-power, far)
     return result, right & outer_right
 
+
+_near_exp, _far_exp = strict_formula(_exp), strict_formula(partial(_exp, far=True))
+_near_logistic, _far_logistic = strict_formula(_logistic), strict_formula(partial(_logistic, far=True))
+_near_gompertz, _far_gompertz = strict_formula(_gompertz), strict_formula(partial(_gompertz, far=True))
 
 # --- tanh -------------------------------------------------------------------------------------------------------------
 
@@ -231,7 +254,7 @@ def _exp_all(values, size, vectorised):
         row = moved(values, number * step)
         for start in range(0, width, lanes(values)):
             count = min(width - start, lanes(values))
-            if not (vectorised and _exp(row, start, count)):
+            if not (vectorised and (_near_exp(row, start, count) or _far_exp(row, start, count))):
                 for i in range(start, start + count):
                     row[i] = math.exp(row[i])
 
@@ -267,7 +290,7 @@ def _logistic_all(values, size, vectorised):
         row = moved(values, number * step)
         for start in range(0, width, lanes(values)):
             count = min(width - start, lanes(values))
-            if not (vectorised and _logistic(row, start, count)):
+            if not (vectorised and (_near_logistic(row, start, count) or _far_logistic(row, start, count))):
                 for i in range(start, start + count):
                     row[i] = 1.0 / (1.0 + math.exp(-row[i]))
 
@@ -285,7 +308,7 @@ def _gompertz_all(values, size, vectorised):
         row = moved(values, number * step)
         for start in range(0, width, lanes(values)):
             count = min(width - start, lanes(values))
-            if not (vectorised and _gompertz(row, start, count)):
+            if not (vectorised and (_near_gompertz(row, start, count) or _far_gompertz(row, start, count))):
                 for i in range(start, start + count):
                     row[i] = math.exp(-math.exp(-row[i]))
 
@@ -312,7 +335,7 @@ def _differ(values):
 def vector_bits_equal() -> bool:
     """Whether the vectorised exp and tanh have libm's bits here: the flag that the functions above expect."""
     spread = np.modf(np.arange(1.0, 2049.0) * 0.6180339887498949)[0] - 0.5  # evenly spread, the same every time
-    return bool(_differ(np.concatenate([spread * width for width in (0.2, 2.0, 20.0, 200.0)])) == 0)
+    return bool(_differ(np.concatenate([spread * width for width in (0.2, 2.0, 20.0, 200.0, 1500.0)])) == 0)
 
 
 @fast_map("values")

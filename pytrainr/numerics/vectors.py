@@ -333,7 +333,6 @@ def strict_formula(function: Callable) -> Any:
 
         return types.boolean(memory, start, count), generate
 
-    applied.__name__, applied.__doc__ = function.__name__, function.__doc__
     return intrinsic(applied)
 
 
