@@ -133,16 +133,17 @@ _LN2_HIGH, _LN2_LOW, _PER_LN2 = 6.93147180369123816490e-01, 1.908214929270587700
 _Q1, _Q2, _Q3 = -3.33333333333331316428e-02, 1.58730158725481460165e-03, -7.93650757867487942473e-05
 _Q4, _Q5 = 4.00821782732936239552e-06, -2.01099218183624371326e-07
 _ONE_BITS = 0x3FF0000000000000
+_HALF_LN2 = _x("0x1.62e43p-2")  # Sun compares the upper half of the bits
 
 
-def _expm1_for_tanh(x: Lanes) -> Lanes:
-    """exp(x) - 1 for -2 < x <= 0 and 2 <= x < 44, as tanh needs it: x = k·ln2 + r + c, by cases of k."""
-    high_word = abs(x).as_bits() >> 32
-    positive = x >= 0.0
-    quotient = x.constant(_PER_LN2).fma(x, positive.where(x.constant(0.5), -0.5))
-    k = positive.where(quotient.floor(), quotient.ceil())
-    k = (high_word < 0x3FF0A2B2).where(positive.where(x.constant(1.0), -1.0), k)
-    k = (high_word > 0x3FD62E42).where(k, 0.0)
+def _expm1_for_tanh(size: Lanes, large: Lanes) -> Lanes:
+    """exp(x) - 1 for x = 2·size where ``large``, else -2·size, as tanh needs it: x = k·ln2 + r + c, by cases of k.
+
+    Sun's cases beyond -3 <= k <= 0 and 3 <= k <= 56 do not occur, as ``large`` is size >= 1, and 19.5 its bound.
+    """
+    x = large.where(2.0 * size, -2.0 * size)
+    k = x.constant(_PER_LN2).fma(x, large.where(x.constant(0.5), -0.5)).truncated()
+    k = (2.0 * size < _HALF_LN2).where(0.0, k)
     high, low = x - k * _LN2_HIGH, k * _LN2_LOW
     r = high - low
     c = (high - r) - low
@@ -156,15 +157,13 @@ def _expm1_for_tanh(x: Lanes) -> Lanes:
     if_zero = r - r.fma(e, -square)
     e = r.fma(e - c, -c) - square
     if_minus_one = 0.5 * (r - e) - 0.5
-    if_one = (r < -0.25).where(-2.0 * (e - (r + 0.5)), 1.0 + 2.0 * (r - e))
     exponent = (k + _TO_INTEGER).as_bits() << 52  # k where a double keeps its exponent
     minus_k = (exponent.constant(_ONE_BITS) - exponent).as_float()  # 2^-k
-    below = ((1.0 - (e - r)).as_bits() + exponent).as_float() - 1.0
-    up_to_20 = (((1.0 - minus_k) - (e - r)).as_bits() + exponent).as_float()
+    less = e - r
+    below = ((1.0 - less).as_bits() + exponent).as_float() - 1.0
+    up_to_20 = (((1.0 - minus_k) - less).as_bits() + exponent).as_float()
     up_to_56 = (((r - (e + minus_k)) + 1.0).as_bits() + exponent).as_float()
-    result = (k < 20.0).where(up_to_20, up_to_56)
-    result = ((k <= -2.0) | (k > 56.0)).where(below, result)
-    result = k.equals(1.0).where(if_one, result)
+    result = large.where((k < 20.0).where(up_to_20, up_to_56), below)
     result = k.equals(-1.0).where(if_minus_one, result)
     return k.equals(0.0).where(if_zero, result)
 
@@ -173,10 +172,10 @@ def _expm1_for_tanh(x: Lanes) -> Lanes:
 def _tanh(x: Lanes) -> tuple[Lanes, Lanes]:
     size = abs(x)
     large = size >= 1.0
-    m = _expm1_for_tanh(large.where(2.0 * size, -2.0 * size))
+    m = _expm1_for_tanh(size, large)
     quotient = large.where(x.constant(2.0), -m) / (m + 2.0)
     result = large.where(1.0 - quotient, quotient)
-    result = (size >= 22.0).where(x.constant(1.0), result).with_sign_of(x)
+    result = (size >= 19.5).where(x.constant(1.0), result).with_sign_of(x)
     return (size < 2.0**-55).where(x * (1.0 + x), result), x.equals(x)
 
 

@@ -239,8 +239,9 @@ class Lanes:
     def floor(self) -> Lanes:
         return self._unary("floor")
 
-    def ceil(self) -> Lanes:
-        return self._unary("ceil")
+    def truncated(self) -> Lanes:
+        """The whole number next to it on the side of 0."""
+        return self._unary("trunc")
 
     def rounded(self) -> Lanes:
         """The nearest whole number, halves to even."""

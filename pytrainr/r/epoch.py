@@ -183,7 +183,7 @@ def forward_pass(cell, table, weights, x, out, work, rows):
     for layer in range(layers):
         states = states_of(kept(cell), work.memory, work.states[layer], steps, n, table.hidden_dim[layer])
         forward(cell, packed_weights(weights, work.packed, table, layer, gates(cell)), inputs, states, rows)
-        inputs = states.hidden[1:]
+        inputs = present(states.hidden)
     outputs = table.hidden_dim[layers]
     product(flattened(out), flattened(inputs), matrix(weights, table.time[layers], table.input_dim[layers], outputs))
     if cell.use_bias:

@@ -15,6 +15,7 @@ from pytrainr.r.layers import (
     add_recycled_bias,
     add_share_of_means,
     add_share_of_products,
+    fill,
     flattened,
     gate_rows,
     past,
@@ -97,7 +98,7 @@ def backward(cell, weights, transposed, states, gradient, scratch):
     steps, hidden = gates.shape[0], h.shape[2]
     future, through_g = scratch.future, scratch.product
     z_pre, r_pre, g_pre = three_gates(scratch.pre)
-    future[:] = 0.0
+    fill(future, 0.0)
     for t in range(steps - 1, -1, -1):
         z, r, g = three_gates(gates[t])
         d = gradient.up[t]

@@ -25,6 +25,7 @@ __all__ = [
     "add_share_of_means",
     "add_share_of_products",
     "copy",
+    "fill",
     "flattened",
     "gate_rows",
     "is_packed",
@@ -253,6 +254,12 @@ def add_share_of_means(out, a, share):
 def add(a, b):
     """``a = a + b``."""
     return a + b
+
+
+@strict_map("array")
+def fill(value):
+    """``array = value``, everywhere."""
+    return value
 
 
 @strict_map("to")

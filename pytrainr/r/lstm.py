@@ -15,6 +15,7 @@ from pytrainr.r.layers import (
     add_recycled_bias,
     add_share_of_means,
     add_share_of_products,
+    fill,
     flattened,
     gate_rows,
     past,
@@ -93,8 +94,8 @@ def backward(cell, weights, transposed, states, gradient, scratch):
     _, memory, gates, tanh_memory = states
     future, future_memory, pre = scratch.future, scratch.future_cell, scratch.pre
     f_pre, i_pre, c_pre, o_pre = four_gates(pre)
-    future[:] = 0.0
-    future_memory[:] = 0.0
+    fill(future, 0.0)
+    fill(future_memory, 0.0)
     for t in range(gates.shape[0] - 1, -1, -1):
         f, i, c, o = four_gates(gates[t])
         up = gradient.up[t]
