@@ -16,7 +16,7 @@ import llvmlite.binding as llvm
 from numba import njit, types
 from numba.core import caching, cgutils
 
-from pytrainr.numerics.jit import FASTMATH, intrinsic
+from pytrainr.numerics.jit import FASTMATH, KERNEL_POLICY, intrinsic
 
 __all__ = ["compiled_once", "fast_compiled_once"]
 
@@ -38,7 +38,7 @@ class _Function:
 
     def __init__(self, function: Callable, **policy: Any) -> None:
         self.name = f"{function.__module__}.{function.__qualname__}"
-        self.dispatcher = njit(cache=True, nogil=True, error_model="numpy", **policy)(function)
+        self.dispatcher = njit(**KERNEL_POLICY, **policy)(function)
         self.versions: dict[tuple[types.Type, ...], _Version] = {}
 
     def version(self, kinds: tuple[types.Type, ...]) -> _Version:

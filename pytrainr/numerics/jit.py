@@ -29,6 +29,7 @@ from numba.np import linalg as numba_linalg
 
 __all__ = [
     "FASTMATH",
+    "KERNEL_POLICY",
     "fast",
     "fast_part",
     "intrinsic",
@@ -128,7 +129,82 @@ caching.CacheImpl._locator_classes = [
     *caching.CacheImpl._locator_classes,
 ]
 
-_POLICY: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy"}
+
+def _library(state: Any) -> Any:
+    """A library of machine code to be, whose parts are optimised only as a whole, and once.
+
+    Numba optimises each function first by itself, and the whole twice, to remove counts of references that our
+    kernels do not have.
+    """
+    library = state.targetctx.codegen().create_library(state.func_id.func_qualname)
+    library._optimize_functions = lambda module: setattr(module, "data_layout", library._codegen._data_layout)
+
+    def optimise() -> None:
+        passes, builder = library._codegen._module_pass_manager()
+        passes.run(library._final_module, builder)
+
+    library._optimize_final_module = optimise
+    return library
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class _KernelLowering(NativeLowering):
+    """Numba's last step, with a library of ours."""
+
+    _name = "pytrainr_kernel_lowering"
+
+    def run_pass(self, state: Any) -> bool:
+        state.library = _library(state)
+        state.library.enable_object_caching()
+        return bool(super().run_pass(state))
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class _PartLowering(NativeLowering):
+    """Numba's last step without the machine code."""
+
+    _name = "pytrainr_part_lowering"
+
+    def run_pass(self, state: Any) -> bool:
+        state.flags.no_compile = True
+        state.library = library = _library(state)
+        # What the part calls is linked into the kernel beside it, once, not into the part and all that call it.
+        library.finalize = lambda: setattr(library, "_finalized", True)
+        super().run_pass(state)
+        key = object().__reduce_ex__  # callers find a function by its address to be; any distinct builtin serves
+        libraries = [library, *library._linking_libraries]
+        state.targetctx.insert_user_function(key, state.cr.fndesc, libraries)
+        state.cr = state.cr._replace(cfunc=key)
+        return True
+
+
+class _Compiler(CompilerBase):
+    """Numba's compiler with another last step."""
+
+    lowering: type
+
+    def define_pipelines(self) -> list[Any]:
+        pipeline = DefaultPassBuilder.define_nopython_pipeline(self.state)
+        pipeline.passes = [(self.lowering if step is NativeLowering else step, why) for step, why in pipeline.passes]
+        pipeline._finalized = False
+        pipeline.finalize()
+        return [pipeline]
+
+
+class _KernelCompiler(_Compiler):
+    lowering = _KernelLowering
+
+
+class _PartCompiler(_Compiler):
+    lowering = _PartLowering
+
+
+KERNEL_POLICY: dict[str, Any] = {
+    "nogil": True,
+    "cache": True,
+    "error_model": "numpy",
+    "pipeline_class": _KernelCompiler,
+}
 _PART_POLICY: dict[str, Any] = {
     "nogil": True,
     "error_model": "numpy",
@@ -140,12 +216,12 @@ FASTMATH = {"contract", "reassoc", "arcp", "nsz"}
 
 def strict(function: Callable) -> Callable:
     """Compile a kernel whose floating-point operations keep their written order (R's arithmetic)."""
-    return njit(**_POLICY)(function)
+    return njit(**KERNEL_POLICY)(function)
 
 
 def fast(function: Callable) -> Callable:
     """Compile a kernel in which LLVM may fuse and reorder operations; NaN and Inf keep their meaning."""
-    return njit(fastmath=FASTMATH, **_POLICY)(function)
+    return njit(fastmath=FASTMATH, **KERNEL_POLICY)(function)
 
 
 def strict_part(function: Callable) -> Callable:
@@ -161,33 +237,6 @@ def strict_part(function: Callable) -> Callable:
 def fast_part(function: Callable) -> Callable:
     """The same for ``fast`` kernels."""
     return njit(fastmath=FASTMATH, **_PART_POLICY, pipeline_class=_PartCompiler, forceinline=True)(function)
-
-
-@register_pass(mutates_CFG=True, analysis_only=False)
-class _PartLowering(NativeLowering):
-    """Numba's last step without the machine code."""
-
-    _name = "pytrainr_part_lowering"
-
-    def run_pass(self, state: Any) -> bool:
-        state.flags.no_compile = True
-        state.library = library = state.targetctx.codegen().create_library(state.func_id.func_qualname)
-        library._optimize_final_module = lambda: None
-        library._finalize_final_module = lambda: setattr(library, "_finalized", True)
-        super().run_pass(state)
-        key = object().__reduce_ex__  # callers find a function by its address to be; any distinct builtin serves
-        state.targetctx.insert_user_function(key, state.cr.fndesc, [state.library])
-        state.cr = state.cr._replace(cfunc=key)
-        return True
-
-
-class _PartCompiler(CompilerBase):
-    def define_pipelines(self) -> list[Any]:
-        pipeline = DefaultPassBuilder.define_nopython_pipeline(self.state)
-        pipeline.passes = [(_PartLowering if step is NativeLowering else step, why) for step, why in pipeline.passes]
-        pipeline._finalized = False
-        pipeline.finalize()
-        return [pipeline]
 
 
 @intrinsic

@@ -51,6 +51,10 @@ class _ViewModel(models.StructModel):
         ]
         super().__init__(manager, kind, fields)
 
+    def traverse(self, builder: Any) -> list[Any]:
+        """Nothing in it is counted: Numba, which would look at every field at every assignment, need not look."""
+        return []
+
 
 def _borrowed_type(kind: Any) -> Any:
     if isinstance(kind, types.Array):

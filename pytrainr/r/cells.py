@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from numba import types
 from numba.extending import overload
 
+from pytrainr.numerics.jit import intrinsic
 from pytrainr.r import gru, lstm, output, rnn
 
 __all__ = [
@@ -95,18 +97,6 @@ def stored(cell, states, t, sample, k, unit):
     """Entry k of R's ``store`` for one unit."""
 
 
-def gates(cell):
-    """How many gates the cell has."""
-
-
-def kept(cell):
-    """What a layer's states hold besides the hidden state: cells (1 or 0), gates, extra array (1 or 0)."""
-
-
-def stored_arrays(cell):
-    """How many arrays R's ``store`` keeps for the cell."""
-
-
 @overload(forward)
 def _forward(cell, weights, x, states, rows):
     compiled = _of(cell).forward
@@ -147,19 +137,24 @@ def _stored(cell, states, t, sample, k, unit):
     return lambda cell, states, t, sample, k, unit: compiled(cell, states, t, sample, k, unit)
 
 
-@overload(gates)
-def _gates(cell):
-    count = _of(cell).gates
-    return lambda cell: count
+def _number(name: str, what: str) -> Any:
+    """A number or several of the cell, by the cell's field; not as literals, for which Numba would compile anew."""
+
+    def number(typing: Any, cell: Any) -> Any:
+        value = getattr(_of(cell), name)
+        kind = types.int64 if isinstance(value, int) else types.UniTuple(types.int64, len(value))
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            return context.get_constant_generic(builder, kind, value)
+
+        return kind(cell), generate
+
+    number.__name__, number.__doc__ = name, what
+    return intrinsic(number)
 
 
-@overload(kept)
-def _kept(cell):
-    counts = _of(cell).kept
-    return lambda cell: counts
-
-
-@overload(stored_arrays)
-def _stored_arrays(cell):
-    count = _of(cell).stored_arrays
-    return lambda cell: count
+gates = _number("gates", "How many gates the cell has.")
+kept = _number(
+    "kept", "What a layer's states hold besides the hidden state: cells (1 or 0), gates, extra array (1 or 0)."
+)
+stored_arrays = _number("stored_arrays", "How many arrays R's ``store`` keeps for the cell.")

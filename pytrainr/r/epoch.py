@@ -100,15 +100,19 @@ class Workspace(NamedTuple):
 
 
 class Shared(NamedTuple):
-    """What the threads of a crew share: derived weights, and, if they are several, ``memory`` for a whole group."""
+    """What the threads of a crew share: derived weights, and, if they are several, ``memory`` for a whole group.
+
+    ``rows``: samples of the largest group. To predict, there are no transposed weights.
+    """
 
     packed: np.ndarray
     transposed: np.ndarray
     memory: np.ndarray
+    rows: int
 
 
 @strict_part
-def workspace_for(cell, table, steps, rows, training, shared):
+def workspace_for(kept, gates, table, steps, rows, shared):
     """Memory for ``rows`` samples at a time: ``shared.memory``, if that is as large."""
     layers = table.hidden_dim.size - 1
     outputs = table.hidden_dim[layers]
@@ -116,7 +120,7 @@ def workspace_for(cell, table, steps, rows, training, shared):
     offset, widest = 0, 0
     for layer in range(layers):
         places[layer] = offset
-        offset += states_size(kept(cell), steps, rows, table.hidden_dim[layer])
+        offset += states_size(kept, steps, rows, table.hidden_dim[layer])
         widest = max(widest, table.hidden_dim[layer])
     x = offset
     out = x + steps * rows * table.input_dim[0]
@@ -125,36 +129,36 @@ def workspace_for(cell, table, steps, rows, training, shared):
     up = delta + steps * rows * outputs
     down = up + steps * rows * widest
     scratch = down + (steps * rows * widest if layers > 1 else 0)
-    end = scratch + (3 + gates(cell)) * rows * widest if training else target
+    end = scratch + (3 + gates) * rows * widest if shared.transposed.size > 0 else target
     memory = shared.memory if shared.memory.size >= end else np.empty(end)
     return Workspace(memory, places, x, out, target, delta, up, down, scratch, shared.packed, shared.transposed)
 
 
 @strict
-def shared_memory(cell, table, steps, rows, shared):
-    """Memory for all ``rows`` of a group that a crew computes."""
-    return workspace_for(cell, table, steps, rows, True, shared).memory
+def shared_memory(cell, table, steps, shared):
+    """Memory for all rows of a group that a crew computes."""
+    return workspace_for(kept(cell), gates(cell), table, steps, shared.rows, shared).memory
 
 
 @strict_part
-def pack_weights(cell, table, weights, packed):
+def pack_weights(gates, table, weights, packed):
     """Keep the recurrent weights of large layers packed as well, gate by gate."""
     for layer in range(table.hidden_dim.size - 1):
         hidden = table.hidden_dim[layer]
-        if is_packed(hidden, gates(cell)):
-            w = layer_weights(weights, table, layer, gates(cell))
-            for gate in range(gates(cell)):
+        if is_packed(hidden, gates):
+            w = layer_weights(weights, table, layer, gates)
+            for gate in range(gates):
                 panels = view(packed, table.recurrent[layer] + gate * hidden * hidden, (hidden * hidden,))
                 pack(panels, columns(w.recurrent, gate * hidden, hidden))
 
 
 @strict_part
-def transpose_weights(cell, table, weights, transposed):
+def transpose_weights(gates, table, weights, transposed):
     """Keep each matrix transposed as well: the backward pass then reads both row by row."""
     layers = table.hidden_dim.size - 1
     for layer in range(layers):
-        w = layer_weights(weights, table, layer, gates(cell))
-        w_transposed = transposed_weights(transposed, table, layer, gates(cell))
+        w = layer_weights(weights, table, layer, gates)
+        w_transposed = transposed_weights(transposed, table, layer, gates)
         if layer > 0:
             transpose(w_transposed.time, w.time)
         transpose(w_transposed.recurrent, w.recurrent)
@@ -194,9 +198,9 @@ def forward_pass(cell, table, weights, x, out, work, rows):
 
 
 @strict_part
-def layer_states(cell, table, work, layer, steps, n):
+def layer_states(kept, table, work, layer, steps, n):
     """The states that the forward pass left, untouched."""
-    return states_of(kept(cell), work.memory, work.states[layer], steps, n, table.hidden_dim[layer])
+    return states_of(kept, work.memory, work.states[layer], steps, n, table.hidden_dim[layer])
 
 
 @strict_part
@@ -207,14 +211,14 @@ def put_rows(whole, rows, first):
 
 
 @strict_part
-def share_forward(cell, table, x, delta, work, whole, first, n):
+def share_forward(kept, table, x, delta, work, whole, first, n):
     """Put what the forward pass of some samples left in its place among all ``n`` of the group."""
     steps, mine = x.shape[0], x.shape[1]
     put_rows(take(whole.memory, whole.x, steps, n, x.shape[2]), x, first)
     put_rows(take(whole.memory, whole.delta, steps, n, delta.shape[2]), delta, first)
     for layer in range(table.hidden_dim.size - 1):
-        from_states = layer_states(cell, table, work, layer, steps, mine)
-        to_states = layer_states(cell, table, whole, layer, steps, n)
+        from_states = layer_states(kept, table, work, layer, steps, mine)
+        to_states = layer_states(kept, table, whole, layer, steps, n)
         put_rows(to_states.hidden, from_states.hidden, first)
         put_rows(to_states.extra, from_states.extra, first)
 
@@ -232,7 +236,7 @@ def backward_pass(cell, table, state, x, delta, work, whole, crew, first, n):
     place = table.time[layers]
     up_at, down_at = work.up, work.down
     if crew.are > 1:
-        share_forward(cell, table, x, delta, work, whole, first, n)
+        share_forward(kept(cell), table, x, delta, work, whole, first, n)
         meet(crew)
     all_up = take(whole.memory, whole.up, steps, n, hidden)
     if crew.number == 0:
@@ -243,7 +247,7 @@ def backward_pass(cell, table, state, x, delta, work, whole, crew, first, n):
             matrix(state.update, place, hidden, outputs),
             view(state.update, table.bias[layers], (outputs,)),
             take(whole.memory, whole.delta, steps, n, outputs),
-            present(layer_states(cell, table, whole, layers - 1, steps, n).hidden),
+            present(layer_states(kept(cell), table, whole, layers - 1, steps, n).hidden),
             all_up,
         )
     if crew.are > 1:
@@ -255,7 +259,7 @@ def backward_pass(cell, table, state, x, delta, work, whole, crew, first, n):
     for layer in range(layers - 1, -1, -1):
         hidden, inputs = table.hidden_dim[layer], table.input_dim[layer]
         lowest = layer == 0
-        states = layer_states(cell, table, work, layer, steps, mine)
+        states = layer_states(kept(cell), table, work, layer, steps, mine)
         gradient = Gradient(
             take(work.memory, up_at, steps, mine, hidden),
             take(work.memory, down_at, 0 if lowest else steps, mine, inputs),
@@ -272,7 +276,7 @@ def backward_pass(cell, table, state, x, delta, work, whole, crew, first, n):
         weights = layer_weights(state.weights, table, layer, gates(cell))
         transposed = transposed_weights(work.transposed, table, layer, gates(cell))
         backward(cell, weights, transposed, states, gradient, scratch)
-        all_states = layer_states(cell, table, whole, layer, steps, n)
+        all_states = layer_states(kept(cell), table, whole, layer, steps, n)
         all_up = take(whole.memory, up_at if crew.are == 1 else whole.up, steps, n, hidden)
         if crew.are > 1:
             put_rows(all_states.gates, states.gates, first)
@@ -281,7 +285,7 @@ def backward_pass(cell, table, state, x, delta, work, whole, crew, first, n):
         if lowest:
             below = take(whole.memory, whole.x, steps, n, inputs)
         else:
-            below = present(layer_states(cell, table, whole, layer - 1, steps, n).hidden)
+            below = present(layer_states(kept(cell), table, whole, layer - 1, steps, n).hidden)
         updates = layer_weights(state.update, table, layer, gates(cell))
         add_updates(cell, updates, below, all_states, all_up, lowest, Share(crew.number, crew.are))
         meet(crew)
@@ -293,7 +297,7 @@ def save_states(cell, table, work, out, record, column):
     """Write the group's ``store`` into ``record`` (n, size) from ``column`` on, sample by sample; the next column."""
     steps, n = out.shape[0], out.shape[1]
     for layer in range(table.hidden_dim.size - 1):
-        states = layer_states(cell, table, work, layer, steps, n)
+        states = layer_states(kept(cell), table, work, layer, steps, n)
         for s in range(n):
             at = column
             for t in range(steps):
@@ -326,13 +330,12 @@ def run_groups(cell, table, state, rule, batch, first, updating, stop, crew, sha
     caller's own loss function comes then), or where clipping must replace NaN by random numbers (the caller draws).
     Each thread of a crew calls this with the same arrays.
     """
-    largest = 0
-    for g in range(batch.starts.size - 1):
-        largest = max(largest, batch.starts[g + 1] - batch.starts[g])
-    mine = -(-largest // crew.are)
-    own = Shared(shared.packed, shared.transposed, np.empty(0))
-    work = workspace_for(cell, table, batch.X.shape[1], mine, True, own)
-    whole = workspace_for(cell, table, batch.X.shape[1], largest, True, shared) if crew.are > 1 else work
+    mine = -(-shared.rows // crew.are)
+    own = Shared(shared.packed, shared.transposed, np.empty(0), mine)
+    steps = batch.X.shape[1]
+    whole = work = workspace_for(kept(cell), gates(cell), table, steps, mine, own)
+    if crew.are > 1:
+        whole = workspace_for(kept(cell), gates(cell), table, steps, shared.rows, shared)
     result = groups_in(
         cell,
         borrowed(table),
@@ -371,8 +374,8 @@ def groups_in(cell, table, state, rule, batch, first, updating, stop, work, whol
         gather(x, batch.X, batch.order[begin:end])
         gather(target, batch.Y, batch.order[begin:end])
         if crew.number == 0:
-            pack_weights(cell, table, state.weights, work.packed)
-            transpose_weights(cell, table, state.weights, work.transposed)
+            pack_weights(gates(cell), table, state.weights, work.packed)
+            transpose_weights(gates(cell), table, state.weights, work.transposed)
         meet(crew)
         forward_pass(cell, table, state.weights, x, out, work, Rows(first_row, size))
         output_errors(out, target, delta, batch.error[begin:end], batch.unused_steps)

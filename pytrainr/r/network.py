@@ -112,12 +112,12 @@ class RNetwork:
     ) -> tuple[int, bool]:
         """:meth:`run_groups` up to where the kernel ends; the samples of large groups shared among threads."""
         largest, steps = int(np.diff(batch.starts).max()), batch.X.shape[1]
-        shared = Shared(np.empty(self.layout.size), np.empty(self.layout.size), _EMPTY)
+        shared = Shared(np.empty(self.layout.size), np.empty(self.layout.size), _EMPTY, largest)
         threads = 1
         if largest * steps * self.layout.size >= _SHARED_FROM:
             threads = max(1, min(thread_count(), largest // _SHARE_SAMPLES))
         if threads > 1:
-            shared = shared._replace(memory=shared_memory(self.cell, self.table, steps, largest, shared))
+            shared = shared._replace(memory=shared_memory(self.cell, self.table, steps, shared))
         at = meeting()
 
         def run(number: int) -> tuple[int, bool]:

@@ -35,8 +35,9 @@ def predict_rows(cell, places, weights, X, first, total, at_once, out, record):
     holds. ``record`` (n, size) is filled with R's ``store`` unless it has no columns.
     """
     table = Table(places[0], places[1], places[2], places[3], places[4])
-    room = Shared(np.empty(weights.size), np.empty(0), np.empty(0))
-    work = workspace_for(cell, table, out.shape[1], min(at_once, X.shape[0]), False, room)
+    rows = min(at_once, X.shape[0])
+    room = Shared(np.empty(weights.size), np.empty(0), np.empty(0), rows)
+    work = workspace_for(kept(cell), gates(cell), table, out.shape[1], rows, room)
     predict_in(
         cell,
         borrowed(table),
@@ -55,7 +56,7 @@ def predict_rows(cell, places, weights, X, first, total, at_once, out, record):
 def predict_in(cell, table, weights, X, rows, at_once, out, record, work):
     """:func:`predict_rows` with all its arrays borrowed."""
     given, steps, inputs, outputs = X.shape[1], out.shape[1], X.shape[2], out.shape[2]
-    pack_weights(cell, table, weights, work.packed)
+    pack_weights(gates(cell), table, weights, work.packed)
     for begin in range(0, X.shape[0], at_once):
         n = min(at_once, X.shape[0] - begin)
         x = take(work.memory, work.x, steps, n, inputs)
