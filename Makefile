@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 TEST_EXTRAS ?= test
 WORKERS ?= 2
 
-.PHONY: demo test lint format proto warmup benchmark clean
+.PHONY: demo test lint format proto warmup benchmark ratios clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python examples/demo.py
@@ -30,6 +30,11 @@ proto: $(VENV)/.test
 
 benchmark: $(VENV)/.test
 	$(BIN)/python benchmarks/train.py
+	$(BIN)/python benchmarks/prediction.py
+	$(BIN)/python benchmarks/scaling.py
+
+ratios: $(VENV)/.test
+	$(BIN)/python benchmarks/train.py --check
 
 warmup: $(VENV)/.demo
 	$(BIN)/pytrainr warmup

@@ -26,8 +26,12 @@ from pytrainr.exact import group
 from pytrainr.exact.network import ExactNetwork
 from pytrainr.groups import draw_groups
 from pytrainr.networks import kept_network
+from pytrainr.numerics.jit import fast, strict, strict_part
+from pytrainr.numerics.views import borrowed, keep
 from pytrainr.r import epoch
+from pytrainr.r.cells import gates, kept
 from pytrainr.r.layers import Rows, take
+from pytrainr.r.network import RNetwork
 from pytrainr.threads import limited_threads
 
 CELLS = ("rnn", "gru", "lstm")
@@ -82,40 +86,49 @@ def one_call(network_type: str, exact: bool, rounds: int) -> dict[str, Any]:
 # many sequences -------------------------------------------------------------------------------------------------------
 
 
-@njit(nogil=True, error_model="numpy")
-def forward_in_r(cell, table, weights, X, order, starts):
+@strict
+def forward_in_r(cell, table, weights, X, order, starts, shared):
     """The part of R's training that goes forward: each group gathered and computed."""
-    largest = 0
-    for g in range(starts.size - 1):
-        largest = max(largest, starts[g + 1] - starts[g])
+    work = epoch.workspace_for(kept(cell), gates(cell), table, X.shape[1], shared.rows, shared)
+    forward_groups(
+        cell, borrowed(table), borrowed(weights), borrowed(X), borrowed(order), borrowed(starts), borrowed(work)
+    )
+    keep(work)
+
+
+@strict_part
+def forward_groups(cell, table, weights, X, order, starts, work):
     steps, outputs = X.shape[1], table.hidden_dim[-1]
-    work = epoch.workspace_for(cell, table, steps, largest, False)
     for g in range(starts.size - 1):
         n = starts[g + 1] - starts[g]
         x = take(work.memory, work.x, steps, n, X.shape[2])
-        epoch.gather(x, X[starts[g] : starts[g + 1]])
+        epoch.gather(x, X, order[starts[g] : starts[g + 1]])
         epoch.forward_pass(cell, table, weights, x, take(work.memory, work.out, steps, n, outputs), work, Rows(0, n))
-    return work.memory[0]
 
 
-@njit(nogil=True, error_model="numpy")
-def forward_in_exact(plan, weights, memory, X, starts):
+@fast
+def forward_in_exact(plan, weights, memory, X, order, starts):
     """The same of exact training."""
+    plan, weights, memory = borrowed(plan), borrowed(weights), borrowed(memory)
+    X, order, starts = borrowed(X), borrowed(order), borrowed(starts)
     for g in range(starts.size - 1):
         n = starts[g + 1] - starts[g]
         group.clear_states(plan, memory, n, X.shape[1])
-        chunk = group.Chunk(0, X.shape[1], X.shape[1], np.uint64(0), 0)
-        group.forward_pass(plan, weights, memory, X[starts[g] : starts[g + 1]], chunk)
+        chunk = group.Chunk(order[starts[g] : starts[g + 1]], 0, X.shape[1], X.shape[1], np.uint64(0), 0)
+        group.forward_pass(plan, weights, memory, X, chunk)
 
 
 def forward_pass(model: Model, X: np.ndarray) -> Callable[[], object]:
     """The forward pass alone over X in groups of training, X being in their order already."""
     groups = draw_groups(RRandom(1), len(X), BATCH)
     network, weights = kept_network(model)
+    largest, order = int(np.diff(groups.starts).max()), np.arange(len(X))
     if isinstance(network, ExactNetwork):
-        memory = np.zeros(network.size * int(np.diff(groups.starts).max()))
-        return lambda: forward_in_exact(network.plan, weights, memory, X, groups.starts)
-    return lambda: forward_in_r(network.cell, network.table, weights, X, groups.order, groups.starts)  # type: ignore[attr-defined]
+        memory = np.zeros(network.size * largest)
+        return lambda: forward_in_exact(network.plan, weights, memory, X, order, groups.starts)
+    assert isinstance(network, RNetwork)
+    shared = epoch.Shared(np.empty(weights.size), np.empty(0), np.empty(0), largest)
+    return lambda: forward_in_r(network.cell, network.table, weights, X, order, groups.starts, shared)
 
 
 def sequences(rounds: int) -> list[dict[str, Any]]:
@@ -172,7 +185,7 @@ def many(rounds: int) -> list[dict[str, Any]]:
 
     ``of what there is``: the same against the gain of plain arithmetic measured beside it, as others use the machine.
     """
-    X = np.random.default_rng(0).integers(0, 2, (2000, STEPS, 2)).astype(np.float64)
+    X = np.random.default_rng(0).integers(0, 2, (20_000, STEPS, 2)).astype(np.float64)
     Y, seeds, results = X[:, :, :1], range(1, 9), []
     for exact in (False, True):
         for network_type in CELLS:
@@ -180,7 +193,7 @@ def many(rounds: int) -> list[dict[str, Any]]:
                 "learningrate": 1e-3,
                 "hidden_dim": HIDDEN,
                 "network_type": network_type,
-                "numepochs": 20,
+                "numepochs": 5,
                 "batch_size": 10 if exact else 1,
                 "exact": exact,
                 "epoch_function": pytrainr.epoch_annealing,
