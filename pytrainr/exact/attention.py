@@ -15,7 +15,8 @@ from pytrainr.exact.layer import step_backward, step_forward
 from pytrainr.exact.products import product, transposed_product
 from pytrainr.exact.scalars import exp, tanh
 from pytrainr.exact.shapes import block, flattened, matrix, past, vector
-from pytrainr.exact.vectors import add, dot, fill, largest, total
+from pytrainr.exact.vectors import dot, largest, total
+from pytrainr.numerics.elementwise import add, fill
 from pytrainr.numerics.jit import fast_part
 
 __all__ = ["ATTENTION", "Attention", "attention_of", "decoder_backward", "decoder_forward"]

@@ -14,7 +14,7 @@ from pytrainr.exact.group import (
     group_gradient,
 )
 from pytrainr.exact.update_rules import add_gradient_to_update, apply_rule, learn
-from pytrainr.exact.vectors import fill
+from pytrainr.numerics.elementwise import fill
 from pytrainr.numerics.jit import fast, is_set
 from pytrainr.numerics.views import borrowed
 

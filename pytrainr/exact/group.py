@@ -14,8 +14,8 @@ from pytrainr.exact.layer import Around, finish_gradient, layer_backward, layer_
 from pytrainr.exact.outputs import activate_output, output_delta, output_loss
 from pytrainr.exact.products import add_column_sums, product, transpose, transposed_product
 from pytrainr.exact.shapes import block, flattened, matrix, tape_of, transposed_weights, vector, weights_of
-from pytrainr.exact.vectors import add, copy, fill
 from pytrainr.exact.wiring import arrange, gather, join, pooled_presence, return_gradient, split
+from pytrainr.numerics.elementwise import add, copy, fill
 from pytrainr.numerics.jit import fast_part
 
 __all__ = [

@@ -14,7 +14,7 @@ import numpy as np
 from pytrainr.exact.cells import add_gradient, backward, forward
 from pytrainr.exact.products import add_column_sums, product
 from pytrainr.exact.shapes import flattened
-from pytrainr.exact.vectors import add, copy, fill, multiply
+from pytrainr.numerics.elementwise import add, copy, fill, multiply
 from pytrainr.numerics.jit import fast_part
 from pytrainr.numerics.vectors import fast_map
 

@@ -6,7 +6,7 @@ window of columns of a wider matrix will do.
 
 from __future__ import annotations
 
-from pytrainr.exact.vectors import add
+from pytrainr.numerics.elementwise import add
 from pytrainr.numerics.jit import fast_part
 from pytrainr.numerics.linalg import (
     fast_add_product,

@@ -1,4 +1,4 @@
-"""exp, logistic and tanh of one number as straight-line arithmetic, so that loops over them become vector code.
+"""exp and tanh of one number as straight-line arithmetic, so that loops over them become vector code.
 
 exp(x) = 2^k · exp(r) with k = round(x / ln 2) and |r| ≤ ln 2 / 2; exp(r) − 1 is its Taylor polynomial, of degree 13 in
 double and 7 in single precision, which is exact to the last place or two. tanh goes through exp(2x) − 1, so that it
@@ -17,7 +17,7 @@ from numba.extending import intrinsic, overload
 
 from pytrainr.numerics.jit import strict
 
-__all__ = ["exp", "logistic", "tanh"]
+__all__ = ["exp", "tanh"]
 
 
 @intrinsic
@@ -133,10 +133,3 @@ def _exp(x):
 @overload(tanh, inline="never")
 def _tanh(x):
     return (lambda x: _tanh_single(x)) if x == types.float32 else (lambda x: _tanh_double(x))
-
-
-@strict
-def logistic(x):
-    """1 / (1 + e^−x)."""
-    one = type(x)(1.0)
-    return one / (one + exp(-x))

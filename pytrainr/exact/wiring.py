@@ -6,7 +6,7 @@ others.
 
 from __future__ import annotations
 
-from pytrainr.exact.vectors import add, copy, fill, multiply
+from pytrainr.numerics.elementwise import add, copy, fill, multiply
 from pytrainr.numerics.jit import fast_part
 
 __all__ = ["arrange", "gather", "join", "pooled_presence", "return_gradient", "split"]

@@ -1,4 +1,4 @@
-"""exp, tanh and the sigmoids over vectors and matrices, in place.
+"""exp, tanh and the sigmoids over vectors and matrices, in place; and what NumPy's ``a[:] = b`` and the like do.
 
 R calls the C library's exp and tanh, so R's arithmetic needs their very bits, and a call per element is most of a
 small network's time. glibc computes exp from a table of 2^(k/128) and a short polynomial (S. Nagy, Arm), and tanh
@@ -18,9 +18,11 @@ import numpy as np
 
 from pytrainr.numerics.compiled_once import compiled_once
 from pytrainr.numerics.jit import strict, strict_part
-from pytrainr.numerics.vectors import Lanes, fast_map, lanes, memory_of, moved, rows_of, strict_formula
+from pytrainr.numerics.vectors import Lanes, fast_map, lanes, memory_of, moved, rows_of, strict_formula, strict_map
 
 __all__ = [
+    "add",
+    "copy",
     "exp_",
     "fast_exp",
     "fast_exp_",
@@ -28,8 +30,10 @@ __all__ = [
     "fast_logistic_",
     "fast_tanh",
     "fast_tanh_",
+    "fill",
     "gompertz_",
     "logistic_",
+    "multiply",
     "tanh_",
     "vector_bits_equal",
 ]
@@ -353,3 +357,30 @@ def fast_logistic_(values):
 def fast_tanh_(values):
     """``values = tanh(values)``, to about three units in the last place."""
     return fast_tanh(values)
+
+
+# --- and simply ------------------------------------------------------------------------------------------------------
+
+
+@strict_map("array")
+def fill(value):
+    """``array = value``, everywhere."""
+    return value
+
+
+@strict_map("to")
+def copy(source):
+    """``to = source``."""
+    return source
+
+
+@strict_map("to")
+def add(to, source):
+    """``to = to + source``."""
+    return to + source
+
+
+@strict_map("to")
+def multiply(to, source):
+    """``to = to · source``, entry by entry."""
+    return to * source

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pytrainr.numerics.crew import agreed, meet
+from pytrainr.numerics.elementwise import copy
 from pytrainr.numerics.jit import is_set, strict, strict_part
 from pytrainr.numerics.linalg import pack, product, transpose
 from pytrainr.numerics.views import borrowed, columns, keep, view
@@ -26,7 +27,6 @@ from pytrainr.r.layers import (
     Rows,
     Share,
     add_recycled_bias,
-    copy,
     flattened,
     is_packed,
     layer_weights,

@@ -19,13 +19,10 @@ __all__ = [
     "States",
     "Table",
     "Weights",
-    "add",
     "add_recurrent_product",
     "add_recycled_bias",
     "add_share_of_means",
     "add_share_of_products",
-    "copy",
-    "fill",
     "flattened",
     "gate_rows",
     "is_packed",
@@ -248,24 +245,6 @@ def add_share_of_means(out, a, share):
     """A share of ``out = out + the column means of a[t]``, t from last to first."""
     first, count = part_of(out.size, share)
     add_column_means(view(out, first, (count,)), columns(a, first, count))
-
-
-@strict_map("a")
-def add(a, b):
-    """``a = a + b``."""
-    return a + b
-
-
-@strict_map("array")
-def fill(value):
-    """``array = value``, everywhere."""
-    return value
-
-
-@strict_map("to")
-def copy(source):
-    """``to = source``."""
-    return source
 
 
 @strict_map("gradient")

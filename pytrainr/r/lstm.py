@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from pytrainr.numerics.elementwise import logistic_, tanh_
+from pytrainr.numerics.elementwise import add, fill, logistic_, tanh_
 from pytrainr.numerics.jit import strict_part
 from pytrainr.numerics.linalg import add_product, product
 from pytrainr.numerics.vectors import strict_map
 from pytrainr.numerics.views import columns, four_gates
 from pytrainr.r.layers import (
-    add,
     add_recurrent_product,
     add_recycled_bias,
     add_share_of_means,
     add_share_of_products,
-    fill,
     flattened,
     gate_rows,
     past,

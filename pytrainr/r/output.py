@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from pytrainr.numerics.elementwise import fill
 from pytrainr.numerics.jit import strict_part
 from pytrainr.numerics.linalg import add_transposed_product, add_transposed_products, product, transpose
 from pytrainr.numerics.long_double import add, add_column_means, divided, long_double
 from pytrainr.numerics.vectors import strict_map
 from pytrainr.numerics.views import view
-from pytrainr.r.layers import fill, flattened, times_logistic_slope
+from pytrainr.r.layers import flattened, times_logistic_slope
 
 __all__ = ["output_errors", "through_pending_update", "through_weights"]
 

@@ -14,7 +14,7 @@ from pytrainr.exact.gradients import add_plain_gradient
 from pytrainr.exact.outputs import activate_output, output_slope
 from pytrainr.exact.products import add_column_sums, add_product, product, transposed_product
 from pytrainr.exact.shapes import flattened
-from pytrainr.exact.vectors import add, copy, fill
+from pytrainr.numerics.elementwise import add, copy, fill
 from pytrainr.numerics.jit import fast_part
 
 GATES = ("hidden",)

@@ -7,8 +7,7 @@ from typing import NamedTuple
 from pytrainr.exact.gradients import add_plain_gradient
 from pytrainr.exact.products import add_product, product, transposed_product
 from pytrainr.exact.shapes import flattened
-from pytrainr.exact.vectors import fill
-from pytrainr.numerics.elementwise import fast_logistic, fast_tanh
+from pytrainr.numerics.elementwise import fast_logistic, fast_tanh, fill
 from pytrainr.numerics.jit import fast_part
 from pytrainr.numerics.vectors import fast_map
 from pytrainr.numerics.views import four_gates
