@@ -30,7 +30,7 @@ class FromPython:
 
     def __getattr__(self, name):
         function = getattr(linalg_parts, name)
-        if name == "transpose":
+        if name in ("pack", "transpose"):
             wrapped = njit(lambda out, a: function(out, a))
         else:
             wrapped = njit(lambda out, a, b: function(out, a, b))
@@ -64,6 +64,19 @@ def test_product_and_add_product(rows, terms, columns, seed, special):
         out = before.copy()
         linalg.add_product(out, a, b)
         assert same_bits(out, before + expected)
+
+
+@settings(deadline=None, max_examples=200)
+@given(SIZES, st.integers(1, 90), SIZES, st.integers(0, 2**32 - 1), st.sampled_from([0.0, 0.02, 0.5]))
+def test_packed_product(rows, terms, columns, seed, special):
+    a, b = numbers(seed, (rows, terms), special), numbers(seed + 1, (terms, columns), special)
+    before, panels = numbers(seed + 2, (rows, columns), special), np.empty(terms * columns)
+    linalg.pack(panels, b)
+    np.testing.assert_array_equal(np.sort(panels), np.sort(b.reshape(-1)))
+    out = before.copy()
+    linalg.add_packed_product(out, a, panels)
+    with np.errstate(all="ignore"):
+        assert same_bits(out, before + plain_product(a, b))
 
 
 @settings(deadline=None, max_examples=300)
