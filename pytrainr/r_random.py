@@ -13,11 +13,13 @@ next is R's too.
 
 from __future__ import annotations
 
+import ctypes
 import math
 import os
 import threading
 import time
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -58,6 +60,22 @@ _MERSENNE_TWISTER = _UNIFORM_KINDS.index("Mersenne-Twister")
 _INVERSION = _NORMAL_KINDS.index("Inversion")
 
 
+@lru_cache(maxsize=1)
+def _scrambling() -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+    """The words after set.seed as factor · seed + summand, modulo 2³².
+
+    R takes x ← 69069·x + 1 fifty times from the seed, and once more for a word that the position overwrites; each time
+    from there on gives a word.
+    """
+    factors, summands = [], []
+    factor, summand = 1, 0
+    for _ in range(51 + _WORDS):
+        factor, summand = 69069 * factor & 0xFFFFFFFF, (69069 * summand + 1) & 0xFFFFFFFF
+        factors.append(factor)
+        summands.append(summand)
+    return np.array(factors[51:], dtype=np.uint32), np.array(summands[51:], dtype=np.uint32)
+
+
 class RRandom:
     """One stream of R's random numbers.
 
@@ -72,6 +90,9 @@ class RRandom:
     def __init__(self, seed: int | None = None, sample_kind: str = "Rejection") -> None:
         self._lock = threading.RLock()
         self._words = np.random.MT19937(0)
+        # The generator's own words and position: its property ``state`` copies them one by one, in sixty microseconds.
+        state = (ctypes.c_uint32 * (_WORDS + 1)).from_address(self._words.ctypes.state_address)
+        self._state: NDArray[np.uint32] = np.ctypeslib.as_array(state)
         self.set_seed(seed, sample_kind)
 
     @classmethod
@@ -88,16 +109,11 @@ class RRandom:
             scrambled = (now ^ (now >> 32) ^ (os.getpid() << 16)) & 0xFFFFFFFF
         else:
             scrambled = _integer(seed, "seed", -(2**31) + 1, 2**31 - 1) & 0xFFFFFFFF
-        for _ in range(50):
-            scrambled = (69069 * scrambled + 1) & 0xFFFFFFFF
-        words = []
-        for _ in range(1 + _WORDS):
-            scrambled = (69069 * scrambled + 1) & 0xFFFFFFFF
-            words.append(scrambled)
+        factors, summands = _scrambling()
         with self._lock:
             if sample_kind is not None:
                 self.sample_kind = sample_kind
-            self._place(np.array(words[1:], dtype=np.uint32), _WORDS)  # R overwrites the first with the position
+            self._place(factors * np.uint32(scrambled) + summands, _WORDS)
 
     @property
     def sample_kind(self) -> str:
@@ -118,10 +134,9 @@ class RRandom:
         covered; another kind is refused by name.
         """
         with self._lock:
-            state: Any = self._words.state["state"]
             kinds = _SAMPLE_KINDS.index(self._sample_kind) * 10_000 + _INVERSION * 100 + _MERSENNE_TWISTER
-            position = np.array([kinds, state["pos"]], dtype=np.int32)
-            return np.concatenate([position, state["key"].astype(np.uint32).view(np.int32)])
+            state = self._state.view(np.int32)
+            return np.concatenate([np.array([kinds, state[-1]], dtype=np.int32), state[:-1]])
 
     @random_seed.setter
     def random_seed(self, random_seed: ArrayLike) -> None:
@@ -142,7 +157,7 @@ class RRandom:
             self._place(words, position if position > 0 else _WORDS)  # R mends a position of 0 or less like this
 
     def _place(self, words: NDArray[np.uint32], position: int) -> None:
-        self._words.state = {"bit_generator": "MT19937", "state": {"key": words, "pos": position}}
+        self._state[:-1], self._state[-1] = words, position
 
     def __reduce__(self) -> tuple[Any, ...]:
         return RRandom.from_random_seed, (self.random_seed,)
