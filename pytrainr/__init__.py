@@ -6,6 +6,7 @@ model = pytrainr.trainr(Y, X, learningrate=0.1, hidden_dim=16, numepochs=10)
 predictions = pytrainr.predictr(model, X)
 """
 
+from pytrainr import _loading  # before the others
 from pytrainr.arguments import NotEnoughMemoryError
 from pytrainr.binary import bin2int, int2bin
 from pytrainr.epoch_functions import epoch_annealing, epoch_print, epoch_progress
@@ -21,6 +22,8 @@ from pytrainr.tables import trainr_table
 from pytrainr.threads import set_threads, thread_count
 from pytrainr.training import DivergedError
 from pytrainr.trainr import TrainingInterrupted, trainr
+
+_loading.finish()
 
 __version__ = "0.1.0"
 
