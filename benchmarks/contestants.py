@@ -150,6 +150,9 @@ def r_microseconds(case: Case) -> float | None:
     if case.hidden * case.time > 16_384:
         return None  # minutes
     sizes = map(str, (case.hidden, case.time, case.batch, samples))
-    command = ["Rscript", "-e", R_SCRIPT, "--args", case.network_type, *sizes]
+    command = ["Rscript", "-e", R_SCRIPT, case.network_type, *sizes]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
-    return float(run.stdout) if run.returncode == 0 else None
+    if run.returncode != 0:
+        print(f"  R: {run.stderr.strip()}")
+        return None
+    return float(run.stdout)
