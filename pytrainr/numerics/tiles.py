@@ -63,7 +63,7 @@ def _widths(segmented: bool) -> dict[int, int]:
     """The largest number of vectors in a tile of so many rows: sums, and with segments totals too, fit in registers."""
     if register_bytes() == 64:  # 32 registers
         return {1: 8, 2: 6, 3: 4, 4: 3} if segmented else {1: 8, 2: 8, 3: 4, 4: 4, 5: 4, 6: 4}
-    return {1: 4, 2: 2, 3: 2} if segmented else {1: 6, 2: 4, 3: 3, 4: 2, 5: 2, 6: 2}
+    return {1: 4, 2: 2, 3: 2, 4: 1} if segmented else {1: 6, 2: 4, 3: 3, 4: 2, 5: 2, 6: 2}
 
 
 class _Tile:
