@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from trainr.addresses import Address, AddressError, parse_address
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
@@ -19,7 +21,6 @@ else:
 PREFIX = "PYTRAINR_SERVER_"
 KIBIBYTE, MEBIBYTE, GIBIBYTE = 1 << 10, 1 << 20, 1 << 30
 DAY = 86_400.0
-LOOPBACK = ("127.", "localhost:", "[::1]:", "unix:")
 
 
 class ConfigError(ValueError):
@@ -44,7 +45,7 @@ class Config:
 
     # where
     listen: tuple[str, ...] = _setting(
-        ("127.0.0.1:7272",), "address to listen on, HOST:PORT or unix:/PATH; may be given several times"
+        ("127.0.0.1:7272",), "address to listen on, HOST, HOST:PORT or unix:/PATH; may be given several times"
     )
     data_dir: str = _setting(
         "", "directory for everything that is kept (default: ~/.local/share/pytrainr-server or under $XDG_DATA_HOME)"
@@ -122,7 +123,7 @@ class Config:
             raise ConfigError("TLS needs both tls_certificate and tls_key")
         if self.tls_client_ca and not self.tls_certificate:
             raise ConfigError("tls_client_ca (mutual TLS) needs tls_certificate and tls_key as well")
-        exposed = [address for address in self.listen if not is_loopback(address)]
+        exposed = [address.target for address in self.addresses if not address.loopback]
         if exposed and not self.tls_certificate and not self.insecure:
             raise ConfigError(
                 f"{exposed[0]} can be reached from other machines: give --tls-certificate and --tls-key, "
@@ -135,9 +136,14 @@ class Config:
             )
 
     @property
+    def addresses(self) -> list[Address]:
+        """``listen``, read."""
+        return [_listening(text) for text in self.listen]
+
+    @property
     def exposed(self) -> bool:
         """Whether an address can be reached from other machines."""
-        return any(not is_loopback(address) for address in self.listen)
+        return not all(address.loopback for address in self.addresses)
 
     @property
     def database_url(self) -> str:
@@ -145,9 +151,14 @@ class Config:
         return self.store_url or f"sqlite:///{Path(self.data_dir) / 'store.db'}"
 
 
-def is_loopback(address: str) -> bool:
-    """Whether only this machine can reach the address."""
-    return address.startswith(LOOPBACK)
+def _listening(text: str) -> Address:
+    try:
+        address = parse_address(text)
+    except AddressError as error:
+        raise ConfigError(f"listen: {error}") from None
+    if address.scheme:
+        raise ConfigError(f"listen is {text!r}; give {address.target}: the TLS settings say whether it is https")
+    return address
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:

@@ -172,7 +172,7 @@ class Server:
 
     def _bind(self) -> None:
         credentials = server_credentials(self.config)
-        for address in self.config.listen:
+        for address in (address.target for address in self.config.addresses):
             try:
                 if credentials is None:
                     port = self._grpc.add_insecure_port(address)

@@ -180,8 +180,8 @@ def test_the_client_does_not_send_a_token_in_clear_text_by_mistake() -> None:
         pytrainr_client.connect("http://trainr.example.org:7272", "token")
     with pytest.raises(ValueError, match="both cert and key"):
         pytrainr_client.connect("https://trainr.example.org:7272", cert=b"x")
-    with pytest.raises(ValueError, match="should have a port"):
-        pytrainr_client.connect("trainr.example.org")
+    with pytest.raises(ValueError, match="http:// is without TLS"):
+        pytrainr_client.connect("http://127.0.0.1:7272", ca=b"x")
 
 
 def test_quotas(tmp_path: Path, data: Data) -> None:

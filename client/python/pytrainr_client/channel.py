@@ -9,10 +9,10 @@ from typing import Any
 
 import grpc
 import grpc.experimental
+from trainr.addresses import parse_address
 
 DEFAULT_ADDRESS = "127.0.0.1:7272"
 ADDRESS_VARIABLE, TOKEN_VARIABLE, CA_VARIABLE = "TRAINR_ADDRESS", "TRAINR_TOKEN", "TRAINR_CACERT"
-_LOOPBACK = ("127.", "localhost:", "[::1]:", "unix:")
 _OPTIONS = (
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
@@ -24,44 +24,46 @@ _OPTIONS = (
     (grpc.experimental.ChannelOptions.SingleThreadedUnaryStream, 1),
 )
 
+# Nothing between this machine and itself: a proxy would answer for another 127.0.0.1, and read the token.
+_NO_PROXY = (("grpc.enable_http_proxy", 0),)
+
 Pem = str | os.PathLike[str] | bytes | None
 
 
 def open_channel(
     address: str | None, token: str | None, ca: Pem, cert: Pem, key: Pem, insecure: bool
 ) -> tuple[grpc.Channel, str]:
-    """A channel to the server, and its address. Raises ``ValueError`` for settings that contradict each other."""
-    address = address or os.environ.get(ADDRESS_VARIABLE) or DEFAULT_ADDRESS
+    """A channel to the server, and its address.
+
+    Raises ``ValueError`` for an address that is none, and for settings that contradict each other.
+    """
+    where = parse_address((address or "").strip() or os.environ.get(ADDRESS_VARIABLE, "").strip() or DEFAULT_ADDRESS)
     token = token if token is not None else os.environ.get(TOKEN_VARIABLE)
+    if where.scheme == "http" and (ca is not None or cert is not None):
+        raise ValueError(f"http:// is without TLS, which ca and cert are for; give https://{where.target}")
     ca = ca if ca is not None else os.environ.get(CA_VARIABLE)
-    scheme, _, rest = address.rpartition("://")
-    address = rest if scheme else address
-    if scheme not in ("", "http", "https"):
+    secure = where.scheme == "https" or (
+        where.scheme != "http" and not insecure and (ca is not None or cert is not None or not where.loopback)
+    )
+    if not secure and not where.loopback and not insecure:
         raise ValueError(
-            f"address begins with {scheme!r}://; it should be HOST:PORT, http://..., https://... or unix:/PATH"
-        )
-    if not address.startswith("unix:") and ":" not in address:
-        raise ValueError(f"address is {address!r}; it should have a port, such as {address}:7272")
-    local = address.startswith(_LOOPBACK)
-    secure = scheme == "https" or ca is not None or cert is not None or (not local and scheme != "http")
-    if secure and insecure:
-        secure = scheme == "https"
-    if not secure and not local and not insecure:
-        raise ValueError(
-            f"{address} is not on this machine: without TLS everyone on the way could read along; "
+            f"{where.target} is not on this machine: without TLS everyone on the way could read along; "
             "use https://, or insecure=True if that is meant"
         )
-    channel = _secure(address, ca, cert, key) if secure else grpc.insecure_channel(address, _OPTIONS)
+    settings = (*_OPTIONS, *_NO_PROXY) if where.loopback else _OPTIONS
+    if secure:
+        channel = grpc.secure_channel(where.target, _credentials(ca, cert, key), settings)
+    else:
+        channel = grpc.insecure_channel(where.target, settings)
     if token:
         channel = grpc.intercept_channel(channel, _WithToken(token))
-    return channel, address
+    return channel, where.target
 
 
-def _secure(address: str, ca: Pem, cert: Pem, key: Pem) -> grpc.Channel:
+def _credentials(ca: Pem, cert: Pem, key: Pem) -> grpc.ChannelCredentials:
     if (cert is None) != (key is None):
         raise ValueError("mutual TLS needs both cert and key")
-    credentials = grpc.ssl_channel_credentials(_pem(ca, "ca"), _pem(key, "key"), _pem(cert, "cert"))
-    return grpc.secure_channel(address, credentials, _OPTIONS)
+    return grpc.ssl_channel_credentials(_pem(ca, "ca"), _pem(key, "key"), _pem(cert, "cert"))
 
 
 def _pem(value: Pem, name: str) -> bytes | None:

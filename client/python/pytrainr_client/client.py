@@ -58,8 +58,9 @@ def connect(
     Parameters
     ----------
     address
-        "HOST:PORT", "https://HOST:PORT" or "unix:/PATH"; default $TRAINR_ADDRESS, else 127.0.0.1:7272. Beyond this
-        machine TLS is used.
+        "HOST:PORT", "HOST" (port 7272), "https://HOST:PORT", "http://HOST:PORT" or "unix:/PATH"; default
+        $TRAINR_ADDRESS, else 127.0.0.1:7272. Beyond this machine TLS is used, to this machine never a proxy
+        (``docs/addresses.md``).
     token
         What ``pytrainr-server token create`` printed; default $TRAINR_TOKEN.
     ca, cert, key
@@ -70,7 +71,8 @@ def connect(
     retry_seconds
         For how long a server that cannot be reached is tried again.
 
-    Raises ``ValueError`` for settings that contradict each other. Nothing is sent before the first call.
+    Raises ``ValueError`` for an address that is none and for settings that contradict each other. Nothing is sent
+    before the first call.
     """
     channel, address = open_channel(address, token, ca, cert, key, insecure)
     return Client(channel, address, retry_seconds)
