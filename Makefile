@@ -7,8 +7,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 TEST_EXTRAS ?= test
 WORKERS ?= 2
+# The oldest that Python 3.13 has a wheel of: what it generates runs on every protobuf and gRPC from then on.
+PROTOC := grpcio-tools==1.67.1
 
-.PHONY: demo test lint format proto warmup benchmark ratios clean
+.PHONY: demo test lint format proto proto-check warmup benchmark ratios clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python examples/demo.py
@@ -25,8 +27,11 @@ format: $(VENV)/.test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-proto: $(VENV)/.test
-	$(BIN)/python proto/generate.py
+proto: $(VENV)/proto/.$(PROTOC)
+	$(VENV)/proto/bin/python proto/generate.py
+
+proto-check: $(VENV)/proto/.$(PROTOC)
+	$(VENV)/proto/bin/python proto/generate.py --check
 
 benchmark: $(VENV)/.test
 	$(BIN)/python benchmarks/train.py
@@ -49,6 +54,12 @@ $(VENV)/.demo: $(BIN)/python pyproject.toml
 
 $(VENV)/.test: $(BIN)/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[$(TEST_EXTRAS)]'
+	touch $@
+
+# In an environment of its own: the generator wants an older protobuf than what is tested.
+$(VENV)/proto/.$(PROTOC):
+	$(PYTHON) -m venv $(VENV)/proto
+	$(VENV)/proto/bin/python -m pip install --quiet $(PROTOC)
 	touch $@
 
 clean:

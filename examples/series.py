@@ -12,15 +12,13 @@ errors on the test range are printed: mean absolute errors in the units of the s
 import itertools
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from pytrainr import RRandom, epoch_annealing, predictr, trainr, trainr_table
+from pytrainr.demo import DATA
 from pytrainr.series import Normalisation, accuracy, persistence, seasonal, split, windows
-
-DATA = Path(__file__).parent / "data"
 
 
 class Series(NamedTuple):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +24,8 @@ from pytrainr.training import DivergedError
 
 __all__ = ["Calls", "Result", "activity_arrays", "run_demo"]
 
-DATA = Path(__file__).resolve().parents[1] / "examples" / "data"
+DATA = Path(__file__).resolve().parent / "data"
+NEEDED = {"matplotlib": "plots", "tqdm": "progress"}  # modules, and the extras that bring them
 
 
 class Calls(NamedTuple):
@@ -53,6 +55,7 @@ def run_demo(folder: Path, calls: Calls | None = None, say: Callable[[str], None
     from pytrainr.predictr import predictr
     from pytrainr.trainr import trainr
 
+    _check_installed()
     folder.mkdir(parents=True, exist_ok=True)
     calls = calls or Calls(trainr, predictr)
     results: list[Result] = []
@@ -71,6 +74,15 @@ def run_demo(folder: Path, calls: Calls | None = None, say: Callable[[str], None
     say("\n" + table(results))
     say(f"\nPlots in {folder.resolve()}: {', '.join(sorted(path.name for path in folder.glob('*.png')))}")
     return results
+
+
+def _check_installed() -> None:
+    """Say what is missing before anything is compiled."""
+    missing = {module: extra for module, extra in NEEDED.items() if find_spec(module) is None}
+    if missing:
+        raise ModuleNotFoundError(
+            f"the demo needs {' and '.join(missing)}: pip install 'pytrainr[{','.join(missing.values())}]'"
+        )
 
 
 def table(results: list[Result]) -> str:

@@ -8,6 +8,7 @@ model = server.trainr(Y, X, learningrate=0.1, hidden_dim=16, numepochs=10)   # t
 server.predictr(model, X)
 """
 
+from pytrainr_client import _installed  # noqa: F401  before the others
 from pytrainr_client.aio import AsyncClient, connect_async
 from pytrainr_client.client import Client, connect
 from pytrainr_client.errors import InvalidArgumentError, NotFoundError, ServerError

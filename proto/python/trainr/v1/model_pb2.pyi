@@ -2,8 +2,7 @@ from trainr.v1 import tensor_pb2 as _tensor_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from collections.abc import Iterable as _Iterable, Mapping as _Mapping
-from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Mapping, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
@@ -31,7 +30,7 @@ class Value(_message.Message):
     option_list_value: OptionList
     function_value: str
     null_value: Null
-    def __init__(self, double_value: _Optional[float] = ..., int64_value: _Optional[int] = ..., bool_value: _Optional[bool] = ..., string_value: _Optional[str] = ..., tensor_value: _Optional[_Union[_tensor_pb2.Tensor, _Mapping]] = ..., list_value: _Optional[_Union[ValueList, _Mapping]] = ..., option_list_value: _Optional[_Union[OptionList, _Mapping]] = ..., function_value: _Optional[str] = ..., null_value: _Optional[_Union[Null, _Mapping]] = ...) -> None: ...
+    def __init__(self, double_value: _Optional[float] = ..., int64_value: _Optional[int] = ..., bool_value: bool = ..., string_value: _Optional[str] = ..., tensor_value: _Optional[_Union[_tensor_pb2.Tensor, _Mapping]] = ..., list_value: _Optional[_Union[ValueList, _Mapping]] = ..., option_list_value: _Optional[_Union[OptionList, _Mapping]] = ..., function_value: _Optional[str] = ..., null_value: _Optional[_Union[Null, _Mapping]] = ...) -> None: ...
 
 class ValueList(_message.Message):
     __slots__ = ("value",)
@@ -61,7 +60,7 @@ class Model(_message.Message):
     field: _containers.RepeatedCompositeFieldContainer[Option]
     exact: bool
     mean_error: _containers.RepeatedScalarFieldContainer[float]
-    def __init__(self, field: _Optional[_Iterable[_Union[Option, _Mapping]]] = ..., exact: _Optional[bool] = ..., mean_error: _Optional[_Iterable[float]] = ...) -> None: ...
+    def __init__(self, field: _Optional[_Iterable[_Union[Option, _Mapping]]] = ..., exact: bool = ..., mean_error: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class ModelPart(_message.Message):
     __slots__ = ("model", "chunk", "last")
@@ -71,7 +70,7 @@ class ModelPart(_message.Message):
     model: Model
     chunk: _tensor_pb2.TensorChunk
     last: bool
-    def __init__(self, model: _Optional[_Union[Model, _Mapping]] = ..., chunk: _Optional[_Union[_tensor_pb2.TensorChunk, _Mapping]] = ..., last: _Optional[bool] = ...) -> None: ...
+    def __init__(self, model: _Optional[_Union[Model, _Mapping]] = ..., chunk: _Optional[_Union[_tensor_pb2.TensorChunk, _Mapping]] = ..., last: bool = ...) -> None: ...
 
 class StoredModel(_message.Message):
     __slots__ = ("name", "version", "alias", "create_time", "expire_time", "size_bytes", "training_job", "network_type", "exact", "synapse_dim", "numepochs", "final_error")
@@ -99,7 +98,7 @@ class StoredModel(_message.Message):
     synapse_dim: _containers.RepeatedScalarFieldContainer[int]
     numepochs: int
     final_error: float
-    def __init__(self, name: _Optional[str] = ..., version: _Optional[int] = ..., alias: _Optional[_Iterable[str]] = ..., create_time: _Optional[float] = ..., expire_time: _Optional[float] = ..., size_bytes: _Optional[int] = ..., training_job: _Optional[str] = ..., network_type: _Optional[str] = ..., exact: _Optional[bool] = ..., synapse_dim: _Optional[_Iterable[int]] = ..., numepochs: _Optional[int] = ..., final_error: _Optional[float] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[int] = ..., alias: _Optional[_Iterable[str]] = ..., create_time: _Optional[float] = ..., expire_time: _Optional[float] = ..., size_bytes: _Optional[int] = ..., training_job: _Optional[str] = ..., network_type: _Optional[str] = ..., exact: bool = ..., synapse_dim: _Optional[_Iterable[int]] = ..., numepochs: _Optional[int] = ..., final_error: _Optional[float] = ...) -> None: ...
 
 class GetModelRequest(_message.Message):
     __slots__ = ("name",)
@@ -131,7 +130,7 @@ class DeleteModelRequest(_message.Message):
     ALLOW_MISSING_FIELD_NUMBER: _ClassVar[int]
     name: str
     allow_missing: bool
-    def __init__(self, name: _Optional[str] = ..., allow_missing: _Optional[bool] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., allow_missing: bool = ...) -> None: ...
 
 class DeleteModelResponse(_message.Message):
     __slots__ = ("deleted",)
@@ -147,7 +146,7 @@ class SetModelAliasRequest(_message.Message):
     name: str
     alias: str
     remove: bool
-    def __init__(self, name: _Optional[str] = ..., alias: _Optional[str] = ..., remove: _Optional[bool] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., alias: _Optional[str] = ..., remove: bool = ...) -> None: ...
 
 class ImportModelRequest(_message.Message):
     __slots__ = ("model_id", "request_id", "part")

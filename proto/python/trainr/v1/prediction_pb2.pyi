@@ -3,8 +3,7 @@ from trainr.v1 import tensor_pb2 as _tensor_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from collections.abc import Iterable as _Iterable, Mapping as _Mapping
-from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Mapping, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
@@ -22,7 +21,7 @@ class PredictRequest(_message.Message):
     hidden: bool
     keep_output_dim: bool
     extra: _containers.RepeatedCompositeFieldContainer[_model_pb2.Option]
-    def __init__(self, stored_model: _Optional[str] = ..., model: _Optional[_Union[_model_pb2.Model, _Mapping]] = ..., x: _Optional[_Union[_tensor_pb2.Tensor, _Mapping]] = ..., hidden: _Optional[bool] = ..., keep_output_dim: _Optional[bool] = ..., extra: _Optional[_Iterable[_Union[_model_pb2.Option, _Mapping]]] = ...) -> None: ...
+    def __init__(self, stored_model: _Optional[str] = ..., model: _Optional[_Union[_model_pb2.Model, _Mapping]] = ..., x: _Optional[_Union[_tensor_pb2.Tensor, _Mapping]] = ..., hidden: bool = ..., keep_output_dim: bool = ..., extra: _Optional[_Iterable[_Union[_model_pb2.Option, _Mapping]]] = ...) -> None: ...
 
 class PredictResponse(_message.Message):
     __slots__ = ("prediction", "store", "extra")

@@ -5,7 +5,7 @@ import warnings
 
 from trainr.v1 import server_info_pb2 as trainr_dot_v1_dot_server__info__pb2
 
-GRPC_GENERATED_VERSION = '1.85.1'
+GRPC_GENERATED_VERSION = '1.67.1'
 GRPC_VERSION = grpc.__version__
 _version_not_supported = False
 
@@ -18,14 +18,14 @@ except ImportError:
 if _version_not_supported:
     raise RuntimeError(
         f'The grpc package installed is at version {GRPC_VERSION},'
-        + ' but the generated code in trainr/v1/server_info_pb2_grpc.py depends on'
+        + f' but the generated code in trainr/v1/server_info_pb2_grpc.py depends on'
         + f' grpcio>={GRPC_GENERATED_VERSION}.'
         + f' Please upgrade your grpc module to grpcio>={GRPC_GENERATED_VERSION}'
         + f' or downgrade your generated code using grpcio-tools<={GRPC_VERSION}.'
     )
 
 
-class ServerInfoServiceStub:
+class ServerInfoServiceStub(object):
     """Tells about the server.
     """
 
@@ -42,7 +42,7 @@ class ServerInfoServiceStub:
                 _registered_method=True)
 
 
-class ServerInfoServiceServicer:
+class ServerInfoServiceServicer(object):
     """Tells about the server.
     """
 
@@ -69,7 +69,7 @@ def add_ServerInfoServiceServicer_to_server(servicer, server):
 
 
  # This class is part of an EXPERIMENTAL API.
-class ServerInfoService:
+class ServerInfoService(object):
     """Tells about the server.
     """
 

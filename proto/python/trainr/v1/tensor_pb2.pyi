@@ -2,8 +2,7 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from collections.abc import Iterable as _Iterable
-from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+from typing import ClassVar as _ClassVar, Iterable as _Iterable, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
@@ -47,7 +46,7 @@ class Tensor(_message.Message):
     data: bytes
     dataset: str
     deferred: bool
-    def __init__(self, dim: _Optional[_Iterable[int]] = ..., element_type: _Optional[_Union[ElementType, str]] = ..., element_order: _Optional[_Union[ElementOrder, str]] = ..., data: _Optional[bytes] = ..., dataset: _Optional[str] = ..., deferred: _Optional[bool] = ...) -> None: ...
+    def __init__(self, dim: _Optional[_Iterable[int]] = ..., element_type: _Optional[_Union[ElementType, str]] = ..., element_order: _Optional[_Union[ElementOrder, str]] = ..., data: _Optional[bytes] = ..., dataset: _Optional[str] = ..., deferred: bool = ...) -> None: ...
 
 class TensorChunk(_message.Message):
     __slots__ = ("tensor", "offset", "data")

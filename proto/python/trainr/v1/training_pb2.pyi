@@ -4,8 +4,7 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from collections.abc import Iterable as _Iterable, Mapping as _Mapping
-from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Mapping, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
@@ -60,7 +59,7 @@ class TrainingOptions(_message.Message):
     keep_store: bool
     exact: bool
     extra: _containers.RepeatedCompositeFieldContainer[_model_pb2.Option]
-    def __init__(self, learningrate: _Optional[float] = ..., learningrate_decay: _Optional[float] = ..., momentum: _Optional[float] = ..., hidden_dim: _Optional[_Iterable[int]] = ..., network_type: _Optional[str] = ..., numepochs: _Optional[int] = ..., sigmoid: _Optional[str] = ..., use_bias: _Optional[bool] = ..., batch_size: _Optional[float] = ..., seq_to_seq_unsync: _Optional[bool] = ..., update_rule: _Optional[str] = ..., epoch_function: _Optional[_Iterable[str]] = ..., loss_function: _Optional[str] = ..., keep_store: _Optional[bool] = ..., exact: _Optional[bool] = ..., extra: _Optional[_Iterable[_Union[_model_pb2.Option, _Mapping]]] = ...) -> None: ...
+    def __init__(self, learningrate: _Optional[float] = ..., learningrate_decay: _Optional[float] = ..., momentum: _Optional[float] = ..., hidden_dim: _Optional[_Iterable[int]] = ..., network_type: _Optional[str] = ..., numepochs: _Optional[int] = ..., sigmoid: _Optional[str] = ..., use_bias: bool = ..., batch_size: _Optional[float] = ..., seq_to_seq_unsync: bool = ..., update_rule: _Optional[str] = ..., epoch_function: _Optional[_Iterable[str]] = ..., loss_function: _Optional[str] = ..., keep_store: bool = ..., exact: bool = ..., extra: _Optional[_Iterable[_Union[_model_pb2.Option, _Mapping]]] = ...) -> None: ...
 
 class Training(_message.Message):
     __slots__ = ("y", "x", "model", "stored_model", "options", "random_state", "seed", "pause_each_epoch", "model_id", "ttl_seconds")
@@ -84,7 +83,7 @@ class Training(_message.Message):
     pause_each_epoch: bool
     model_id: str
     ttl_seconds: int
-    def __init__(self, y: _Optional[_Union[_tensor_pb2.Tensor, _Mapping]] = ..., x: _Optional[_Union[_tensor_pb2.Tensor, _Mapping]] = ..., model: _Optional[_Union[_model_pb2.Model, _Mapping]] = ..., stored_model: _Optional[str] = ..., options: _Optional[_Union[TrainingOptions, _Mapping]] = ..., random_state: _Optional[_Union[_tensor_pb2.RandomState, _Mapping]] = ..., seed: _Optional[int] = ..., pause_each_epoch: _Optional[bool] = ..., model_id: _Optional[str] = ..., ttl_seconds: _Optional[int] = ...) -> None: ...
+    def __init__(self, y: _Optional[_Union[_tensor_pb2.Tensor, _Mapping]] = ..., x: _Optional[_Union[_tensor_pb2.Tensor, _Mapping]] = ..., model: _Optional[_Union[_model_pb2.Model, _Mapping]] = ..., stored_model: _Optional[str] = ..., options: _Optional[_Union[TrainingOptions, _Mapping]] = ..., random_state: _Optional[_Union[_tensor_pb2.RandomState, _Mapping]] = ..., seed: _Optional[int] = ..., pause_each_epoch: bool = ..., model_id: _Optional[str] = ..., ttl_seconds: _Optional[int] = ...) -> None: ...
 
 class TrainingJob(_message.Message):
     __slots__ = ("name", "state", "epoch", "numepochs", "progress", "mean_error", "create_time", "start_time", "end_time", "model", "random_state", "error_code", "error_reason", "error_message", "request_id", "detached", "resumed", "expire_time", "error_field")
@@ -126,7 +125,7 @@ class TrainingJob(_message.Message):
     resumed: int
     expire_time: float
     error_field: str
-    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[JobState, str]] = ..., epoch: _Optional[int] = ..., numepochs: _Optional[int] = ..., progress: _Optional[float] = ..., mean_error: _Optional[float] = ..., create_time: _Optional[float] = ..., start_time: _Optional[float] = ..., end_time: _Optional[float] = ..., model: _Optional[str] = ..., random_state: _Optional[_Union[_tensor_pb2.RandomState, _Mapping]] = ..., error_code: _Optional[int] = ..., error_reason: _Optional[str] = ..., error_message: _Optional[str] = ..., request_id: _Optional[str] = ..., detached: _Optional[bool] = ..., resumed: _Optional[int] = ..., expire_time: _Optional[float] = ..., error_field: _Optional[str] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[JobState, str]] = ..., epoch: _Optional[int] = ..., numepochs: _Optional[int] = ..., progress: _Optional[float] = ..., mean_error: _Optional[float] = ..., create_time: _Optional[float] = ..., start_time: _Optional[float] = ..., end_time: _Optional[float] = ..., model: _Optional[str] = ..., random_state: _Optional[_Union[_tensor_pb2.RandomState, _Mapping]] = ..., error_code: _Optional[int] = ..., error_reason: _Optional[str] = ..., error_message: _Optional[str] = ..., request_id: _Optional[str] = ..., detached: bool = ..., resumed: _Optional[int] = ..., expire_time: _Optional[float] = ..., error_field: _Optional[str] = ...) -> None: ...
 
 class EpochEvent(_message.Message):
     __slots__ = ("epoch", "mean_error", "learningrate", "next_learningrate")
@@ -190,7 +189,7 @@ class TrainRequest(_message.Message):
     request_id: str
     after_epoch: int
     detach: bool
-    def __init__(self, training: _Optional[_Union[Training, _Mapping]] = ..., request_id: _Optional[str] = ..., after_epoch: _Optional[int] = ..., detach: _Optional[bool] = ...) -> None: ...
+    def __init__(self, training: _Optional[_Union[Training, _Mapping]] = ..., request_id: _Optional[str] = ..., after_epoch: _Optional[int] = ..., detach: bool = ...) -> None: ...
 
 class CreateTrainingJobRequest(_message.Message):
     __slots__ = ("training", "training_job_id", "request_id")
@@ -238,7 +237,7 @@ class DeleteTrainingJobRequest(_message.Message):
     ALLOW_MISSING_FIELD_NUMBER: _ClassVar[int]
     name: str
     allow_missing: bool
-    def __init__(self, name: _Optional[str] = ..., allow_missing: _Optional[bool] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., allow_missing: bool = ...) -> None: ...
 
 class DeleteTrainingJobResponse(_message.Message):
     __slots__ = ("deleted",)
@@ -266,7 +265,7 @@ class ContinueTrainingRequest(_message.Message):
     field: _containers.RepeatedCompositeFieldContainer[_model_pb2.Option]
     random_state: _tensor_pb2.RandomState
     finish: bool
-    def __init__(self, name: _Optional[str] = ..., epoch: _Optional[int] = ..., field: _Optional[_Iterable[_Union[_model_pb2.Option, _Mapping]]] = ..., random_state: _Optional[_Union[_tensor_pb2.RandomState, _Mapping]] = ..., finish: _Optional[bool] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., epoch: _Optional[int] = ..., field: _Optional[_Iterable[_Union[_model_pb2.Option, _Mapping]]] = ..., random_state: _Optional[_Union[_tensor_pb2.RandomState, _Mapping]] = ..., finish: bool = ...) -> None: ...
 
 class DetachTrainingJobRequest(_message.Message):
     __slots__ = ("name",)
