@@ -7,6 +7,7 @@ predictions = pytrainr.predictr(model, X)
 """
 
 from pytrainr import _loading  # before the others
+from pytrainr.argument_errors import ArgumentError
 from pytrainr.arguments import NotEnoughMemoryError
 from pytrainr.binary import bin2int, int2bin
 from pytrainr.epoch_functions import epoch_annealing, epoch_print, epoch_progress
@@ -28,6 +29,7 @@ _loading.finish()
 __version__ = "0.1.0"
 
 __all__ = [
+    "ArgumentError",
     "CosineSchedule",
     "DivergedError",
     "ExponentialSchedule",

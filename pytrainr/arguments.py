@@ -11,21 +11,36 @@ from typing import Any
 
 import numpy as np
 
+from pytrainr.argument_errors import ArgumentValueError, Place, Setting, Value, reshaped, wrong_type, wrong_value
+from pytrainr.model import Model
+
 __all__ = [
     "NotEnoughMemoryError",
     "as_samples",
+    "check_dimensions",
     "check_extra",
+    "check_finite",
     "check_memory",
     "check_shapes",
+    "check_variables",
     "choice",
+    "entry",
     "flag",
+    "function",
     "functions",
     "hidden_dims",
+    "natural",
+    "number",
     "positive_integer",
     "rate",
+    "share",
+    "too_few_samples",
+    "too_large_batch",
+    "trained",
 ]
 
 _CHUNK = 1 << 22  # numbers looked at at a time: a memory map larger than memory is never read whole
+_LARGEST = 2**31 - 1  # of R's integers
 
 
 class NotEnoughMemoryError(ValueError, MemoryError):
@@ -35,51 +50,66 @@ class NotEnoughMemoryError(ValueError, MemoryError):
 # arrays ---------------------------------------------------------------------------------------------------------------
 
 
-def as_samples(value: Any, name: str) -> np.ndarray:
+def as_samples(value: Any, name: Place | str) -> np.ndarray:
     """``value`` as (samples, time, variables), without a copy where it is a numeric array already.
 
     A 2-D array is (samples, time) of one variable, as in R. Raises ``TypeError`` for anything but numbers,
     ``ValueError`` for another number of dimensions, an empty dimension, NaN or infinity.
     """
     if value is None:
-        raise TypeError(f"{name} is missing: it should be an array of (samples, time, variables)")
+        raise wrong_type(name, "{place} is missing: it should be an array of (samples, time, variables)")
     try:
         array = np.asarray(value)
-    except ValueError as error:
-        raise ValueError(
-            f"{name} is ragged, its rows differ in length ({error}): every sample should have the same number of time "
-            "steps and variables; pad the shorter ones"
+    except ValueError:
+        raise wrong_value(
+            name,
+            "{place} is ragged, its rows differ in length: every sample should have the same number of time steps and "
+            "variables; pad the shorter ones",
         ) from None
     if array.dtype == object:
-        raise TypeError(
-            f"{name} should hold numbers, it holds Python objects such as {_first(array)!r}: "
-            "are its rows of different length, or are there strings or missing values in it?"
+        raise wrong_type(
+            name,
+            "{place} should hold numbers, it holds Python objects such as {first}: are its rows of different length, "
+            "or are there strings or missing values in it?",
+            first=_first(array),
         )
     if array.dtype.kind in "USaOMmVc":
-        raise TypeError(f"{name} should hold numbers, it holds {array.dtype} such as {_first(array)!r}")
+        raise wrong_type(
+            name, f"{{place}} should hold numbers, it holds {array.dtype} such as {{first}}", first=_first(array)
+        )
     if array.ndim == 2:
         array = array[:, :, np.newaxis]
     if array.ndim != 3:
-        hint = ""
-        if array.ndim == 1:
-            hint = (
-                f": for one series of {array.size} steps use {name}.reshape(1, {array.size}, 1), for {array.size} "
-                f"samples of one step {name}.reshape({array.size}, 1, 1); pytrainr.series cuts a series into windows"
-            )
-        raise ValueError(
-            f"{name} should be (samples, time, variables), or (samples, time) for one variable; it has the shape "
-            f"{array.shape}{hint}"
-        )
+        raise _dimensions_error(array, name)
     if array.size == 0:
-        raise ValueError(f"{name} is empty, its shape is {array.shape}: every dimension should be at least 1")
+        raise wrong_value(
+            name, "{place} is empty, its shape is {shape}: every dimension should be at least 1", shape=array.shape
+        )
     return array
+
+
+def _dimensions_error(array: np.ndarray, name: Place | str) -> ArgumentValueError:
+    error = wrong_value(
+        name,
+        "{place} should be (samples, time, variables), or (samples, time) for one variable; it has the shape {shape}",
+        shape=array.shape,
+    )
+    if array.ndim != 1:
+        return error
+    short = name if isinstance(name, str) else name.name
+    return error.followed_by(
+        f": for one series of {array.size} steps use {{series}}, for {array.size} samples of one step {{samples}}; "
+        "pytrainr.series cuts a series into windows",
+        series=reshaped(short, 1, array.size, 1),
+        samples=reshaped(short, array.size, 1, 1),
+    )
 
 
 def _first(array: np.ndarray) -> Any:
     return array.reshape(-1)[0] if array.size else None
 
 
-def check_finite(array: np.ndarray, name: str) -> None:
+def check_finite(array: np.ndarray, name: Place | str) -> None:
     """Raise ``ValueError``, with the place, where ``array`` (samples, time, variables) has NaN or infinity."""
     if array.dtype.kind in "iub":
         return
@@ -89,27 +119,83 @@ def check_finite(array: np.ndarray, name: str) -> None:
     for start in range(0, array.shape[0], step):
         finite = np.isfinite(array[start : start + step])
         if not finite.all():
-            sample, time, variable = np.argwhere(~finite)[0]
-            value = array[start + sample, time, variable]
-            raise ValueError(
-                f"{name}[{start + sample}, {time}, {variable}] is {value} (sample, time step, variable): {name} should "
-                "hold finite numbers only; remove or fill the sample"
+            sample, time, variable = (int(n) for n in np.argwhere(~finite)[0])
+            raise wrong_value(
+                entry(name, start + sample, time, variable),
+                "{place} is {value} (sample, time step, variable): {name} should hold finite numbers only; remove or "
+                "fill the sample",
+                value=array[start + sample, time, variable],
             )
+
+
+def entry(name: Place | str, *index: int) -> Place:
+    """An entry of an argument, counted from 0."""
+    place = Place(name) if isinstance(name, str) else name
+    return Place(place.name, index, place.of)
 
 
 def check_shapes(X: np.ndarray, Y: np.ndarray, seq_to_seq_unsync: bool) -> None:
     """Raise ``ValueError`` where X and Y do not belong together."""
+    shapes = {"x": X.shape, "y": Y.shape}
     if X.shape[0] != Y.shape[0]:
-        raise ValueError(
+        raise wrong_value(
+            "X",
             f"X and Y should have the same number of samples (first dimension); X has {X.shape[0]}, Y has {Y.shape[0]}"
-            f": X is {X.shape}, Y is {Y.shape}"
+            ": X is {x}, Y is {y}",
+            **shapes,
         )
     if not seq_to_seq_unsync and X.shape[1] != Y.shape[1]:
-        raise ValueError(
+        raise wrong_value(
+            "X",
             f"the time dimension of X is different from the time dimension of Y: X has {X.shape[1]} steps, Y has "
-            f"{Y.shape[1]} (X is {X.shape}, Y is {Y.shape}); with seq_to_seq_unsync=True the output begins "
-            "where the input ends"
+            f"{Y.shape[1]} (X is {{x}}, Y is {{y}}); with {{unsync}} the output begins where the input ends",
+            unsync=Setting("seq_to_seq_unsync", True),
+            **shapes,
         )
+
+
+def check_variables(X: np.ndarray, variables: int) -> None:
+    """Raise ``ValueError`` where X has another number of variables than in training."""
+    if X.shape[2] != variables:
+        raise wrong_value(
+            "X",
+            f"{{place}} should have {variables} variables (last dimension) as in training, it has {X.shape[2]}: its "
+            "shape is {shape}",
+            shape=X.shape,
+        )
+
+
+def check_dimensions(*dimensions: tuple[str, str, np.ndarray, int, int]) -> None:
+    """Raise ``ValueError`` for the first array that has not as many as it had in the first training.
+
+    Each is its name, what is counted ("variables"), the array, how many it has and how many it should have.
+    """
+    for name, what, array, have, need in dimensions:
+        if have != need:
+            raise wrong_value(
+                name,
+                f"{{place}} should have {need} {what} as in the first training, it has {have}: its shape is {{shape}}",
+                shape=array.shape,
+            )
+
+
+def too_large_batch(samples: int, batch_size: float) -> ArgumentValueError:
+    """The error for a ``batch_size`` that leaves no group."""
+    return wrong_value(
+        "batch_size",
+        f"{{place}} should be smaller than twice the number of samples: round({samples} / {batch_size:g}) = 0 groups; "
+        "for one group of all samples use {whole}",
+        whole=Setting("batch_size", samples),
+    )
+
+
+def too_few_samples(samples: int, batch_size: float) -> ArgumentValueError:
+    """The error for samples too few for the model's ``batch_size``."""
+    return wrong_value(
+        "X",
+        f"{{place}} has {samples} samples, too few for the model's batch_size of {batch_size:g}: it should have more "
+        "than half of that",
+    )
 
 
 def check_memory(needed: float, what: str) -> None:
@@ -138,63 +224,99 @@ def _bytes(n: float) -> str:
 # single values ------------------------------------------------------------------------------------------------------
 
 
-def _number(value: Any, name: str, should: str) -> float:
+def number(value: Any, name: Place | str, should: str) -> float:
+    """A number of any of Python's or NumPy's types, also as an array of one."""
     if isinstance(value, np.ndarray) and value.size == 1:
         value = value.item()
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{name} should be {should}, it is {value!r} ({type(value).__name__})")
-    return float(value)
+        raise wrong_type(name, f"{{place}} should be {should}, it is {{value}}", value=value)
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf  # type: ignore[operator]  # a Real compares with 0
 
 
-def rate(value: Any, name: str, *, zero: bool = True) -> float:
+def rate(value: Any, name: Place | str, *, zero: bool = True) -> float:
     """A finite number of 0 or more (``zero=False``: more than 0)."""
     should = "a finite number, 0 or more" if zero else "a finite number greater than 0"
-    number = _number(value, name, should)
-    if not math.isfinite(number) or number < 0 or (number == 0 and not zero):
-        raise ValueError(f"{name} should be {should}, it is {value!r}")
-    return number
+    return _within(value, name, should, lambda n: n > 0 or (zero and n == 0))
 
 
-def positive_integer(value: Any, name: str) -> int:
-    """A whole number of 1 or more."""
-    should = "a whole number, 1 or more"
-    number = _number(value, name, should)
-    if not math.isfinite(number) or number != int(number) or number < 1:
-        raise ValueError(f"{name} should be {should}, it is {value!r}")
-    return int(number)
+def share(value: Any, name: Place | str) -> float:
+    """A finite number of 0 or more and less than 1."""
+    return _within(value, name, "a number from 0 up to, but not including, 1", lambda n: 0 <= n < 1)
+
+
+def natural(value: Any, name: Place | str, *, least: int = 0) -> int:
+    """A whole number of ``least`` or more, as large as R's integers at most."""
+    n = _within(value, name, f"a whole number, {least} or more", lambda n: n == int(n) and n >= least)
+    if n > _LARGEST:
+        raise wrong_value(name, f"{{place}} should be at most {_LARGEST}, it is {{value}}", value=value)
+    return int(n)
+
+
+def positive_integer(value: Any, name: Place | str) -> int:
+    """A whole number of 1 or more, as large as R's integers at most."""
+    return natural(value, name, least=1)
+
+
+def _within(value: Any, name: Place | str, should: str, right: Callable[[float], bool]) -> float:
+    """``value`` as a number, finite and ``right``."""
+    n = number(value, name, should)
+    if not math.isfinite(n) or not right(n):
+        raise wrong_value(name, f"{{place}} should be {should}, it is {{value}}", value=value)
+    return n
 
 
 def flag(value: Any, name: str) -> bool:
     """True or False."""
     if isinstance(value, (bool, np.bool_)):
         return bool(value)
-    raise TypeError(f"{name} should be True or False, it is {value!r}")
+    raise wrong_type(name, "{place} should be {yes} or {no}, it is {value}", yes=True, no=False, value=value)
 
 
 def choice(value: Any, name: str, allowed: Sequence[str]) -> str:
     """One of the names ``allowed``."""
     if isinstance(value, str) and value in allowed:
         return value
-    listed = ", ".join(repr(a) for a in allowed)
-    error = ValueError if isinstance(value, str) else TypeError
-    raise error(f"{name} should be one of {listed}, it is {value!r}{_suggestion(value, allowed)}")
-
-
-def _suggestion(value: Any, allowed: Iterable[str]) -> str:
-    close = difflib.get_close_matches(str(value), list(allowed), 1, 0.6)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    listed = ", ".join(f"{{allowed{k}}}" for k in range(len(allowed)))
+    terms = {f"allowed{k}": word for k, word in enumerate(allowed)}
+    wrong = wrong_value if isinstance(value, str) else wrong_type
+    error = wrong(name, f"{{place}} should be one of {listed}, it is {{value}}", value=value, **terms)
+    close = difflib.get_close_matches(value, allowed, 1, 0.6) if isinstance(value, str) else []
+    raise error.followed_by("; did you mean {close}?", close=close[0]) if close else error
 
 
 def hidden_dims(value: Any, name: str = "hidden_dim") -> tuple[int, ...]:
     """The numbers of hidden units: an integer, or one for each layer from the input up."""
-    if isinstance(value, (str, bytes)):
-        raise TypeError(f"{name} should be a whole number or a list of them, one a layer; it is {value!r}")
-    values = np.atleast_1d(np.asarray(value, dtype=object)).tolist()
+    values = list(value) if isinstance(value, (list, tuple, range)) else value
+    if isinstance(value, np.ndarray):
+        values = value.reshape(-1).tolist() if value.ndim < 2 else None
+    if isinstance(value, (str, bytes)) or values is None or isinstance(values, Mapping):
+        raise wrong_type(
+            name, "{place} should be a whole number or a list of them, one a layer; it is {value}", value=value
+        )
+    if not isinstance(values, list):
+        return (positive_integer(values, name),)
     if not values:
-        raise ValueError(f"{name} should name at least one hidden layer, it is {value!r}")
+        raise wrong_value(name, "{place} should name at least one hidden layer, it is {value}", value=value)
     if len(values) == 1:
         return (positive_integer(values[0], name),)
-    return tuple(positive_integer(dim, f"{name}[{layer}]") for layer, dim in enumerate(values))
+    return tuple(positive_integer(dim, entry(name, layer)) for layer, dim in enumerate(values))
+
+
+def trained(value: Any, name: str) -> Model:
+    """What ``trainr`` returned."""
+    if isinstance(value, Model):
+        return value
+    raise wrong_type(name, "{place} should be what trainr returned (a pytrainr.Model), it is {value}", value=value)
+
+
+def function(value: Any, name: str) -> Callable:
+    """A callable."""
+    if callable(value):
+        return value
+    raise wrong_type(name, "{place} should be a function of the model that returns it, it is {value}", value=value)
 
 
 def functions(value: Any, name: str) -> list[Callable]:
@@ -202,8 +324,12 @@ def functions(value: Any, name: str) -> list[Callable]:
     listed = [value] if callable(value) else list(value) if isinstance(value, (list, tuple)) else None
     if value is None:
         listed = []
-    if listed is None or not all(callable(function) for function in listed):
-        raise TypeError(f"{name} should be a function of the model that returns it, or a list of such; it is {value!r}")
+    if listed is None or not all(map(callable, listed)):
+        raise wrong_type(
+            name,
+            "{place} should be a function of the model that returns it, or a list of such; it is {value}",
+            value=value,
+        )
     return listed
 
 
@@ -218,12 +344,17 @@ def check_extra(extra: Mapping[str, Any], known: Iterable[str], reserved: Iterab
     known = list(known)
     for name in extra:
         if name in reserved:
-            raise TypeError(f"{name!r} is a field that training sets on the model, it cannot be an argument")
+            raise wrong_type(
+                name, "{given} is a field that training sets on the model, it cannot be an argument", given=Value(name)
+            )
         normal = name.lower().replace(".", "_")
         by_case = [k for k in known if k.lower() == normal]
         close = by_case or difflib.get_close_matches(normal, known, 1, 0.8)
         if close and close[0] != name:
-            raise TypeError(
-                f"unknown argument {name!r}: did you mean {close[0]!r}? "
-                "(an argument of your own, kept on the model, needs a name less like it)"
+            raise wrong_type(
+                name,
+                "unknown argument {given}: did you mean {close}? (an argument of your own, kept on the model, needs a "
+                "name less like it)",
+                given=Value(name),
+                close=close[0],
             )

@@ -63,8 +63,7 @@ def predictr(
     TypeError, ValueError
         For an argument that cannot be what it should; the message names it.
     """
-    if not isinstance(model, Model):
-        raise TypeError(f"model should be what trainr returned (a pytrainr.Model), it is {model!r}")
+    arguments.trained(model, "model")
     hidden, real_output = arguments.flag(hidden, "hidden"), arguments.flag(real_output, "real_output")
     if model.exact:
         from pytrainr.exact.prediction import predict_exact
@@ -109,11 +108,7 @@ def predict_rows(model: Model, X: ArrayLike, first: int, total: int) -> np.ndarr
 def _input(model: Model, X: ArrayLike, real_output: bool) -> tuple[np.ndarray, int]:
     """X as (samples, time, input), checked, and how many steps the network runs over it."""
     samples = arguments.as_samples(X, "X")
-    if samples.shape[2] != model["input_dim"]:
-        raise ValueError(
-            f"X should have {model.input_dim} variables (last dimension) as in training, it has {samples.shape[2]}: "
-            f"its shape is {samples.shape}"
-        )
+    arguments.check_variables(samples, model["input_dim"])
     arguments.check_finite(samples, "X")
     if not (real_output and model["seq_to_seq_unsync"]):
         return samples, samples.shape[1]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pytrainr import arguments
+from pytrainr.argument_errors import wrong_type, wrong_value
 from pytrainr.epoch_functions import epoch_annealing, epoch_print, message
 from pytrainr.groups import number_of_groups
 from pytrainr.loss_functions import loss_L1
@@ -103,10 +104,11 @@ def new_model(Y: Any, X: Any, *, exact: bool = False, **options: Any) -> tuple[M
 
 
 def _new_exact_model(Y: Any, X: Any, options: dict[str, Any]) -> tuple[Model, np.ndarray, np.ndarray]:
+    from pytrainr.exact.activations import ACTIVATIONS
     from pytrainr.exact.preparation import exact_checks, new_exact_model
 
     if options.get("hidden_activation") is not None:
-        options["sigmoid"] = options.pop("hidden_activation")
+        options["sigmoid"] = arguments.choice(options.pop("hidden_activation"), "hidden_activation", ACTIVATIONS)
     given = {name: options.pop(name) for name in DEFAULTS if name in options}
     fields = _checked({**DEFAULTS, **given}, exact_checks())
     arguments.check_extra(options, [], SET_BY_TRAINING)
@@ -128,24 +130,20 @@ def _checked(fields: dict[str, Any], wider: dict[str, Callable[[Any, str], Any]]
         "seq_to_seq_unsync": arguments.flag,
         "update_rule": lambda value, name: arguments.choice(value, name, UPDATE_RULES),
         "epoch_function": arguments.functions,
+        "loss_function": arguments.function,
         **(wider or {}),
     }
     if fields["learningrate"] is None:
-        raise TypeError("learningrate is missing: it should be a number such as 0.1 (how far each update goes)")
-    if not callable(fields["loss_function"]):
-        raise TypeError(
-            f"loss_function should be a function of the model that returns it, it is {fields['loss_function']!r}"
+        raise wrong_type(
+            "learningrate", "{place} is missing: it should be a number such as 0.1 (how far each update goes)"
         )
-    return {name: check[name](value, name) if name in check else value for name, value in fields.items()}
+    return {name: check[name](value, name) for name, value in fields.items()}
 
 
 def _check_size(X: np.ndarray, Y: np.ndarray, time_dim: int, fields: dict[str, Any]) -> None:
     samples, batch_size = X.shape[0], fields["batch_size"]
     if number_of_groups(samples, batch_size) < 1:
-        raise ValueError(
-            f"batch_size should be smaller than twice the number of samples: round({samples} / {batch_size:g}) = 0 "
-            f"groups; for one group of all samples use batch_size={samples}"
-        )
+        raise arguments.too_large_batch(samples, batch_size)
     gates = {"rnn": 1, "gru": 5, "lstm": 7}[fields["network_type"]]
     numbers = samples * (fields["numepochs"] + 2.0)
     numbers += min(samples, 2.0 * batch_size) * time_dim * (sum(fields["hidden_dim"]) * (gates + 1) + X.shape[2])
@@ -156,8 +154,7 @@ def retrained_model(
     model: Model, Y: Any, X: Any, *, keep_store: bool = False, **options: Any
 ) -> tuple[Model, np.ndarray, np.ndarray]:
     """A copy of ``model``, ready for further training on X and Y; as in R every other option is the model's own."""
-    if not isinstance(model, Model):
-        raise TypeError(f"model should be what trainr returned (a pytrainr.Model), it is {model!r}")
+    arguments.trained(model, "model")
     if model.exact:
         from pytrainr.exact.preparation import retrained_exact_model
 
@@ -165,34 +162,25 @@ def retrained_model(
     X, Y = arguments.as_samples(X, "X"), arguments.as_samples(Y, "Y")
     unsync = arguments.flag(options.get("seq_to_seq_unsync", False), "seq_to_seq_unsync")
     if unsync != bool(model.seq_to_seq_unsync):
-        raise ValueError(
-            f"seq_to_seq_unsync should be {bool(model.seq_to_seq_unsync)} as in the first training, it is {unsync}: "
-            "when retraining it has to be passed again, as in R"
+        raise wrong_value(
+            "seq_to_seq_unsync",
+            "{place} should be {needed} as in the first training, it is {given}: when retraining it has to be passed "
+            "again, as in R",
+            needed=bool(model.seq_to_seq_unsync),
+            given=unsync,
         )
     arguments.check_shapes(X, Y, unsync)
     message("retraining, all options except X, Y and the model itself are ignored, error are reseted")
     time_dim = X.shape[1] + Y.shape[1] - 1 if unsync else X.shape[1]
-    for name, array, have, need in (
-        ("X", X, X.shape[2], model.input_dim),
-        ("Y", Y, Y.shape[2], model.output_dim),
-        ("X", X, time_dim, model.time_dim),
-    ):
-        what = "time steps" if have == time_dim and need == model.time_dim and name == "X" else "variables"
-        if have != need:
-            raise ValueError(
-                f"{name} should have {need} {what} as in the first training, it has {have}: its shape is {array.shape}"
-            )
-    if unsync and X.shape[1] != model.time_dim_input:
-        raise ValueError(
-            f"X should have {model.time_dim_input} time steps as in the first training, it has {X.shape[1]}: its shape "
-            f"is {X.shape}"
-        )
+    arguments.check_dimensions(
+        ("X", "variables", X, X.shape[2], model.input_dim),
+        ("Y", "variables", Y, Y.shape[2], model.output_dim),
+        ("X", "time steps", X, time_dim, model.time_dim),
+        ("X", "time steps", X, X.shape[1], model.time_dim_input if unsync else X.shape[1]),
+    )
     arguments.check_finite(X, "X")
     arguments.check_finite(Y, "Y")
     if number_of_groups(X.shape[0], model.batch_size) < 1:
-        raise ValueError(
-            f"X has {X.shape[0]} samples, too few for the model's batch_size of {model.batch_size:g}: it should have "
-            "more than half of that"
-        )
+        raise arguments.too_few_samples(X.shape[0], model.batch_size)
     kept = {name: value for name, value in model.items() if keep_store or name not in TRAINING_SIZED}
     return Model(kept).copy(), X, Y

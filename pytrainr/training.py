@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from pytrainr import arguments
+from pytrainr.argument_errors import Setting, wrong_type, wrong_value
 from pytrainr.groups import Groups, draw_groups
 from pytrainr.loss_functions import loss_L1
 from pytrainr.model import Model
@@ -64,6 +65,7 @@ class Training:
     ) -> None:
         self.keep_store = arguments.flag(keep_store, "keep_store")
         self.rng = _stream(rng)
+        options["exact"] = arguments.flag(options.get("exact", False), "exact")
         self.validation: Any = None
         if options.get("validation") is not None and (options.get("exact") or (model is not None and model.exact)):
             from pytrainr.exact.validation import held_out
@@ -74,7 +76,11 @@ class Training:
         else:
             self.model, self.X, self.Y = retrained_model(model, Y, X, keep_store=self.keep_store, **options)
         if self.keep_store and self.model.exact:
-            raise ValueError("keep_store belongs to R's arithmetic; predictr(model, X, hidden=True) has the states")
+            raise wrong_value(
+                "keep_store",
+                "{place} belongs to R's arithmetic; predictr(model, X, {hidden}) has the states",
+                hidden=Setting("hidden", True),
+            )
         self.numepochs: int = self.model.numepochs
         if self.model.exact:
             self.model.validated = self.validation is not None
@@ -298,9 +304,12 @@ class Training:
         returned = function(self.model)
         if not isinstance(returned, Model):
             name = getattr(function, "__name__", repr(function))
-            raise TypeError(
-                f"{argument} {name!r} should return the model that it was given (changed or not); it returned "
-                f"{returned!r}: is a 'return model' missing at its end?"
+            raise wrong_type(
+                argument,
+                "{place} {function} should return the model that it was given (changed or not); it returned {value}: "
+                "is a 'return model' missing at its end?",
+                function=name,
+                value=returned,
             )
         self.model = returned
         self._make_network()
@@ -410,7 +419,7 @@ def _stream(rng: Any) -> RRandom:
         return default_stream()
     if isinstance(rng, RRandom):
         return rng
-    raise TypeError(f"rng should be a pytrainr.RRandom, for example RRandom(1); it is {rng!r}")
+    raise wrong_type("rng", "{place} should be a pytrainr.RRandom, for example RRandom(1); it is {value}", value=rng)
 
 
 def _is_ready(samples: np.ndarray, steps: int, dtype: np.dtype) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
 
+from pytrainr.argument_errors import Setting, wrong_value
+from pytrainr.arguments import choice
 from pytrainr.exact.activations import ACTIVATIONS
 from pytrainr.exact.cells import CELLS
 from pytrainr.exact.losses import LOSSES
@@ -57,43 +58,46 @@ class Options:
     def __post_init__(self) -> None:
         if self.output is None:
             object.__setattr__(self, "output", "linear" if self.network_type == "esn" else "logistic")
-        _one_of("network_type", self.network_type, CELLS)
-        _one_of("output", self.output, OUTPUTS)
+        choice(self.network_type, "network_type", tuple(CELLS))
+        choice(self.output, "output", OUTPUTS)
         if self.loss is None:
             object.__setattr__(self, "loss", _SENSIBLE_LOSS[str(self.output)])
-        _one_of("loss", self.loss, LOSSES)
-        _one_of("hidden_activation", self.hidden_activation, ACTIVATIONS)
-        _one_of("init", self.init, INITS)
-        _one_of("dtype", self.dtype, ("float64", "float32"))
+        choice(self.loss, "loss", tuple(LOSSES))
+        choice(self.hidden_activation, "hidden_activation", tuple(ACTIVATIONS))
+        choice(self.init, "init", INITS)
+        choice(self.dtype, "dtype", ("float64", "float32"))
         if self.loss in _PROBABILITIES and self.output not in ("logistic", "softmax"):
-            raise ValueError(
-                f"loss={self.loss!r} needs outputs between 0 and 1: output='logistic' or output='softmax', not "
-                f"{self.output!r}"
+            raise wrong_value(
+                "loss",
+                "{loss} needs outputs between 0 and 1: {logistic} or {softmax}, not {output}",
+                loss=Setting("loss", self.loss),
+                logistic=Setting("output", "logistic"),
+                softmax=Setting("output", "softmax"),
+                output=self.output,
             )
         if self.output == "softmax" and self.output_dim == 1:
-            raise ValueError(
-                "output='softmax' over one output variable is always 1: give Y one variable per class (one-hot), "
-                "or use output='logistic'"
+            raise wrong_value(
+                "output",
+                "{softmax} over one output variable is always 1: give Y one variable per class (one-hot), or use "
+                "{logistic}",
+                softmax=Setting("output", "softmax"),
+                logistic=Setting("output", "logistic"),
             )
         for name in ("dropout", "recurrent_dropout"):
-            if not 0.0 <= getattr(self, name) < 1.0:
-                raise ValueError(f"{name} is the share of units left out: 0 <= {name} < 1, not {getattr(self, name)!r}")
-        if not 0.0 < self.leak <= 1.0:
-            raise ValueError(f"leak should be above 0 and at most 1, not {self.leak!r}")
-        if not 0.0 < self.density <= 1.0:
-            raise ValueError(
-                f"density is the share of connections in the reservoir: 0 < density <= 1, not {self.density!r}"
-            )
+            self._check_range(name, 0.0 <= getattr(self, name) < 1.0, "is the share of units left out: 0 <= {name} < 1")
+        self._check_range("leak", 0.0 < self.leak <= 1.0, "should be above 0 and at most 1")
+        connected = "is the share of connections in the reservoir: 0 < density <= 1"
+        self._check_range("density", 0.0 < self.density <= 1.0, connected)
         for name in ("spectral_radius", "ridge"):
-            if not getattr(self, name) >= 0.0:
-                raise ValueError(f"{name} should be 0 or more, not {getattr(self, name)!r}")
-        if not self.huber_width > 0.0:
-            raise ValueError(f"huber_width should be positive, not {self.huber_width!r}")
-        if self.pyramid < 1:
-            raise ValueError(f"pyramid is the number of steps a layer joins into one: 1 or more, not {self.pyramid!r}")
-        if self.proj_size < 0:
-            raise ValueError(f"proj_size should be 0 (no projection) or positive, not {self.proj_size!r}")
+            self._check_range(name, getattr(self, name) >= 0.0, "should be 0 or more")
+        self._check_range("huber_width", self.huber_width > 0.0, "should be positive")
+        self._check_range("pyramid", self.pyramid >= 1, "is the number of steps a layer joins into one: 1 or more")
+        self._check_range("proj_size", self.proj_size >= 0, "should be 0 (no projection) or positive")
         self._check_together()
+
+    def _check_range(self, name: str, right: bool, should: str) -> None:
+        if not right:
+            raise wrong_value(name, f"{{place}} {should}, not {{value}}", value=getattr(self, name))
 
     def _check_together(self) -> None:
         """Options that exclude each other."""
@@ -104,27 +108,38 @@ class Options:
         )
         for name, given in lstm_only:
             if given and self.network_type != "lstm":
-                raise ValueError(f"{name} belongs to network_type='lstm', not {self.network_type!r}")
+                lstm = Setting("network_type", "lstm")
+                raise wrong_value(name, "{place} belongs to {lstm}, not {given}", lstm=lstm, given=self.network_type)
         if self.proj_size and any(self.proj_size >= hidden for hidden in self.hidden_dim):
-            raise ValueError(f"proj_size={self.proj_size} should be smaller than hidden_dim {self.hidden_dim}")
+            size = Setting("proj_size", self.proj_size)
+            should = "{size} should be smaller than hidden_dim {hidden}"
+            raise wrong_value("proj_size", should, size=size, hidden=self.hidden_dim)
         if self.forget_bias is not None and not self.use_bias:
-            raise ValueError("forget_bias needs use_bias=True")
+            raise wrong_value("forget_bias", "{place} needs {bias}", bias=Setting("use_bias", True))
         if self.network_type == "jordan" and (self.bidirectional or self.attention):
-            raise ValueError(
+            raise wrong_value(
+                "network_type",
                 "a Jordan network feeds its output back step by step, so it can be neither bidirectional nor with "
-                "attention"
+                "attention",
             )
         if self.network_type == "esn":
             if self.output != "linear" or self.loss != "squared":
-                raise ValueError(
-                    "network_type='esn' fits its readout by ridge regression: output='linear', loss='squared'"
+                raise wrong_value(
+                    "network_type",
+                    "{esn} fits its readout by ridge regression: {output}, {loss}",
+                    esn=Setting("network_type", "esn"),
+                    output=Setting("output", "linear"),
+                    loss=Setting("loss", "squared"),
                 )
             if self.attention or self.dropout or self.recurrent_dropout:
-                raise ValueError("network_type='esn' has fixed hidden weights: no attention, no dropout")
+                esn = Setting("network_type", "esn")
+                raise wrong_value("network_type", "{esn} has fixed hidden weights: no attention, no dropout", esn=esn)
         if not self.attention and self.output_steps > self.top_steps:
-            raise ValueError(
+            raise wrong_value(
+                "Y",
                 f"Y has {self.output_steps} time steps, the network puts out {self.top_steps}"
-                + (f" (pyramid={self.pyramid} shortens every layer after the first)" if self.pyramid > 1 else "")
+                + (" ({pyramid} shortens every layer after the first)" if self.pyramid > 1 else ""),
+                pyramid=Setting("pyramid", self.pyramid),
             )
 
     @property
@@ -177,8 +192,3 @@ class Options:
     def names(cls) -> frozenset[str]:
         """The names that are arguments of ``trainr``."""
         return frozenset(field.name for field in fields(cls))
-
-
-def _one_of(name: str, value: Any, known: Any) -> None:
-    if value not in known:
-        raise ValueError(f"{name} should be one of {', '.join(map(repr, known))}; it is {value!r}")

@@ -8,6 +8,7 @@ from typing import Any, cast
 import numpy as np
 
 from pytrainr import arguments
+from pytrainr.argument_errors import Setting, wrong_value
 from pytrainr.exact.network import ExactNetwork
 from pytrainr.exact.preparation import with_mask
 from pytrainr.model import Model
@@ -47,14 +48,14 @@ def predict_exact(
         the prediction.
     """
     samples = arguments.as_samples(X, "X")
-    if samples.shape[2] != model["input_dim"]:
-        raise ValueError(
-            f"X should have {model.input_dim} variables (last dimension) as in training, it has {samples.shape[2]}: "
-            f"its shape is {samples.shape}"
-        )
+    arguments.check_variables(samples, model["input_dim"])
     mask = model["mask"] if mask is None else mask
     if mask is not None and model.mask is None:
-        raise ValueError("mask: the model was trained on whole sequences; train with mask='nan' to predict with a mask")
+        raise wrong_value(
+            "mask",
+            "{place}: the model was trained on whole sequences; train with {mask} to predict with a mask",
+            mask=Setting("mask", "nan"),
+        )
     if mask is not None:
         samples, _ = with_mask(samples, None, mask)
     else:
@@ -96,7 +97,7 @@ def _steps(model: Model, samples: np.ndarray) -> int:
         return samples.shape[1]
     expected = model.time_dim_input if model.seq_to_seq_unsync else 1
     if samples.shape[1] != expected:
-        raise ValueError(f"X should have {expected} time steps as in training, it has {samples.shape[1]}")
+        raise wrong_value("X", f"{{place}} should have {expected} time steps as in training, it has {samples.shape[1]}")
     return int(model.time_dim)
 
 
@@ -112,11 +113,13 @@ def _shifted(samples: np.ndarray, steps: int) -> np.ndarray:
 def _check_stateful(model: Model) -> None:
     for name in ("bidirectional", "attention", "seq_to_seq_unsync"):
         if model.get(name):
-            raise ValueError(
-                f"state: a network with {name}=True needs the whole sequence, it cannot go on from a state"
+            raise wrong_value(
+                "state",
+                "{place}: a network with {option} needs the whole sequence, it cannot go on from a state",
+                option=Setting(name, True),
             )
     if model.pyramid > 1:
-        raise ValueError("state: a pyramid joins steps, it cannot go on from a state")
+        raise wrong_value("state", "{place}: a pyramid joins steps, it cannot go on from a state")
 
 
 def _state(network: ExactNetwork, state: Any, samples: int) -> np.ndarray:
@@ -125,5 +128,11 @@ def _state(network: ExactNetwork, state: Any, samples: int) -> np.ndarray:
         return np.zeros(shape)
     given = np.asarray(state, dtype=np.float64)
     if given.shape != shape:
-        raise ValueError(f"state should be what predictr(return_state=True) returned, {shape}; it is {given.shape}")
+        raise wrong_value(
+            "state",
+            "{place} should be what predictr({returned}) returned, {needed}; it is {shape}",
+            returned=Setting("return_state", True),
+            needed=shape,
+            shape=given.shape,
+        )
     return given

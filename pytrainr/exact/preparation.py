@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from pytrainr import arguments
+from pytrainr.argument_errors import ArgumentError, Setting, wrong_value
 from pytrainr.epoch_functions import message
 from pytrainr.exact.activations import ACTIVATIONS
 from pytrainr.exact.cells import CELLS
@@ -90,17 +92,15 @@ def new_exact_model(
     if given["bptt_steps"] is not None:
         _check_bptt(given, time_dim)
         if fields["loss_function"] is not loss_L1:
-            raise ValueError(
+            raise wrong_value(
+                "bptt_steps",
                 "bptt_steps updates several times within a group, a loss_function of your own is called once: "
-                "use one of them"
+                "use one of them",
             )
     samples, batch_size = X.shape[0], fields["batch_size"]
     if number_of_groups(samples, batch_size) < 1:
-        raise ValueError(
-            f"batch_size should be smaller than twice the number of samples: round({samples} / {batch_size:g}) = "
-            f"0 groups; "
-            f"for one group of all samples use batch_size={samples}"
-        )
+        raise arguments.too_large_batch(samples, batch_size)
+    arguments.check_memory(8.0 * samples * (fields["numepochs"] + 2), f"training {fields['numepochs']} epochs")
     hidden_dim = fields.pop("hidden_dim")
     model = Model(
         {
@@ -148,25 +148,28 @@ def _check(given: dict[str, Any]) -> None:
     for name in ("bptt_steps", "patience", "pyramid"):
         if given[name] is not None:
             given[name] = arguments.positive_integer(given[name], name)
-    if given["proj_size"]:
-        given["proj_size"] = arguments.positive_integer(given["proj_size"], "proj_size")
-    if given["forget_bias"] is not None and not isinstance(given["forget_bias"], (int, float)):
-        raise TypeError(f"forget_bias should be a number such as 1.0, it is {given['forget_bias']!r}")
+    given["proj_size"] = arguments.natural(given["proj_size"], "proj_size")
+    if given["forget_bias"] is not None:
+        given["forget_bias"] = arguments.number(given["forget_bias"], "forget_bias", "a number such as 1.0")
     for name in ("beta1", "beta2", "rho"):
         if not given[name] < 1.0:
-            raise ValueError(
-                f"{name} is the share of a running mean that is kept: 0 <= {name} < 1, not {given[name]!r}"
+            raise wrong_value(
+                name,
+                f"{{place}} is the share of a running mean that is kept: 0 <= {name} < 1, not {{value}}",
+                value=given[name],
             )
 
 
 def _check_bptt(given: dict[str, Any], time_dim: int) -> None:
     for name in ("bidirectional", "attention"):
         if given[name]:
-            raise ValueError(
-                f"bptt_steps trains a sequence piece by piece, but {name}=True needs the whole of it at once"
+            raise wrong_value(
+                "bptt_steps",
+                "{place} trains a sequence piece by piece, but {option} needs the whole of it at once",
+                option=Setting(name, True),
             )
     if given["pyramid"] > 1:
-        raise ValueError("bptt_steps trains a sequence piece by piece, but pyramid joins its steps")
+        raise wrong_value("bptt_steps", "{place} trains a sequence piece by piece, but pyramid joins its steps")
     given["bptt_steps"] = min(given["bptt_steps"], time_dim)
 
 
@@ -176,9 +179,11 @@ def _check_finite(X: np.ndarray, Y: np.ndarray, padded: bool) -> None:
             array = np.where(np.isnan(array), 0.0, array)
         try:
             arguments.check_finite(array, name)
-        except ValueError as error:
-            hint = "" if padded else "; mask='nan' takes NaN for 'no entry at this step'"
-            raise ValueError(f"{error}{hint}") from None
+        except ArgumentError as error:
+            if padded:
+                raise
+            hint = "; {mask} takes {nan} for 'no entry at this step'"
+            raise error.followed_by(hint, mask=Setting("mask", "nan"), nan=math.nan) from None
 
 
 def with_mask(X: np.ndarray, Y: np.ndarray | None, mask: Any) -> tuple[np.ndarray, Any]:
@@ -198,14 +203,18 @@ def with_mask(X: np.ndarray, Y: np.ndarray | None, mask: Any) -> tuple[np.ndarra
         if not isinstance(mask, str):
             present = np.asarray(mask)
             if present.shape != X.shape[:2]:
-                raise ValueError(
-                    f"mask should be {X.shape[:2]} (samples, time) as X, 1 where a step has an entry, it is "
-                    f"{present.shape}"
+                raise wrong_value(
+                    "mask",
+                    "{place} should be {needed} (samples, time) as X, 1 where a step has an entry, it is {shape}",
+                    needed=X.shape[:2],
+                    shape=present.shape,
                 )
             if name == "X" or array.shape[1] == X.shape[1]:
                 array[~present.astype(bool)] = np.nan
         elif mask != "nan":
-            raise ValueError(f"mask should be 'nan' or an array of (samples, time), it is {mask!r}")
+            raise wrong_value(
+                "mask", "{place} should be {nan} or an array of (samples, time), it is {value}", nan="nan", value=mask
+            )
         array[np.isnan(array).any(axis=2)] = np.nan
         arrays.append(array)
     return arrays[0], arrays[1]
@@ -223,12 +232,16 @@ def _time_dim(X: np.ndarray, Y: np.ndarray, unsync: bool, given: dict[str, Any])
     if steps == 1:
         return output_steps  # one-to-many: the input comes at the first step, zeros follow
     if given["pyramid"] == 1 and steps != output_steps:
-        raise ValueError(
+        raise wrong_value(
+            "X",
             f"the time dimension of X is different from the time dimension of Y: X has {steps} steps, Y has "
-            f"{output_steps} "
-            f"(X is {X.shape}, Y is {Y.shape}). With exact=True Y may have one step (many-to-one), X may have one "
-            "(one-to-many); seq_to_seq_unsync=True begins the output where the input ends, attention=True leaves "
-            "it free"
+            f"{output_steps} (X is {{x}}, Y is {{y}}). With {{exact}} Y may have one step (many-to-one), X may have "
+            "one (one-to-many); {unsync} begins the output where the input ends, {attention} leaves it free",
+            x=X.shape,
+            y=Y.shape,
+            exact=Setting("exact", True),
+            unsync=Setting("seq_to_seq_unsync", True),
+            attention=Setting("attention", True),
         )
     return steps
 
@@ -244,18 +257,12 @@ def retrained_exact_model(
     _check_finite(X, Y, mask is not None)
     given = {name: model.get(name, value) for name, value in EXACT_DEFAULTS.items()}
     time_dim = _time_dim(X, Y, bool(model.seq_to_seq_unsync), given)
-    for name, what, have, need in (
-        ("X", "variables", X.shape[2], model.input_dim),
-        ("Y", "variables", Y.shape[2], model.output_dim),
-        ("X", "time steps", time_dim, model.time_dim),
-        ("Y", "time steps", Y.shape[1], model.output_time_dim),
-    ):
-        if have != need:
-            raise ValueError(f"{name} should have {need} {what} as in the first training, it has {have}")
+    arguments.check_dimensions(
+        ("X", "variables", X, X.shape[2], model.input_dim),
+        ("Y", "variables", Y, Y.shape[2], model.output_dim),
+        ("X", "time steps", X, time_dim, model.time_dim),
+        ("Y", "time steps", Y, Y.shape[1], model.output_time_dim),
+    )
     if number_of_groups(X.shape[0], model.batch_size) < 1:
-        raise ValueError(
-            f"X has {X.shape[0]} samples, too few for the model's batch_size of {model.batch_size:g}: it should "
-            f"have more than "
-            "half of that"
-        )
+        raise arguments.too_few_samples(X.shape[0], model.batch_size)
     return model.copy(), X, Y

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pytrainr import arguments
+from pytrainr.argument_errors import Place, Setting, wrong_value
 from pytrainr.exact.network import ExactNetwork
 from pytrainr.exact.preparation import with_mask
 from pytrainr.model import Model
@@ -34,14 +35,17 @@ class Validation:
             self.X, self.Y = with_mask(self.X, self.Y, "nan")
         for name, array, variables in (("X", self.X, model.input_dim), ("Y", self.Y, model.output_dim)):
             if array.shape[2] != variables:
-                raise ValueError(f"{name} of validation should have {variables} variables, it has {array.shape[2]}")
+                place = Place(name, of="validation")
+                raise wrong_value(place, f"{{place}} should have {variables} variables, it has {array.shape[2]}")
         if self.X.shape[0] != self.Y.shape[0]:
-            raise ValueError(
-                f"X and Y of validation should have as many samples; they have {self.X.shape[0]} and {self.Y.shape[0]}"
+            raise wrong_value(
+                "validation",
+                f"X and Y of validation should have as many samples; they have {self.X.shape[0]} and {self.Y.shape[0]}",
             )
         if self.Y.shape[1] != model.output_time_dim:
-            raise ValueError(
-                f"Y of validation should have {model.output_time_dim} time steps as Y has, it has {self.Y.shape[1]}"
+            raise wrong_value(
+                Place("Y", of="validation"),
+                f"{{place}} should have {model.output_time_dim} time steps as Y has, it has {self.Y.shape[1]}",
             )
         if self.X.shape[1] < model.time_dim:  # zeros follow the input, as in training
             padded = np.zeros((self.X.shape[0], model.time_dim, self.X.shape[2]))
@@ -76,20 +80,20 @@ def held_out(validation: Any, Y: Any, X: Any) -> tuple[Validation, Any, Any]:
     if isinstance(validation, (tuple, list)) and len(validation) == 2:
         return (
             Validation(
-                np.asarray(arguments.as_samples(validation[0], "X of validation"), dtype=np.float64),
-                np.asarray(arguments.as_samples(validation[1], "Y of validation"), dtype=np.float64),
+                np.asarray(arguments.as_samples(validation[0], Place("X", of="validation")), dtype=np.float64),
+                np.asarray(arguments.as_samples(validation[1], Place("Y", of="validation")), dtype=np.float64),
             ),
             Y,
             X,
         )
-    if isinstance(validation, bool) or not isinstance(validation, (int, float)) or not 0.0 < validation < 1.0:
-        raise ValueError(
-            f"validation should be (X, Y), or the share of the samples to hold out, between 0 and 1; it is "
-            f"{validation!r}"
-        )
+    should = "(X, Y), or the share of the samples to hold out, between 0 and 1"
+    share = arguments.number(validation, "validation", should)
+    if not 0.0 < share < 1.0:
+        raise wrong_value("validation", f"{{place}} should be {should}, it is {{value}}", value=validation)
     X, Y = arguments.as_samples(X, "X"), arguments.as_samples(Y, "Y")
-    kept = X.shape[0] - max(1, round(validation * X.shape[0]))
+    kept = X.shape[0] - max(1, round(share * X.shape[0]))
     if kept < 1:
-        raise ValueError(f"validation={validation!r} of {X.shape[0]} samples leaves none to train on")
+        setting = Setting("validation", share)
+        raise wrong_value("validation", f"{{setting}} of {X.shape[0]} samples leaves none to train on", setting=setting)
     held = Validation(np.asarray(X[kept:], dtype=np.float64), np.asarray(Y[kept:], dtype=np.float64))
     return held, Y[:kept], X[:kept]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import IntEnum
 
+from pytrainr.argument_errors import ArgumentError
+
 
 class Code(IntEnum):
     """gRPC's status codes, as far as this server uses them."""
@@ -26,7 +28,8 @@ class Code(IntEnum):
 class ServiceError(Exception):
     """An error that the caller is told: a code, a constant ``reason`` for programs and a message for people.
 
-    ``field`` names the wrong argument as R does; ``retry_seconds`` says when trying again may help.
+    ``field`` names the wrong argument as R does, ``argument_error`` has the message in parts that callers can put into
+    the words of their language; ``retry_seconds`` says when trying again may help.
     """
 
     def __init__(
@@ -36,6 +39,7 @@ class ServiceError(Exception):
         message: str,
         *,
         field: str = "",
+        argument_error: ArgumentError | None = None,
         retry_seconds: float | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> None:
@@ -44,6 +48,7 @@ class ServiceError(Exception):
         self.reason = reason
         self.message = message
         self.field = field
+        self.argument_error = argument_error
         self.retry_seconds = retry_seconds
         self.metadata = dict(metadata or {})
 
@@ -52,6 +57,13 @@ def invalid(field: str, description: str) -> ServiceError:
     """The argument ``field`` is wrong: ``description`` says what it is and what it should be."""
     message = description if field in description else f"{field} {description}"
     return ServiceError(Code.INVALID_ARGUMENT, "INVALID_ARGUMENT", message, field=field)
+
+
+def invalid_argument(error: ArgumentError) -> ServiceError:
+    """What the library says about an argument."""
+    return ServiceError(
+        Code.INVALID_ARGUMENT, "INVALID_ARGUMENT", str(error), field=error.argument, argument_error=error
+    )
 
 
 def not_found(name: str) -> ServiceError:

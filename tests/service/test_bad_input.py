@@ -19,6 +19,7 @@ from trainr import wire
 from trainr.v1 import (
     dataset_pb2,
     dataset_pb2_grpc,
+    error_pb2,
     model_pb2,
     model_pb2_grpc,
     prediction_pb2,
@@ -153,6 +154,37 @@ LIES: dict[str, Tensor] = {
 def test_each_wrong_argument_is_named(train: Callable[..., Any], case: str) -> None:
     field, changes = WRONG[case]
     assert refused(lambda: train(training(**changes))) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT", field)
+
+
+def test_a_message_comes_in_parts_for_the_words_of_the_caller_s_language(train: Callable[..., Any]) -> None:
+    """11.22: R counts from 1 and says TRUE; the server sends places and values as such, beside Python's words."""
+    y = np.zeros((4, 3, 1))
+    y[3, 1, 0] = np.nan
+    error = argument_error(lambda: train(training(y=wire.encode_array(y))))
+    assert (error.argument, list(error.index)) == ("Y", [3, 1, 0])
+    assert error.part[0].place == error_pb2.MessagePart.Place(name="Y", index=[3, 1, 0])
+    assert np.isnan(error.part[2].value.double_value)
+
+    parts = argument_error(lambda: train(training(options=extra(use_bias="yes")))).part
+    assert [part.WhichOneof("kind") for part in parts] == ["place", "text", "value", "text", "value", "text", "value"]
+    assert (parts[2].value.bool_value, parts[6].value.string_value) == (True, "yes")
+
+    parts = argument_error(lambda: train(training(x=wire.encode_array(np.zeros((4, 2, 2)))))).part
+    (setting,) = [part.setting for part in parts if part.HasField("setting")]
+    assert (setting.name, setting.value.bool_value) == ("seq_to_seq_unsync", True)
+
+    parts = argument_error(lambda: train(training(x=wire.encode_array(np.zeros(4))))).part
+    assert error_pb2.MessagePart.Code(python="X.reshape(1, 4, 1)", r="array(X, c(1, 4, 1))") in [p.code for p in parts]
+
+
+def argument_error(call: Callable[[], Any]) -> error_pb2.ArgumentError:
+    """The parts of the message with which a call is refused."""
+    with pytest.raises(grpc.RpcError) as raised:
+        call()
+    found, error = rpc_status.from_call(raised.value), error_pb2.ArgumentError()
+    assert found is not None
+    assert any(detail.Unpack(error) for detail in found.details)
+    return error
 
 
 @pytest.mark.parametrize("case", LIES)

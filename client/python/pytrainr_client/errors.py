@@ -8,6 +8,7 @@ from typing import NoReturn
 import grpc
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
+from trainr.v1 import error_pb2
 
 __all__ = ["InvalidArgumentError", "NotFoundError", "ServerError"]
 
@@ -16,7 +17,8 @@ class ServerError(RuntimeError):
     """The server could not do what it was asked.
 
     ``code`` is gRPC's status code, ``reason`` a constant such as "QUEUE_FULL", ``field`` the wrong argument in R's
-    name, ``retry_seconds`` when trying again may help (or None), ``metadata`` more about it.
+    name, ``index`` the entry of it that is wrong, counted from 0, or (), ``retry_seconds`` when trying again may help
+    (or None), ``metadata`` more about it.
     """
 
     def __init__(
@@ -25,6 +27,7 @@ class ServerError(RuntimeError):
         code: grpc.StatusCode,
         reason: str = "",
         field: str = "",
+        index: tuple[int, ...] = (),
         retry_seconds: float | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> None:
@@ -32,6 +35,7 @@ class ServerError(RuntimeError):
         self.code = code
         self.reason = reason
         self.field = field
+        self.index = index
         self.retry_seconds = retry_seconds
         self.metadata = dict(metadata or {})
 
@@ -60,6 +64,7 @@ def server_error(error: grpc.RpcError) -> ServerError:
     """The exception for a failed call."""
     code, message = error.code(), error.details() or "no message"  # type: ignore[attr-defined]
     reason = field = ""
+    index: tuple[int, ...] = ()
     retry_seconds: float | None = None
     metadata: Mapping[str, str] = {}
     status = rpc_status.from_call(error)
@@ -67,13 +72,16 @@ def server_error(error: grpc.RpcError) -> ServerError:
         info = error_details_pb2.ErrorInfo()
         bad = error_details_pb2.BadRequest()
         retry = error_details_pb2.RetryInfo()
+        argument = error_pb2.ArgumentError()
         if detail.Unpack(info):
             reason, metadata = info.reason, dict(info.metadata)
         elif detail.Unpack(bad) and bad.field_violations:
             field = bad.field_violations[0].field
+        elif detail.Unpack(argument):
+            index = tuple(argument.index)
         elif detail.Unpack(retry):
             retry_seconds = retry.retry_delay.ToTimedelta().total_seconds()
-    return _CLASSES.get(code, ServerError)(message, code, reason, field, retry_seconds, metadata)
+    return _CLASSES.get(code, ServerError)(message, code, reason, field, index, retry_seconds, metadata)
 
 
 def raise_server_error(error: grpc.RpcError) -> NoReturn:

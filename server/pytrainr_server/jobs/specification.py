@@ -12,8 +12,9 @@ from trainr import wire
 from trainr.v1 import model_pb2, tensor_pb2, training_pb2
 
 import pytrainr
+from pytrainr.argument_errors import ArgumentError
 from pytrainr.function_names import PROVIDED
-from pytrainr_server.errors import ServiceError, invalid
+from pytrainr_server.errors import ServiceError, invalid, invalid_argument
 from pytrainr_server.store.names import dataset_sha256
 from pytrainr_server.store.store import Store
 
@@ -168,6 +169,8 @@ def named_argument(error: Exception, given: Mapping[str, Any]) -> ServiceError:
     """The library's complaint about an argument, as an error that names the argument's field."""
     if isinstance(error, wire.WireError):
         return invalid(error.field, error.description)
+    if isinstance(error, ArgumentError):
+        return invalid_argument(error)
     text = str(error)
     names = _ARGUMENTS | set(given)
     found = next((word for word in re.findall(r"[A-Za-z_]\w*", text) if word in names and word != "model"), "")

@@ -7,10 +7,14 @@ from typing import Any, NoReturn
 
 import grpc
 from google.protobuf import any_pb2, duration_pb2
+from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 from trainr import wire
+from trainr.v1 import error_pb2, model_pb2
 
+from pytrainr import argument_errors
+from pytrainr.argument_errors import ArgumentError, Part, Place, Setting, Value
 from pytrainr_server.errors import Code, ServiceError, exhausted, invalid
 
 DOMAIN = "pytrainr"
@@ -32,10 +36,12 @@ def as_service_error(error: Exception) -> ServiceError | None:
 
 def status_of(error: ServiceError) -> status_pb2.Status:
     """The status with its details."""
-    details = [error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)]
+    details: list[Message] = [error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)]
     if error.field:
         violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=error.message)
         details.append(error_details_pb2.BadRequest(field_violations=[violation]))
+    if error.argument_error is not None:
+        details.append(_argument_error(error.argument_error))
     if error.retry_seconds is not None:
         delay = duration_pb2.Duration()
         delay.FromNanoseconds(int(error.retry_seconds * 1e9))
@@ -46,6 +52,26 @@ def status_of(error: ServiceError) -> status_pb2.Status:
         packed.Pack(detail)
         status.details.append(packed)
     return status
+
+
+def _argument_error(error: ArgumentError) -> error_pb2.ArgumentError:
+    """The message in its parts."""
+    parts = map(_message_part, error.parts)
+    return error_pb2.ArgumentError(argument=error.argument, index=error.index, part=parts)
+
+
+def _message_part(part: Part) -> error_pb2.MessagePart:
+    if isinstance(part, Place):
+        place = error_pb2.MessagePart.Place(name=part.name, index=part.index, of=part.of)
+        return error_pb2.MessagePart(place=place)
+    if isinstance(part, Value):
+        return error_pb2.MessagePart(value=wire.encode_value(part.value))
+    if isinstance(part, Setting):
+        setting = model_pb2.Option(name=part.name, value=wire.encode_value(part.value))
+        return error_pb2.MessagePart(setting=setting)
+    if isinstance(part, argument_errors.Code):
+        return error_pb2.MessagePart(code=error_pb2.MessagePart.Code(python=part.python, r=part.r))
+    return error_pb2.MessagePart(text=part)
 
 
 async def abort(context: grpc.aio.ServicerContext[Any, Any], error: ServiceError) -> NoReturn:

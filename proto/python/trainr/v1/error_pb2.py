@@ -22,29 +22,38 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from trainr.v1 import model_pb2 as trainr_dot_v1_dot_model__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15trainr/v1/error.proto\x12\ttrainr.v1\"H\n\x06Status\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x1f\n\x07\x64\x65tails\x18\x03 \x03(\x0b\x32\x0e.trainr.v1.Any\"&\n\x03\x41ny\x12\x10\n\x08type_url\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c\"\x82\x01\n\nBadRequest\x12>\n\x10\x66ield_violations\x18\x01 \x03(\x0b\x32$.trainr.v1.BadRequest.FieldViolation\x1a\x34\n\x0e\x46ieldViolation\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\"\x8e\x01\n\tErrorInfo\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0e\n\x06\x64omain\x18\x02 \x01(\t\x12\x34\n\x08metadata\x18\x03 \x03(\x0b\x32\".trainr.v1.ErrorInfo.MetadataEntry\x1a+\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"k\n\tRetryInfo\x12\x32\n\x0bretry_delay\x18\x01 \x01(\x0b\x32\x1d.trainr.v1.RetryInfo.Duration\x1a*\n\x08\x44uration\x12\x0f\n\x07seconds\x18\x01 \x01(\x03\x12\r\n\x05nanos\x18\x02 \x01(\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15trainr/v1/error.proto\x12\ttrainr.v1\x1a\x15trainr/v1/model.proto\"H\n\x06Status\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x1f\n\x07\x64\x65tails\x18\x03 \x03(\x0b\x32\x0e.trainr.v1.Any\"&\n\x03\x41ny\x12\x10\n\x08type_url\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c\"\x82\x01\n\nBadRequest\x12>\n\x10\x66ield_violations\x18\x01 \x03(\x0b\x32$.trainr.v1.BadRequest.FieldViolation\x1a\x34\n\x0e\x46ieldViolation\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\"V\n\rArgumentError\x12\x10\n\x08\x61rgument\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x03(\x03\x12$\n\x04part\x18\x03 \x03(\x0b\x32\x16.trainr.v1.MessagePart\"\x9f\x02\n\x0bMessagePart\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12-\n\x05place\x18\x02 \x01(\x0b\x32\x1c.trainr.v1.MessagePart.PlaceH\x00\x12!\n\x05value\x18\x03 \x01(\x0b\x32\x10.trainr.v1.ValueH\x00\x12$\n\x07setting\x18\x04 \x01(\x0b\x32\x11.trainr.v1.OptionH\x00\x12+\n\x04\x63ode\x18\x05 \x01(\x0b\x32\x1b.trainr.v1.MessagePart.CodeH\x00\x1a\x30\n\x05Place\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x03(\x03\x12\n\n\x02of\x18\x03 \x01(\t\x1a!\n\x04\x43ode\x12\x0e\n\x06python\x18\x01 \x01(\t\x12\t\n\x01r\x18\x02 \x01(\tB\x06\n\x04kind\"\x8e\x01\n\tErrorInfo\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0e\n\x06\x64omain\x18\x02 \x01(\t\x12\x34\n\x08metadata\x18\x03 \x03(\x0b\x32\".trainr.v1.ErrorInfo.MetadataEntry\x1a+\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"k\n\tRetryInfo\x12\x32\n\x0bretry_delay\x18\x01 \x01(\x0b\x32\x1d.trainr.v1.RetryInfo.Duration\x1a*\n\x08\x44uration\x12\x0f\n\x07seconds\x18\x01 \x01(\x03\x12\r\n\x05nanos\x18\x02 \x01(\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'trainr.v1.error_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_STATUS']._serialized_start=36
-  _globals['_STATUS']._serialized_end=108
-  _globals['_ANY']._serialized_start=110
-  _globals['_ANY']._serialized_end=148
-  _globals['_BADREQUEST']._serialized_start=151
-  _globals['_BADREQUEST']._serialized_end=281
-  _globals['_BADREQUEST_FIELDVIOLATION']._serialized_start=229
-  _globals['_BADREQUEST_FIELDVIOLATION']._serialized_end=281
-  _globals['_ERRORINFO']._serialized_start=284
-  _globals['_ERRORINFO']._serialized_end=426
-  _globals['_ERRORINFO_METADATAENTRY']._serialized_start=383
-  _globals['_ERRORINFO_METADATAENTRY']._serialized_end=426
-  _globals['_RETRYINFO']._serialized_start=428
-  _globals['_RETRYINFO']._serialized_end=535
-  _globals['_RETRYINFO_DURATION']._serialized_start=493
-  _globals['_RETRYINFO_DURATION']._serialized_end=535
+  _globals['_STATUS']._serialized_start=59
+  _globals['_STATUS']._serialized_end=131
+  _globals['_ANY']._serialized_start=133
+  _globals['_ANY']._serialized_end=171
+  _globals['_BADREQUEST']._serialized_start=174
+  _globals['_BADREQUEST']._serialized_end=304
+  _globals['_BADREQUEST_FIELDVIOLATION']._serialized_start=252
+  _globals['_BADREQUEST_FIELDVIOLATION']._serialized_end=304
+  _globals['_ARGUMENTERROR']._serialized_start=306
+  _globals['_ARGUMENTERROR']._serialized_end=392
+  _globals['_MESSAGEPART']._serialized_start=395
+  _globals['_MESSAGEPART']._serialized_end=682
+  _globals['_MESSAGEPART_PLACE']._serialized_start=591
+  _globals['_MESSAGEPART_PLACE']._serialized_end=639
+  _globals['_MESSAGEPART_CODE']._serialized_start=641
+  _globals['_MESSAGEPART_CODE']._serialized_end=674
+  _globals['_ERRORINFO']._serialized_start=685
+  _globals['_ERRORINFO']._serialized_end=827
+  _globals['_ERRORINFO_METADATAENTRY']._serialized_start=784
+  _globals['_ERRORINFO_METADATAENTRY']._serialized_end=827
+  _globals['_RETRYINFO']._serialized_start=829
+  _globals['_RETRYINFO']._serialized_end=936
+  _globals['_RETRYINFO_DURATION']._serialized_start=894
+  _globals['_RETRYINFO_DURATION']._serialized_end=936
 # @@protoc_insertion_point(module_scope)

@@ -1,3 +1,4 @@
+from trainr.v1 import model_pb2 as _model_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -35,6 +36,46 @@ class BadRequest(_message.Message):
     FIELD_VIOLATIONS_FIELD_NUMBER: _ClassVar[int]
     field_violations: _containers.RepeatedCompositeFieldContainer[BadRequest.FieldViolation]
     def __init__(self, field_violations: _Optional[_Iterable[_Union[BadRequest.FieldViolation, _Mapping]]] = ...) -> None: ...
+
+class ArgumentError(_message.Message):
+    __slots__ = ("argument", "index", "part")
+    ARGUMENT_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    PART_FIELD_NUMBER: _ClassVar[int]
+    argument: str
+    index: _containers.RepeatedScalarFieldContainer[int]
+    part: _containers.RepeatedCompositeFieldContainer[MessagePart]
+    def __init__(self, argument: _Optional[str] = ..., index: _Optional[_Iterable[int]] = ..., part: _Optional[_Iterable[_Union[MessagePart, _Mapping]]] = ...) -> None: ...
+
+class MessagePart(_message.Message):
+    __slots__ = ("text", "place", "value", "setting", "code")
+    class Place(_message.Message):
+        __slots__ = ("name", "index", "of")
+        NAME_FIELD_NUMBER: _ClassVar[int]
+        INDEX_FIELD_NUMBER: _ClassVar[int]
+        OF_FIELD_NUMBER: _ClassVar[int]
+        name: str
+        index: _containers.RepeatedScalarFieldContainer[int]
+        of: str
+        def __init__(self, name: _Optional[str] = ..., index: _Optional[_Iterable[int]] = ..., of: _Optional[str] = ...) -> None: ...
+    class Code(_message.Message):
+        __slots__ = ("python", "r")
+        PYTHON_FIELD_NUMBER: _ClassVar[int]
+        R_FIELD_NUMBER: _ClassVar[int]
+        python: str
+        r: str
+        def __init__(self, python: _Optional[str] = ..., r: _Optional[str] = ...) -> None: ...
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    PLACE_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    SETTING_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    place: MessagePart.Place
+    value: _model_pb2.Value
+    setting: _model_pb2.Option
+    code: MessagePart.Code
+    def __init__(self, text: _Optional[str] = ..., place: _Optional[_Union[MessagePart.Place, _Mapping]] = ..., value: _Optional[_Union[_model_pb2.Value, _Mapping]] = ..., setting: _Optional[_Union[_model_pb2.Option, _Mapping]] = ..., code: _Optional[_Union[MessagePart.Code, _Mapping]] = ...) -> None: ...
 
 class ErrorInfo(_message.Message):
     __slots__ = ("reason", "domain", "metadata")
