@@ -27,7 +27,7 @@ from pytrainr.exact.network import ExactNetwork
 from pytrainr.groups import draw_groups
 from pytrainr.networks import kept_network
 from pytrainr.numerics.jit import fast, strict, strict_part
-from pytrainr.numerics.views import borrowed, keep
+from pytrainr.numerics.views import keep
 from pytrainr.r import epoch
 from pytrainr.r.cells import gates, kept
 from pytrainr.r.layers import Rows, take
@@ -90,9 +90,7 @@ def one_call(network_type: str, exact: bool, rounds: int) -> dict[str, Any]:
 def forward_in_r(cell, table, weights, X, order, starts, shared):
     """The part of R's training that goes forward: each group gathered and computed."""
     work = epoch.workspace_for(kept(cell), gates(cell), table, X.shape[1], shared.rows, shared)
-    forward_groups(
-        cell, borrowed(table), borrowed(weights), borrowed(X), borrowed(order), borrowed(starts), borrowed(work)
-    )
+    forward_groups(cell, table, weights, X, order, starts, work)
     keep(work)
 
 
@@ -109,8 +107,6 @@ def forward_groups(cell, table, weights, X, order, starts, work):
 @fast
 def forward_in_exact(plan, weights, memory, X, order, starts):
     """The same of exact training."""
-    plan, weights, memory = borrowed(plan), borrowed(weights), borrowed(memory)
-    X, order, starts = borrowed(X), borrowed(order), borrowed(starts)
     for g in range(starts.size - 1):
         n = starts[g + 1] - starts[g]
         group.clear_states(plan, memory, n, X.shape[1])

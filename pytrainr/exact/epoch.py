@@ -16,7 +16,6 @@ from pytrainr.exact.group import (
 from pytrainr.exact.update_rules import add_gradient_to_update, apply_rule, learn
 from pytrainr.numerics.elementwise import fill
 from pytrainr.numerics.jit import fast, is_set
-from pytrainr.numerics.views import borrowed
 
 __all__ = ["Groups", "Schedule", "finish_update", "run_groups"]
 
@@ -52,8 +51,6 @@ def run_groups(plan, state, rule, groups, schedule, room, first, updating, stop)
     update;
     the state is carried over, the gradient is not.
     """
-    plan, state, rule = borrowed(plan), borrowed(state), borrowed(rule)
-    groups, schedule, room, stop = borrowed(groups), borrowed(schedule), borrowed(room), borrowed(stop)
     total = groups.X.shape[1]
     for g in range(first, groups.starts.size - 1):
         if is_set(stop):
@@ -84,4 +81,4 @@ def run_groups(plan, state, rule, groups, schedule, room, first, updating, stop)
 def finish_update(state, rule, counts):
     """The update that :func:`run_groups` left to do."""
     counts[0] += 1
-    apply_rule(borrowed(state), borrowed(rule), counts[0])
+    apply_rule(state, rule, counts[0])

@@ -8,7 +8,7 @@ from pytrainr.exact.group import Chunk, Plan, Wiring, clear_states, copy_outputs
 from pytrainr.exact.shapes import block
 from pytrainr.numerics.jit import fast, strict
 from pytrainr.numerics.scaling import all_finite, normalise, raw
-from pytrainr.numerics.views import borrowed, keep, view
+from pytrainr.numerics.views import keep, view
 
 __all__ = ["predict_rows", "step"]
 
@@ -24,16 +24,14 @@ def predict_rows(cell, wiring, tables, weights, memory, X, Y, states, out, at_on
     """
     steps, loss = X.shape[1], 0.0
     layers, levels, readout, attention = tables
-    plan = Plan(cell, borrowed(layers), borrowed(levels), borrowed(readout), borrowed(attention), Wiring(*wiring))
-    weights, memory = borrowed(weights), borrowed(memory)
-    X, Y, states, out = borrowed(X), borrowed(Y), borrowed(states), borrowed(out)
+    plan = Plan(cell, layers, levels, readout, attention, Wiring(*wiring))
     order = np.empty(X.shape[0], np.int64)
     for row in range(order.size):
         order[row] = row
     for begin in range(0, X.shape[0], at_once):
         end = min(X.shape[0], begin + at_once)
         n = end - begin
-        chunk = Chunk(borrowed(order)[begin:end], 0, steps, steps, np.uint64(0), 0)
+        chunk = Chunk(order[begin:end], 0, steps, steps, np.uint64(0), 0)
         if states.shape[1] > 0:
             keep_states(plan, memory, n, steps, states[begin:end], False)
         else:
@@ -60,26 +58,18 @@ def step(cell, wiring, tables, weights, room, scales, state, x, out):
     if not padded and not all_finite(x):
         return False
     layers, levels, readout, attention = tables
-    plan = Plan(
-        cell,
-        borrowed(layers),
-        borrowed(levels),
-        borrowed(readout),
-        borrowed(attention),
-        Wiring(*wiring),
-    )
-    memory, scaled = borrowed(room[0]), borrowed(room[1])
-    weights, state, x, out = borrowed(weights), borrowed(state), borrowed(x), borrowed(out)
+    plan = Plan(cell, layers, levels, readout, attention, Wiring(*wiring))
+    memory, scaled = room[0], room[1]
     n, inputs = x.shape
-    normalise(view(scaled, 0, (n, inputs)), x, borrowed(scales[0]))
+    normalise(view(scaled, 0, (n, inputs)), x, scales[0])
     if padded:
         for s in range(n):
             if np.isnan(scaled[s, 0]).any():
                 scaled[s, 0, :] = np.nan
     keep_states(plan, memory, n, 1, state, False)
-    forward_pass(plan, weights, memory, scaled, Chunk(borrowed(room[2]), 0, 1, 1, np.uint64(0), 0))
+    forward_pass(plan, weights, memory, scaled, Chunk(room[2], 0, 1, 1, np.uint64(0), 0))
     keep_states(plan, memory, n, 1, state, True)
-    raw(out, block(memory, plan.readout[0].y * n, 1, n, out.shape[1])[0], borrowed(scales[1]))
+    raw(out, block(memory, plan.readout[0].y * n, 1, n, out.shape[1])[0], scales[1])
     if padded:
         for s in range(n):
             if np.isnan(scaled[s, 0, 0]):

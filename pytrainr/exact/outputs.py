@@ -77,7 +77,7 @@ def output_delta(output, loss, canonical, width, d, y, target):
 
 
 @fast_compiled_once
-def output_loss(loss, width, y, target):
+def output_loss(loss, width, y, target) -> float:
     """The loss summed over the rows that have a target (NaN is none)."""
     total = 0.0
     for row in range(y.shape[0]):

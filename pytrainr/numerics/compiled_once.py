@@ -1,76 +1,85 @@
 """Functions that are compiled once and called by address, instead of being copied into every kernel that uses them.
 
 Numba links whatever a kernel calls into the kernel and optimises it there again. With hundreds of vector routines
-behind a matrix product that takes minutes. A function decorated here is compiled, and cached, by itself; a kernel
-holds nothing but its name. Where a kernel is compiled or comes from the cache, the functions it names are made
-available first: Numba keeps a list of what to call then, with the kernel.
+behind a matrix product that takes minutes. A function decorated here is compiled, and cached, by itself. A kernel asks
+for its address when it first calls it, and only then is it loaded, or compiled if it never was: what a training does
+not use costs nothing.
+
+Such a function writes to the memory that it is given and returns nothing, or a ``float`` if it is annotated so: what
+calls it can be compiled before, or beside it.
 """
 
 from __future__ import annotations
 
+import ctypes
 import inspect
+import pickle
+import threading
+import traceback
 from collections.abc import Callable
+from functools import partial
+from importlib import import_module
 from typing import Any
 
 import llvmlite.binding as llvm
-from numba import njit, types
-from numba.core import caching, cgutils
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
 
-from pytrainr.numerics.jit import FASTMATH, KERNEL_POLICY, intrinsic
+from pytrainr.numerics.jit import FASTMATH, intrinsic, kernel
+from pytrainr.numerics.numba_internals import address_of
 
-__all__ = ["compiled_once", "fast_compiled_once"]
+__all__ = ["Version", "compiled_once", "fast_compiled_once"]
 
-
-class _CacheImpl(caching.CompileResultCacheImpl):
-    """Numba's, but what comes from the cache hands that list on to what is compiled with it, as fresh code does."""
-
-    def rebuild(self, target_context: Any, payload: Any) -> Any:
-        result = super().rebuild(target_context, payload)
-        result.library._reload_init.update(result.reload_init)
-        return result
+_BYTE = ir.IntType(8).as_pointer()
+_SIZE = ir.IntType(64)
 
 
-caching.FunctionCache._impl_class = _CacheImpl
-
-
-class _Function:
-    """Its versions for the types it has been called with."""
+class Function:
+    """A function's versions for the types it is called with."""
 
     def __init__(self, function: Callable, **policy: Any) -> None:
-        self.name = f"{function.__module__}.{function.__qualname__}"
-        self.dispatcher = njit(**KERNEL_POLICY, **policy)(function)
-        self.versions: dict[tuple[types.Type, ...], _Version] = {}
+        self.module, self.name = function.__module__, f"{function.__module__}.{function.__qualname__}"
+        self.dispatcher = kernel(function, no_cpython_wrapper=True, no_cfunc_wrapper=True, **policy)
+        returned = inspect.signature(function).return_annotation
+        self.returned = types.float64 if returned in (float, "float") else types.none
+        self.versions: dict[tuple[types.Type, ...], Version] = {}
 
-    def version(self, kinds: tuple[types.Type, ...]) -> _Version:
-        if kinds not in self.versions:
-            self.versions[kinds] = _Version(self, kinds)
-        return self.versions[kinds]
+    def version(self, kinds: tuple[types.Type, ...]) -> Version:
+        return self.versions.setdefault(kinds, Version(self, kinds))
 
 
-class _Version:
-    """One function for some types of arguments; calling it makes its machine code known to LLVM by its symbol."""
+class Version:
+    """One function for some types of arguments."""
 
-    def __init__(self, function: _Function, kinds: tuple[types.Type, ...]) -> None:
+    def __init__(self, function: Function, kinds: tuple[types.Type, ...]) -> None:
         self.function, self.kinds = function, kinds
-        self.symbol = f"{function.name}({', '.join(map(str, kinds))})"
-        self.returned: Any = None
+        self.known_address = 0
+        self._lock = threading.Lock()
 
-    def __call__(self) -> None:
-        if self.returned is None:
-            self.function.dispatcher.compile(self.kinds)
-            compiled: Any = self.function.dispatcher.overloads[self.kinds]
-            address = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
-            llvm.add_symbol(self.symbol, address)
-            self.returned = compiled.signature.return_type
+    def __repr__(self) -> str:
+        return f"{self.function.name}({', '.join(map(str, self.kinds))})"
 
     def __reduce__(self) -> Any:
-        return _version, (self.function.name, self.kinds)
+        return _version, (self.function.module, self.function.name, self.kinds)
+
+    def address(self) -> int:
+        """Where its machine code is; loads or compiles it first."""
+        with self._lock:
+            if not self.known_address:
+                self.function.dispatcher.compile(self.kinds)
+                address, returned = address_of(self.function.dispatcher, self.kinds)
+                if returned != self.function.returned:
+                    raise TypeError(f"{self} returns {returned}, but is annotated as {self.function.returned}")
+                self.known_address = address
+        return self.known_address
 
 
-_FUNCTIONS: dict[str, _Function] = {}
+_FUNCTIONS: dict[str, Function] = {}
 
 
-def _version(name: str, kinds: tuple[types.Type, ...]) -> _Version:
+def _version(module: str, name: str, kinds: tuple[types.Type, ...]) -> Version:
+    import_module(module)
     return _FUNCTIONS[name].version(kinds)
 
 
@@ -85,25 +94,127 @@ def fast_compiled_once(function: Callable) -> Any:
 
 
 def _compiled_once(function: Callable, **policy: Any) -> Any:
-    known = _FUNCTIONS[f"{function.__module__}.{function.__qualname__}"] = _Function(function, **policy)
+    known = Function(function, **policy)
+    _FUNCTIONS[known.name] = known
 
     def call(typing: Any, *arguments: types.Type) -> Any:
         version = known.version(tuple(map(types.unliteral, arguments)))
-        version()
 
         def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            context.active_code_library._reload_init.add(version)
-            function_type = context.call_conv.get_function_type(version.returned, version.kinds)
-            external = cgutils.get_or_insert_function(builder.module, function_type, version.symbol)
-            status, result = context.call_conv.call_function(builder, external, version.returned, version.kinds, values)
+            kind = context.call_conv.get_function_type(known.returned, version.kinds)
+            entry = _entry(builder.module, version, kind)
+            status, result = context.call_conv.call_function(builder, entry, known.returned, version.kinds, values)
             with cgutils.if_unlikely(builder, status.is_error):
                 context.call_conv.return_status_propagate(builder, status)
             return result
 
-        return version.returned(*version.kinds), generate
+        return known.returned(*version.kinds), generate
 
     parameters = [inspect.Parameter("typing", inspect.Parameter.POSITIONAL_OR_KEYWORD)]
-    parameters += inspect.signature(function).parameters.values()
+    parameters += [
+        parameter.replace(annotation=inspect.Parameter.empty)
+        for parameter in inspect.signature(function).parameters.values()
+    ]
     call.__name__, call.__doc__ = function.__name__, function.__doc__
     call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return intrinsic(call)
+
+
+# how a kernel finds a function ----------------------------------------------------------------------------------------
+
+
+def _entry(module: Any, version: Version, kind: Any) -> Any:
+    """A function in ``module`` that calls ``version``, whose address it asks for the first time and remembers."""
+    name = f"pytrainr.call.{version}"
+    if name in module.globals:
+        return module.globals[name]
+    cell = ir.GlobalVariable(module, _BYTE, f"pytrainr.address.{version}")
+    cell.linkage, cell.initializer = "internal", ir.Constant(_BYTE, None)
+    entry = ir.Function(module, kind, name)
+    entry.linkage = "internal"
+    entry.attributes.add("alwaysinline")
+    builder = ir.IRBuilder(entry.append_basic_block("entry"))
+    known = builder.load(cell, typ=_BYTE)
+    call, find = entry.append_basic_block("call"), entry.append_basic_block("find")
+    builder.cbranch(cgutils.is_not_null(builder, known), call, find).set_weights([99, 1])
+    builder.position_at_end(find)
+    found = builder.call(_finder(module, version, cell), [])
+    builder.branch(call)
+    builder.position_at_end(call)
+    address = builder.phi(_BYTE)
+    address.add_incoming(known, entry.entry_basic_block)
+    address.add_incoming(found, find)
+    builder.ret(builder.call(builder.bitcast(address, kind.as_pointer()), entry.args))
+    return entry
+
+
+def _finder(module: Any, version: Version, cell: Any) -> Any:
+    """A function in ``module`` that asks for the address of ``version`` until it gets it, and puts it into ``cell``."""
+    text = pickle.dumps(version)
+    bytes_of_text = ir.ArrayType(ir.IntType(8), len(text))
+    stored = ir.GlobalVariable(module, bytes_of_text, f"pytrainr.version.{version}")
+    stored.linkage, stored.global_constant = "internal", True
+    stored.initializer = ir.Constant(bytes_of_text, bytearray(text))
+    ask = cgutils.get_or_insert_function(module, ir.FunctionType(_BYTE, [_BYTE, _SIZE]), _SYMBOL)
+    finder = ir.Function(module, ir.FunctionType(_BYTE, []), f"pytrainr.find.{version}")
+    finder.linkage = "internal"
+    for attribute in ("noinline", "cold"):
+        finder.attributes.add(attribute)
+    builder = ir.IRBuilder(finder.append_basic_block("entry"))
+    again, end = finder.append_basic_block("ask"), finder.append_basic_block("end")
+    builder.branch(again)
+    builder.position_at_end(again)
+    address = builder.call(ask, [builder.bitcast(stored, _BYTE), ir.Constant(_SIZE, len(text))])
+    builder.cbranch(cgutils.is_not_null(builder, address), end, again)
+    builder.position_at_end(end)
+    builder.store(address, cell)
+    builder.ret(address)
+    return finder
+
+
+def _find(text: int, size: int) -> int:
+    """What a kernel calls, from any thread. Where it gives 0 it is asked again."""
+    version: Version = pickle.loads(ctypes.string_at(text, size))
+    return version.known_address or _uninterrupted(partial(_address, version))
+
+
+def _address(version: Version) -> int:
+    try:
+        return version.address()
+    except Exception:  # no exception can leave a kernel from here, but the status of a call can
+        traceback.print_exc()
+        return _FAILURE
+
+
+def _uninterrupted(function: Callable[[], int]) -> int:
+    """``function()``; what a signal raises in the main thread meanwhile, such as Ctrl-C, it raises a little later."""
+    if threading.current_thread() is not threading.main_thread():
+        return function()
+    answer: list[int] = []
+    done = threading.Event()
+
+    def work() -> None:
+        answer.append(function())
+        done.set()
+
+    threading.Thread(target=work, name="pytrainr-find", daemon=True).start()
+    raised: BaseException | None = None
+    while not done.is_set():
+        try:
+            done.wait()
+        except BaseException as error:
+            raised = error
+    if raised is not None:  # by then the kernel runs, and Python hears of it after that
+        threading.Timer(0.01, _raise_in, (threading.get_ident(), type(raised))).start()
+    return answer[0]
+
+
+def _raise_in(thread: int, kind: type[BaseException]) -> None:
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(kind))
+
+
+_SYMBOL = "pytrainr.find"
+_FIND = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)(_find)
+_FAIL = ctypes.CFUNCTYPE(ctypes.c_int32)(lambda: -100)  # a status that Numba reports as an unknown error
+_FAILURE = ctypes.cast(_FAIL, ctypes.c_void_p).value or 0
+llvm.add_symbol(_SYMBOL, ctypes.cast(_FIND, ctypes.c_void_p).value)

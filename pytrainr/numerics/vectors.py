@@ -31,9 +31,9 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils, errors
-from numba.core.registry import cpu_target
 
 from pytrainr.numerics.jit import intrinsic
+from pytrainr.numerics.numba_internals import target
 
 __all__ = [
     "Lanes",
@@ -58,7 +58,7 @@ __all__ = [
 @lru_cache(maxsize=1)
 def register_bytes() -> int:
     """The width of the host's vector registers, as Numba compiles for it."""
-    features = cpu_target.target_context.codegen().magic_tuple()[2]
+    features = target()[2]
     return 64 if "+avx512f" in features else 32 if "+avx2" in features else 16
 
 

@@ -1,8 +1,8 @@
 """Views that own nothing: arrays for the inside of kernels, without reference counting.
 
 Numba counts the references to an array at every slice and every call, atomically; in a small network that is half of
-the time. A kernel's outermost function therefore works on ``borrowed`` arguments. A view must not outlive its memory:
-whoever borrows an array made in the same function says ``keep`` after its last use.
+the time. A view must not outlive its memory: whoever takes one of an array made in the same function says ``keep``
+after its last use.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numba.np import arrayobj
 
 from pytrainr.numerics.jit import intrinsic, strict_part
 
-__all__ = ["borrowed", "columns", "four_gates", "keep", "three_gates", "view"]
+__all__ = ["columns", "four_gates", "keep", "three_gates", "view"]
 
 
 class View(types.Array):
@@ -54,46 +54,6 @@ class _ViewModel(models.StructModel):
     def traverse(self, builder: Any) -> list[Any]:
         """Nothing in it is counted: Numba, which would look at every field at every assignment, need not look."""
         return []
-
-
-def _borrowed_type(kind: Any) -> Any:
-    if isinstance(kind, types.Array):
-        return View(kind.dtype, kind.ndim, kind.layout)
-    if isinstance(kind, types.BaseNamedTuple):
-        named: Any = kind
-        fields = tuple(map(_borrowed_type, named.types))
-        if len(set(fields)) == 1:
-            return types.NamedUniTuple(fields[0], len(fields), named.instance_class)
-        return types.NamedTuple(fields, named.instance_class)
-    return kind
-
-
-def _borrow(context: Any, builder: Any, kind: Any, value: Any) -> Any:
-    if isinstance(kind, types.Array):
-        array = arrayobj.make_array(kind)(context, builder, value)
-        result = arrayobj.make_array(_borrowed_type(kind))(context, builder)
-        null = cgutils.get_null_value(cgutils.voidptr_t)
-        result.meminfo, result.parent = null, null
-        for field in ("nitems", "itemsize", "data", "shape", "strides"):
-            setattr(result, field, getattr(array, field))
-        return result._getvalue()
-    if isinstance(kind, types.BaseNamedTuple):
-        fields = [
-            _borrow(context, builder, field, element)
-            for field, element in zip(list(kind.types), cgutils.unpack_tuple(builder, value), strict=True)
-        ]
-        return context.make_tuple(builder, _borrowed_type(kind), fields)
-    return value
-
-
-@intrinsic
-def borrowed(typing: Any, value: Any) -> Any:
-    """An array as a view, a NamedTuple with views for arrays; anything else as it is."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return _borrow(context, builder, value, arguments[0])
-
-    return _borrowed_type(value)(value), generate
 
 
 @intrinsic

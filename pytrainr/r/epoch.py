@@ -10,7 +10,7 @@ from pytrainr.numerics.crew import agreed, meet
 from pytrainr.numerics.elementwise import copy
 from pytrainr.numerics.jit import is_set, strict, strict_part
 from pytrainr.numerics.linalg import pack, product, transpose
-from pytrainr.numerics.views import borrowed, columns, keep, view
+from pytrainr.numerics.views import columns, keep, view
 from pytrainr.r.cells import (
     activate,
     add_updates,
@@ -336,19 +336,7 @@ def run_groups(cell, table, state, rule, batch, first, updating, stop, crew, sha
     whole = work = workspace_for(kept(cell), gates(cell), table, steps, mine, own)
     if crew.are > 1:
         whole = workspace_for(kept(cell), gates(cell), table, steps, shared.rows, shared)
-    result = groups_in(
-        cell,
-        borrowed(table),
-        borrowed(state),
-        rule,
-        borrowed(batch),
-        first,
-        updating,
-        borrowed(stop),
-        borrowed(work),
-        borrowed(whole),
-        borrowed(crew),
-    )
+    result = groups_in(cell, table, state, rule, batch, first, updating, stop, work, whole, crew)
     keep(work)
     keep(whole)
     return result
@@ -356,7 +344,7 @@ def run_groups(cell, table, state, rule, batch, first, updating, stop, crew, sha
 
 @strict_part
 def groups_in(cell, table, state, rule, batch, first, updating, stop, work, whole, crew):
-    """:func:`run_groups` with all its arrays borrowed."""
+    """:func:`run_groups` in the memory that it made."""
     steps = batch.X.shape[1]
     groups = batch.starts.size - 1
     inputs, outputs = batch.X.shape[2], batch.Y.shape[2]

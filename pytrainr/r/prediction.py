@@ -7,7 +7,7 @@ import numpy as np
 from pytrainr.numerics.jit import strict, strict_part
 from pytrainr.numerics.linalg import product
 from pytrainr.numerics.scaling import all_finite, normalise, raw
-from pytrainr.numerics.views import borrowed, keep, view
+from pytrainr.numerics.views import keep, view
 from pytrainr.r.cells import activate, forward, gates, kept
 from pytrainr.r.epoch import Shared, forward_pass, pack_weights, save_states, workspace_for
 from pytrainr.r.layers import (
@@ -38,23 +38,13 @@ def predict_rows(cell, places, weights, X, first, total, at_once, out, record):
     rows = min(at_once, X.shape[0])
     room = Shared(np.empty(weights.size), np.empty(0), np.empty(0), rows)
     work = workspace_for(kept(cell), gates(cell), table, out.shape[1], rows, room)
-    predict_in(
-        cell,
-        borrowed(table),
-        borrowed(weights),
-        borrowed(X),
-        Rows(first, total),
-        at_once,
-        borrowed(out),
-        borrowed(record),
-        borrowed(work),
-    )
+    predict_in(cell, table, weights, X, Rows(first, total), at_once, out, record, work)
     keep(work)
 
 
 @strict_part
 def predict_in(cell, table, weights, X, rows, at_once, out, record, work):
-    """:func:`predict_rows` with all its arrays borrowed."""
+    """:func:`predict_rows` in the memory that it made."""
     given, steps, inputs, outputs = X.shape[1], out.shape[1], X.shape[2], out.shape[2]
     pack_weights(gates(cell), table, weights, work.packed)
     for begin in range(0, X.shape[0], at_once):
@@ -91,25 +81,14 @@ def step(cell, places, weights, scales, state, x, out):
     for layer in range(layers):
         size += states_size(kept(cell), 1, at_once, table.hidden_dim[layer])
     memory = np.empty(size)
-    step_in(
-        cell,
-        borrowed(table),
-        borrowed(weights),
-        borrowed(scales[0]),
-        borrowed(scales[1]),
-        borrowed(memory),
-        at_once,
-        borrowed(state),
-        borrowed(x),
-        borrowed(out),
-    )
+    step_in(cell, table, weights, scales[0], scales[1], memory, at_once, state, x, out)
     keep(memory)
     return True
 
 
 @strict_part
 def step_in(cell, table, weights, input_scale, output_scale, memory, at_once, state, x, out):
-    """:func:`step` with all its arrays borrowed."""
+    """:func:`step` in the memory that it made."""
     cells = kept(cell)[0]
     layers = table.hidden_dim.size - 1
     width, outputs = table.input_dim[0], table.hidden_dim[layers]

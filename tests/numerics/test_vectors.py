@@ -10,7 +10,7 @@ from numba import njit
 from numba.core.errors import TypingError
 
 from pytrainr.numerics.vectors import fast_map, strict_map
-from pytrainr.numerics.views import borrowed, columns
+from pytrainr.numerics.views import columns
 
 
 @strict_map("sum, a")
@@ -24,13 +24,11 @@ def scaled(a, factor):
     return a * factor
 
 
-over_all = njit(lambda total, a, b, factor: both(borrowed(total), borrowed(a), borrowed(b), factor))
+over_all = njit(lambda total, a, b, factor: both(total, a, b, factor))
 over_columns = njit(
-    lambda total, a, b, factor, first, count: both(
-        columns(borrowed(total), first, count), columns(borrowed(a), first, count), borrowed(b), factor
-    )
+    lambda total, a, b, factor, first, count: both(columns(total, first, count), columns(a, first, count), b, factor)
 )
-scale = njit(lambda out, a, factor: scaled(borrowed(out), borrowed(a), factor))
+scale = njit(lambda out, a, factor: scaled(out, a, factor))
 
 
 @settings(deadline=None, max_examples=150)

@@ -1,0 +1,129 @@
+"""Where compiled kernels are kept on disk: each version of each function in a file of its own.
+
+Numba's own cache looks only at the file of the outermost function, so that an edit to a function which is called from
+another file would leave a stale kernel; and it has an index for each function, in which two processes that compile
+at the same time overwrite each other's entries. Here a file says what it was made from, and appears whole or not at
+all. It lies in ``NUMBA_CACHE_DIR``, else beside the package, else in the user's cache folder; where nothing can be kept
+anywhere, as in some containers, in a folder that lives as long as the process.
+"""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import os
+import pickle
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+import numba
+
+from pytrainr.numerics.numba_internals import FAST, rebuilt, reduced, target
+
+__all__ = ["KernelCache", "folder"]
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+@cache
+def folder() -> Path:
+    """Where kernels are kept."""
+    for place in _places():
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=place).close()
+        except OSError:
+            continue
+        return place
+    place = Path(tempfile.mkdtemp(prefix="pytrainr-"))
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    return place
+
+
+def _places() -> Iterator[Path]:
+    mine = f"pytrainr-{hashlib.sha256(str(_PACKAGE).encode()).hexdigest()[:16]}"
+    if numba.config.CACHE_DIR:
+        yield Path(numba.config.CACHE_DIR) / mine
+        return
+    yield _PACKAGE / "__pycache__"
+    if sys.platform == "win32":
+        yield Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "numba" / mine
+    elif sys.platform == "darwin":
+        yield Path.home() / "Library" / "Caches" / "numba" / mine
+    else:
+        yield Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "numba" / mine
+
+
+@cache
+def _source_stamp(sources: Path) -> bytes:
+    """A digest of the compilers and of every source file that a kernel in ``sources`` can call."""
+    digest = hashlib.sha256(repr((sys.version, numba.__version__, llvmlite.__version__, FAST)).encode())
+    for path in sorted({*sources.rglob("*.py"), *Path(__file__).parent.rglob("*.py")}):
+        status = path.stat()
+        digest.update(f"{path.relative_to(_PACKAGE)} {status.st_size} {status.st_mtime_ns}\n".encode())
+    return digest.digest()
+
+
+class KernelCache:
+    """The versions of one function, as Numba asks for them."""
+
+    def __init__(self, function: Callable) -> None:
+        self._name = f"{function.__module__}.{function.__qualname__}"
+        self._sources = Path(function.__code__.co_filename).resolve().parent
+
+    @property
+    def cache_path(self) -> str:
+        return str(folder())
+
+    def _file(self, kinds: Any) -> Path:
+        version = repr((str(kinds), target(), sys.implementation.cache_tag))
+        return folder() / f"{self._name}-{hashlib.sha256(version.encode()).hexdigest()[:24]}.kernel"
+
+    def load_overload(self, kinds: Any, context: Any) -> Any:
+        """The version for arguments of these ``kinds``, or None."""
+        try:
+            stored = self._file(kinds).read_bytes()
+            stamp = _source_stamp(self._sources)
+            if not stored.startswith(stamp):
+                return None
+            known, payload = pickle.loads(stored[len(stamp) :])
+            return rebuilt(context, payload) if known == kinds else None
+        except Exception:  # whatever is wrong with a file or an unknown Numba, compiling helps
+            return None
+
+    def save_overload(self, kinds: Any, result: Any) -> None:
+        """Keep a version; where that fails it is compiled again in the next process."""
+        try:
+            payload = reduced(result)
+            if payload is None:
+                return
+            _write(self._file(kinds), _source_stamp(self._sources) + pickle.dumps((kinds, payload)))
+        except Exception:
+            return
+
+    def enable(self) -> None:
+        """Numba's interface; this cache is always on."""
+
+    def disable(self) -> None:
+        """Numba's interface; this cache is always on."""
+
+    def flush(self) -> None:
+        """Numba's interface; there is no index that could be stale."""
+
+
+def _write(file: Path, content: bytes) -> None:
+    """``file`` with ``content``, at once."""
+    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=file.stem)
+    try:
+        with open(handle, "wb") as stream:
+            stream.write(content)
+        os.replace(temporary, file)
+    except BaseException:
+        os.unlink(temporary)
+        raise

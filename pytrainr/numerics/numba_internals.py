@@ -1,0 +1,153 @@
+"""What Numba and llvmlite do not promise to keep: every such name that we use is here, and only here.
+
+Tried on Numba 0.61 to 0.68 (`make versions`; docs/machines.md has the results). An older Numba is refused. On a newer
+one nothing is taken for granted: ``FAST`` is false, every function goes through Numba's own pipeline, which takes
+longer to compile and computes the same bits, and what cannot be kept on disk is compiled anew in each process.
+``PYTRAINR_NUMBA=fallback`` asks for the same on a known Numba.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from typing import Any
+
+import llvmlite.binding as llvm
+import numba
+
+__all__ = ["FAST", "NEWEST_TRIED", "OLDEST", "address_of", "part_policy", "rebuilt", "reduced", "target", "use_cache"]
+
+OLDEST, NEWEST_TRIED = (0, 61), (0, 68)
+
+
+def _version() -> tuple[int, int]:
+    major, minor, *_ = numba.__version__.split(".")
+    return int(major), int(minor.split("+")[0])
+
+
+if _version() < OLDEST:
+    raise ImportError(
+        f"pytrainr needs Numba {OLDEST[0]}.{OLDEST[1]} or newer, this is {numba.__version__}: pip install -U numba"
+    )
+
+FAST = _version() <= NEWEST_TRIED and os.environ.get("PYTRAINR_NUMBA") != "fallback"
+
+
+def _load_array_functions_without_scipy() -> None:
+    """Numba, before its first kernel, imports all of scipy.linalg only to see whether it exists: a third of the start.
+
+    It is, as we depend on it, and ``np.dot`` still loads what it needs of it when first compiled or called.
+    """
+    numba_linalg: Any = importlib.import_module("numba.np.linalg")
+    ensure_blas = numba_linalg.ensure_blas
+    numba_linalg.ensure_blas = lambda: None
+    try:
+        importlib.import_module("numba.np.arraymath")
+    finally:
+        numba_linalg.ensure_blas = ensure_blas
+
+
+if FAST:
+    _load_array_functions_without_scipy()
+
+
+def target() -> tuple[str, ...]:
+    """What Numba compiles for: triple, processor and its features, as ``NUMBA_CPU_NAME`` and the like may say."""
+    if FAST:
+        from numba.core.registry import cpu_target
+
+        return tuple(cpu_target.target_context.codegen().magic_tuple())
+    features = numba.config.CPU_FEATURES or llvm.get_host_cpu_features().flatten()
+    return llvm.get_process_triple(), numba.config.CPU_NAME or llvm.get_host_cpu_name(), features
+
+
+# compiled functions ---------------------------------------------------------------------------------------------------
+
+
+def address_of(dispatcher: Any, kinds: tuple[Any, ...]) -> tuple[int, Any]:
+    """Where the machine code of one version of a compiled function is, and what that returns."""
+    compiled = dispatcher.overloads[kinds]
+    return compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name), compiled.signature.return_type
+
+
+def use_cache(dispatcher: Any, cache: Any) -> Any:
+    """``dispatcher``, which asks ``cache`` before it compiles and hands it what it compiled."""
+    dispatcher._cache = cache
+    return dispatcher
+
+
+def reduced(result: Any) -> Any:
+    """A compiled function to be pickled, or None where it holds addresses of this process."""
+    if result.lifted or result.library.has_dynamic_globals:
+        return None
+    return result._replace(type_annotation="")._reduce()
+
+
+def rebuilt(context: Any, payload: Any) -> Any:
+    """The compiled function again."""
+    from numba.core.compiler import CompileResult
+
+    context.refresh()
+    return CompileResult._rebuild(context, *payload)
+
+
+# parts ----------------------------------------------------------------------------------------------------------------
+
+
+def part_policy() -> dict[str, Any]:
+    """How a part of kernels is compiled: to LLVM's language, once, and to machine code only in the kernels."""
+    if not FAST:
+        return {}
+    return {
+        "no_cpython_wrapper": True,
+        "no_cfunc_wrapper": True,
+        "forceinline": True,
+        "pipeline_class": _part_compiler(),
+    }
+
+
+def _part_compiler() -> Any:
+    global _PART_COMPILER
+    if _PART_COMPILER is None:
+        _PART_COMPILER = _make_part_compiler()
+    return _PART_COMPILER
+
+
+_PART_COMPILER: Any = None
+
+
+def _make_part_compiler() -> Any:
+    from numba.core.compiler import CompilerBase, DefaultPassBuilder
+    from numba.core.compiler_machinery import register_pass
+    from numba.core.typed_passes import NativeLowering
+
+    @register_pass(mutates_CFG=True, analysis_only=False)
+    class PartLowering(NativeLowering):
+        """Numba's last step without the machine code."""
+
+        _name = "pytrainr_part_lowering"
+
+        def run_pass(self, state: Any) -> bool:
+            state.flags.no_compile = True
+            state.library = library = state.targetctx.codegen().create_library(state.func_id.func_qualname)
+            # A part is optimised in the kernels; what it calls is linked into these beside it, once, not into the part.
+            library._optimize_functions = lambda module: setattr(module, "data_layout", library._codegen._data_layout)
+            library.finalize = lambda: setattr(library, "_finalized", True)
+            super().run_pass(state)
+            key = object().__reduce_ex__  # callers find a function by its address to be; any distinct builtin serves
+            libraries = [library, *library._linking_libraries]
+            state.targetctx.insert_user_function(key, state.cr.fndesc, libraries)
+            state.cr = state.cr._replace(cfunc=key)
+            return True
+
+    class PartCompiler(CompilerBase):
+        """Numba's compiler with that last step."""
+
+        def define_pipelines(self) -> list[Any]:
+            pipeline = DefaultPassBuilder.define_nopython_pipeline(self.state)
+            pipeline.passes = [(PartLowering if step is NativeLowering else step, why) for step, why in pipeline.passes]
+            pipeline._finalized = False
+            pipeline.finalize()
+            return [pipeline]
+
+    return PartCompiler
