@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from string import Formatter
 from typing import TYPE_CHECKING, Any
 
@@ -112,6 +112,14 @@ class ArgumentError(Exception):
     def followed_by(self, template: str, /, **terms: Any) -> Self:
         """The same error with more to say."""
         return type(self)(self.argument, self.index, self.parts + tuple(_parts(template, terms)))
+
+    def moved(self, samples: int) -> Self:
+        """The same error where the array begins at another sample of the caller's."""
+        if not self.index:
+            return self
+        index = (self.index[0] + samples, *self.index[1:])
+        parts = (replace(p, index=index) if isinstance(p, Place) and p.index else p for p in self.parts)
+        return type(self)(self.argument, index, tuple(parts))
 
 
 class ArgumentTypeError(ArgumentError, TypeError):

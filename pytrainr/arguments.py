@@ -25,6 +25,7 @@ __all__ = [
     "check_variables",
     "choice",
     "entry",
+    "first_entry",
     "flag",
     "function",
     "functions",
@@ -33,7 +34,6 @@ __all__ = [
     "number",
     "positive_integer",
     "rate",
-    "share",
     "too_few_samples",
     "too_large_batch",
     "trained",
@@ -115,17 +115,25 @@ def check_finite(array: np.ndarray, name: Place | str) -> None:
         return
     if array.size <= _CHUNK and np.count_nonzero(np.isfinite(array)) == array.size:
         return
+    wrong = first_entry(array, lambda part: ~np.isfinite(part))
+    if wrong:
+        raise wrong_value(
+            entry(name, *wrong),
+            "{place} is {value} (sample, time step, variable): {name} should hold finite numbers only; remove or fill "
+            "the sample",
+            value=array[wrong],
+        )
+
+
+def first_entry(array: np.ndarray, wrong: Callable[[np.ndarray], np.ndarray]) -> tuple[int, ...]:
+    """The index of the first entry that ``wrong`` marks, or (): some samples at a time, for X may exceed memory."""
     step = max(1, _CHUNK // max(1, array[0].size))
     for start in range(0, array.shape[0], step):
-        finite = np.isfinite(array[start : start + step])
-        if not finite.all():
-            sample, time, variable = (int(n) for n in np.argwhere(~finite)[0])
-            raise wrong_value(
-                entry(name, start + sample, time, variable),
-                "{place} is {value} (sample, time step, variable): {name} should hold finite numbers only; remove or "
-                "fill the sample",
-                value=array[start + sample, time, variable],
-            )
+        marked = wrong(array[start : start + step])
+        if marked.any():
+            sample, *rest = (int(n) for n in np.argwhere(marked)[0])
+            return (start + sample, *rest)
+    return ()
 
 
 def entry(name: Place | str, *index: int) -> Place:
@@ -240,11 +248,6 @@ def rate(value: Any, name: Place | str, *, zero: bool = True) -> float:
     """A finite number of 0 or more (``zero=False``: more than 0)."""
     should = "a finite number, 0 or more" if zero else "a finite number greater than 0"
     return _within(value, name, should, lambda n: n > 0 or (zero and n == 0))
-
-
-def share(value: Any, name: Place | str) -> float:
-    """A finite number of 0 or more and less than 1."""
-    return _within(value, name, "a number from 0 up to, but not including, 1", lambda n: 0 <= n < 1)
 
 
 def natural(value: Any, name: Place | str, *, least: int = 0) -> int:

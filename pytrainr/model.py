@@ -126,6 +126,11 @@ class Model:
         """The field ``name``, or ``default`` where the model has none."""
         return self._fields.get(name, default)
 
+    def pop(self, name: str) -> Any:
+        """The field ``name``, which the model has no more; None where it had none."""
+        self.keep_network(None)
+        return self._fields.pop(name, None)
+
     def keep_network(self, kept: Any) -> None:
         """Set ``kept_network``; in the ordinary way that would be a field."""
         object.__setattr__(self, "kept_network", kept)

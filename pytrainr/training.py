@@ -67,10 +67,8 @@ class Training:
         self.rng = _stream(rng)
         options["exact"] = arguments.flag(options.get("exact", False), "exact")
         self.validation: Any = None
-        if options.get("validation") is not None and (options.get("exact") or (model is not None and model.exact)):
-            from pytrainr.exact.validation import held_out
-
-            self.validation, Y, X = held_out(options.pop("validation"), Y, X)
+        if options["exact"] or (isinstance(model, Model) and model.exact):
+            Y, X = self._hold_out(Y, X, options)
         if model is None:
             self.model, self.X, self.Y = new_model(Y, X, **options)
         else:
@@ -107,6 +105,17 @@ class Training:
             self._make_store()
         self.model.sort()
         self._whole = self._snapshot()
+
+    def _hold_out(self, Y: Any, X: Any, options: dict[str, Any]) -> tuple[Any, Any]:
+        """Put the samples for validation aside; those that remain."""
+        validation = options.pop("validation", None)
+        if validation is not None:
+            from pytrainr.exact.validation import held_out
+
+            self.validation, Y, X, options["mask"] = held_out(validation, Y, X, options.get("mask"))
+        elif options.get("patience") is not None:
+            raise wrong_value("patience", "{place} needs validation: the data whose loss it waits for")
+        return Y, X
 
     # where it stands ----------------------------------------------------------------------------------------------
 
@@ -280,14 +289,10 @@ class Training:
     def _end_epoch(self) -> None:
         column = self.model.error[:, self.epoch]
         if math.isnan(column.sum()):
-            raise DivergedError(
-                f"the error became NaN in epoch {self.epoch + 1} of {self.numepochs}: the weights have grown beyond "
-                f"all bounds. Try a smaller learningrate (it is {self.model.learningrate:.6g}) or clipping=1; the "
-                f"model after epoch {self._whole[0]} is attached to this error as .model",
-                self.epoch + 1,
-                self.last_whole_epoch(),
-            )
+            raise self._diverged("the error became NaN")
         stopping = self.validation is not None and self.validation.after_epoch(self.model, self.network, self.state)
+        if self.validation is not None and not math.isfinite(self.model.validation_loss[self.epoch]):
+            raise self._diverged("the validation loss is not finite")
         for function in list(self.model.epoch_function):
             self._call_function(function, "epoch_function")
         self.epoch += 1
@@ -298,6 +303,15 @@ class Training:
         self._done = 0
         if all(np.isfinite(flat).all() for flat in self.state.values()):
             self._whole = self._snapshot()
+
+    def _diverged(self, what: str) -> DivergedError:
+        return DivergedError(
+            f"{what} in epoch {self.epoch + 1} of {self.numepochs}: the weights have grown beyond all bounds. Try a "
+            f"smaller learningrate (it is {self.model.learningrate:.6g}) or clipping=1; the model after epoch "
+            f"{self._whole[0]} is attached to this error as .model",
+            self.epoch + 1,
+            self.last_whole_epoch(),
+        )
 
     def _call_function(self, function: Callable, argument: str) -> None:
         """Let a function of the caller's read and change the model; what it changed counts from now on."""

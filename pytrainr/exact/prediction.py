@@ -9,8 +9,8 @@ import numpy as np
 
 from pytrainr import arguments
 from pytrainr.argument_errors import Setting, wrong_value
+from pytrainr.exact.entries import check_finite, with_mask
 from pytrainr.exact.network import ExactNetwork
-from pytrainr.exact.preparation import with_mask
 from pytrainr.model import Model
 from pytrainr.networks import kept_network
 from pytrainr.series.normalisation import normalised_input, raw_output
@@ -58,8 +58,7 @@ def predict_exact(
         )
     if mask is not None:
         samples, _ = with_mask(samples, None, mask)
-    else:
-        arguments.check_finite(samples, "X")
+    check_finite(samples, "X", mask is not None)
     stateful = return_state or state is not None
     kept, weights = kept_network(model)
     network = cast(ExactNetwork, kept)

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from pytrainr import arguments
-from pytrainr.argument_errors import ArgumentError, Setting, wrong_value
+from pytrainr.argument_errors import Setting, wrong_value
 from pytrainr.epoch_functions import message
 from pytrainr.exact.activations import ACTIVATIONS
 from pytrainr.exact.cells import CELLS
+from pytrainr.exact.entries import check_finite, check_targets, with_mask
 from pytrainr.exact.network import options_of
 from pytrainr.exact.update_rules import RULES
 from pytrainr.groups import number_of_groups
 from pytrainr.loss_functions import loss_L1
 from pytrainr.model import Model
 
-__all__ = ["EXACT_DEFAULTS", "new_exact_model", "retrained_exact_model", "with_mask"]
+__all__ = ["EXACT_DEFAULTS", "new_exact_model", "retrained_exact_model"]
 
 EXACT_DEFAULTS: dict[str, Any] = {
     "hidden_activation": None,
@@ -68,7 +68,10 @@ _RATES = (
     "ridge",
 )
 _LIMITS = ("clipping", "clip_norm", "huber_width")
-_RESERVED = ("updates_done", "groups_done", "dropout_seed", "output_time_dim", "validation_loss", "best_epoch")
+VALIDATED = ("validation_loss", "best_epoch", "best_validation_loss")
+"""What validation adds to a model."""
+
+_RESERVED = ("updates_done", "groups_done", "dropout_seed", "output_time_dim", "validated", *VALIDATED)
 
 
 def new_exact_model(
@@ -86,7 +89,6 @@ def new_exact_model(
     mask = given["mask"]
     X, Y = with_mask(X, Y, mask)
     given["mask"] = None if mask is None else "nan"
-    _check_finite(X, Y, mask is not None)
     unsync = fields["seq_to_seq_unsync"]
     time_dim = _time_dim(X, Y, unsync, given)
     if given["bptt_steps"] is not None:
@@ -124,6 +126,7 @@ def new_exact_model(
         model.time_dim_input = X.shape[1]
     chosen = options_of(model)
     model.output, model.loss = chosen.output, chosen.loss
+    _check_entries(X, Y, mask is not None, model)
     return model, X, Y
 
 
@@ -173,51 +176,10 @@ def _check_bptt(given: dict[str, Any], time_dim: int) -> None:
     given["bptt_steps"] = min(given["bptt_steps"], time_dim)
 
 
-def _check_finite(X: np.ndarray, Y: np.ndarray, padded: bool) -> None:
-    for array, name in ((X, "X"), (Y, "Y")):
-        if padded:
-            array = np.where(np.isnan(array), 0.0, array)
-        try:
-            arguments.check_finite(array, name)
-        except ArgumentError as error:
-            if padded:
-                raise
-            hint = "; {mask} takes {nan} for 'no entry at this step'"
-            raise error.followed_by(hint, mask=Setting("mask", "nan"), nan=math.nan) from None
-
-
-def with_mask(X: np.ndarray, Y: np.ndarray | None, mask: Any) -> tuple[np.ndarray, Any]:
-    """X and Y with NaN in every step that has no entry: where ``mask`` (samples, time) is 0, or as they are for
-    ``"nan"``.
-
-    A step is absent as a whole: all variables of a step with a NaN become NaN.
-    """
-    if mask is None:
-        return X, Y
-    arrays: list[Any] = []
-    for array, name in ((X, "X"), (Y, "Y")):
-        if array is None:
-            arrays.append(None)
-            continue
-        array = np.array(array, dtype=np.float64)
-        if not isinstance(mask, str):
-            present = np.asarray(mask)
-            if present.shape != X.shape[:2]:
-                raise wrong_value(
-                    "mask",
-                    "{place} should be {needed} (samples, time) as X, 1 where a step has an entry, it is {shape}",
-                    needed=X.shape[:2],
-                    shape=present.shape,
-                )
-            if name == "X" or array.shape[1] == X.shape[1]:
-                array[~present.astype(bool)] = np.nan
-        elif mask != "nan":
-            raise wrong_value(
-                "mask", "{place} should be {nan} or an array of (samples, time), it is {value}", nan="nan", value=mask
-            )
-        array[np.isnan(array).any(axis=2)] = np.nan
-        arrays.append(array)
-    return arrays[0], arrays[1]
+def _check_entries(X: np.ndarray, Y: np.ndarray, masked: bool, model: Model) -> None:
+    check_finite(X, "X", masked)
+    check_finite(Y, "Y", masked)
+    check_targets(Y, "Y", model.output, model.loss)
 
 
 def _time_dim(X: np.ndarray, Y: np.ndarray, unsync: bool, given: dict[str, Any]) -> int:
@@ -254,7 +216,7 @@ def retrained_exact_model(
     message("retraining, all options except X, Y and the model itself are ignored, error are reseted")
     mask = options.get("mask") if options.get("mask") is not None else model.mask
     X, Y = with_mask(X, Y, mask)
-    _check_finite(X, Y, mask is not None)
+    _check_entries(X, Y, mask is not None, model)
     given = {name: model.get(name, value) for name, value in EXACT_DEFAULTS.items()}
     time_dim = _time_dim(X, Y, bool(model.seq_to_seq_unsync), given)
     arguments.check_dimensions(
@@ -265,4 +227,7 @@ def retrained_exact_model(
     )
     if number_of_groups(X.shape[0], model.batch_size) < 1:
         raise arguments.too_few_samples(X.shape[0], model.batch_size)
-    return model.copy(), X, Y
+    retrained = model.copy()
+    for name in VALIDATED:  # of the earlier training
+        retrained.pop(name)
+    return retrained, X, Y

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from pytrainr import arguments
-from pytrainr.argument_errors import Place, Setting, wrong_value
+from pytrainr.argument_errors import ArgumentError, Place, Setting, wrong_value
+from pytrainr.exact.entries import check_finite, check_targets, with_mask
 from pytrainr.exact.network import ExactNetwork
-from pytrainr.exact.preparation import with_mask
 from pytrainr.model import Model
 from pytrainr.parameters import Flat
 
@@ -26,17 +26,38 @@ class Validation:
     any case.
     """
 
-    def __init__(self, X: np.ndarray, Y: np.ndarray) -> None:
-        self.X, self.Y = X, Y
+    def __init__(self, X: np.ndarray, Y: np.ndarray, first: int | None = None) -> None:
+        """``first``: the number among all samples of the first held out; None for data of their own."""
+        self.X, self.Y = np.asarray(X, dtype=np.float64), np.asarray(Y, dtype=np.float64)
+        self._first = first
 
     def begin(self, model: Model) -> None:
         """Check the samples against the model and forget what an earlier training found."""
-        if model.get("mask") is not None:
+        masked = model.get("mask") is not None
+        if masked:
             self.X, self.Y = with_mask(self.X, self.Y, "nan")
+        self._check_shapes(model)
+        try:
+            check_finite(self.X, self._place("X"), masked)
+            check_finite(self.Y, self._place("Y"), masked)
+            check_targets(self.Y, self._place("Y"), model.output, model.loss)
+        except ArgumentError as error:
+            raise error.moved(self._first or 0) from None
+        if self.X.shape[1] < model.time_dim:  # zeros follow the input, as in training
+            padded = np.zeros((self.X.shape[0], model.time_dim, self.X.shape[2]))
+            padded[:, : self.X.shape[1]] = self.X
+            self.X = padded
+        model.validation_loss = np.full(model.numepochs, np.nan)
+        model.best_epoch, model.best_validation_loss = 0, math.inf
+
+    def _place(self, name: str) -> Place:
+        return Place(name, of="validation" if self._first is None else "")
+
+    def _check_shapes(self, model: Model) -> None:
         for name, array, variables in (("X", self.X, model.input_dim), ("Y", self.Y, model.output_dim)):
             if array.shape[2] != variables:
-                place = Place(name, of="validation")
-                raise wrong_value(place, f"{{place}} should have {variables} variables, it has {array.shape[2]}")
+                should = f"{{place}} should have {variables} variables, it has {array.shape[2]}"
+                raise wrong_value(self._place(name), should)
         if self.X.shape[0] != self.Y.shape[0]:
             raise wrong_value(
                 "validation",
@@ -44,15 +65,9 @@ class Validation:
             )
         if self.Y.shape[1] != model.output_time_dim:
             raise wrong_value(
-                Place("Y", of="validation"),
+                self._place("Y"),
                 f"{{place}} should have {model.output_time_dim} time steps as Y has, it has {self.Y.shape[1]}",
             )
-        if self.X.shape[1] < model.time_dim:  # zeros follow the input, as in training
-            padded = np.zeros((self.X.shape[0], model.time_dim, self.X.shape[2]))
-            padded[:, : self.X.shape[1]] = self.X
-            self.X = padded
-        model.validation_loss = np.full(model.numepochs, np.nan)
-        model.best_epoch, model.best_validation_loss = 0, math.inf
 
     def after_epoch(self, model: Model, network: ExactNetwork, state: dict[str, Flat]) -> bool:
         """Note the loss, keep the weights if they are the best so far; whether training should stop."""
@@ -75,25 +90,28 @@ class Validation:
                 delattr(model, field + "_best")
 
 
-def held_out(validation: Any, Y: Any, X: Any) -> tuple[Validation, Any, Any]:
-    """The samples held out, and Y and X that remain: ``validation`` is (X, Y), or the share of the last samples."""
-    if isinstance(validation, (tuple, list)) and len(validation) == 2:
-        return (
-            Validation(
-                np.asarray(arguments.as_samples(validation[0], Place("X", of="validation")), dtype=np.float64),
-                np.asarray(arguments.as_samples(validation[1], Place("Y", of="validation")), dtype=np.float64),
-            ),
-            Y,
-            X,
-        )
+def held_out(validation: Any, Y: Any, X: Any, mask: Any) -> tuple[Validation, Any, Any, Any]:
+    """The samples held out, and Y, X and mask of those that remain.
+
+    ``validation`` is (X, Y), or the share of the last samples; of its own data, NaN marks what a mask leaves out.
+    """
     should = "(X, Y), or the share of the samples to hold out, between 0 and 1"
+    if isinstance(validation, (tuple, list)):
+        if len(validation) != 2:
+            raise wrong_value("validation", f"{{place}} should be {should}; it is {{value}}", value=validation)
+        held_X, held_Y = (
+            arguments.as_samples(array, Place(name, of="validation"))
+            for name, array in zip("XY", validation, strict=True)
+        )
+        return Validation(held_X, held_Y), Y, X, mask
     share = arguments.number(validation, "validation", should)
     if not 0.0 < share < 1.0:
-        raise wrong_value("validation", f"{{place}} should be {should}, it is {{value}}", value=validation)
+        raise wrong_value("validation", f"{{place}} should be {should}; it is {{value}}", value=validation)
     X, Y = arguments.as_samples(X, "X"), arguments.as_samples(Y, "Y")
+    arguments.check_shapes(X, Y, seq_to_seq_unsync=True)
+    X, Y = with_mask(X, Y, mask)
     kept = X.shape[0] - max(1, round(share * X.shape[0]))
     if kept < 1:
         setting = Setting("validation", share)
         raise wrong_value("validation", f"{{setting}} of {X.shape[0]} samples leaves none to train on", setting=setting)
-    held = Validation(np.asarray(X[kept:], dtype=np.float64), np.asarray(Y[kept:], dtype=np.float64))
-    return held, Y[:kept], X[:kept]
+    return Validation(X[kept:], Y[kept:], kept), Y[:kept], X[:kept], None if mask is None else "nan"

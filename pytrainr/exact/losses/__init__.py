@@ -1,8 +1,9 @@
 """The losses: one file each, with the value for one sample at one time step and its gradient by the output.
 
-A loss is a file with ``value(y, target, width)``, ``gradient(d, y, target, width)`` and, where one output activation
-cancels against it so that the gradient before the activation is y − target, that activation's name in ``CANONICAL``.
-A new loss is a file like these and one line in ``LOSSES``. Losses are summed over the group, as R does.
+A loss is a file with ``value(y, target, width)``, ``gradient(d, y, target, width)``, in ``TARGETS`` what a target can
+be ("any" number, a "share" from 0 to 1, or rows of "probabilities") and, where one output activation cancels against it
+so that the gradient before the activation is y − target, that activation's name in ``CANONICAL``. A new loss is a file
+like these and one line in ``LOSSES``. Losses are summed over the group, as R does.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import math
 
 from pytrainr.numerics.jit import fast_part
 
+TARGETS = "share"
 CANONICAL = "logistic"
 _SMALLEST = 1e-300  # keeps the logarithm of an output that rounded to 0 or 1 finite
 

@@ -7,6 +7,7 @@ import math
 
 from pytrainr.numerics.jit import fast_part
 
+TARGETS = "probabilities"
 CANONICAL = "softmax"
 _SMALLEST = 1e-300  # keeps the logarithm of an output that rounded to 0 finite
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pytrainr.numerics.jit import fast_part
 
+TARGETS = "any"
 CANONICAL = "linear"
 
 

@@ -1,0 +1,117 @@
+"""What X and Y may hold: finite numbers, NaN only in steps that a mask leaves out, targets that the loss knows."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from pytrainr import arguments
+from pytrainr.argument_errors import ArgumentError, Place, Setting, wrong_value
+from pytrainr.exact.losses import LOSSES
+
+__all__ = ["check_finite", "check_targets", "with_mask"]
+
+_ROUNDING = 1e-4  # by which a row of probabilities in single precision may miss 1
+
+
+def check_finite(array: np.ndarray, place: Place | str, masked: bool) -> None:
+    """Raise ``ValueError``, naming the entry, for infinity, and for NaN unless ``masked``: then it means "no entry"."""
+    if not masked:
+        try:
+            arguments.check_finite(array, place)
+        except ArgumentError as error:
+            hint = "; {mask} takes {nan} for 'no entry at this step'"
+            raise error.followed_by(hint, mask=Setting("mask", "nan"), nan=math.nan) from None
+    elif wrong := arguments.first_entry(array, np.isinf):
+        raise wrong_value(
+            arguments.entry(place, *wrong),
+            "{place} is {value} (sample, time step, variable): {name} should hold finite numbers, and {nan} where "
+            "there is no entry",
+            value=array[wrong],
+            nan=math.nan,
+        )
+
+
+def with_mask(X: np.ndarray, Y: np.ndarray | None, mask: Any) -> tuple[np.ndarray, Any]:
+    """X and Y with NaN in every step that has no entry: where ``mask`` (samples, time) is 0, or as they are for
+    ``"nan"``.
+
+    A step is absent as a whole: with ``"nan"`` all variables of a step with a NaN become NaN; where a mask says that a
+    step is there, NaN is an error.
+    """
+    if mask is None:
+        return X, Y
+    present = None if isinstance(mask, str) else _present(mask, X.shape[:2])
+    if present is None and mask != "nan":
+        raise _no_mask(mask)
+    masked: list[Any] = []
+    for array, name in ((X, "X"), (Y, "Y")):
+        if array is None:
+            masked.append(None)
+            continue
+        array = np.array(array, dtype=np.float64)
+        if present is not None and array.shape[1] == X.shape[1]:
+            array[~present] = 0.0
+            _check_present(array, name)
+            array[~present] = np.nan
+        array[np.isnan(array).any(axis=2)] = np.nan
+        masked.append(array)
+    return masked[0], masked[1]
+
+
+def _present(mask: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """The mask as booleans (samples, time)."""
+    try:
+        values = np.asarray(mask)
+    except ValueError:  # ragged
+        values = np.empty(0)
+    if values.dtype.kind not in "biuf" or (values.ndim == 2 and not np.isin(values, (0, 1)).all()):
+        raise _no_mask(mask)
+    if values.shape != shape:
+        raise wrong_value(
+            "mask",
+            "{place} should be {needed} (samples, time) as X, 1 where a step has an entry, it is {shape}",
+            needed=shape,
+            shape=values.shape,
+        )
+    return values.astype(bool)
+
+
+def _no_mask(value: Any) -> ArgumentError:
+    should = "{nan} or an array of (samples, time), 1 where a step has an entry, else 0"
+    return wrong_value("mask", f"{{place}} should be {should}; it is {{value}}", nan="nan", value=value)
+
+
+def _check_present(array: np.ndarray, name: str) -> None:
+    if wrong := arguments.first_entry(array, np.isnan):
+        raise wrong_value(
+            arguments.entry(name, *wrong),
+            "{place} is {value} (sample, time step, variable) where mask says that the step has an entry: it should be "
+            "a finite number, or mask 0 there",
+            value=array[wrong],
+        )
+
+
+def check_targets(Y: np.ndarray, place: Place | str, output: str, loss: str) -> None:
+    """Raise ``ValueError``, naming the entry, where Y is no target of this output and loss; NaN is no target."""
+    by_row = output == "softmax" or LOSSES[loss].TARGETS == "probabilities"
+    if not by_row and LOSSES[loss].TARGETS == "any":
+        return
+    setting = Setting("output", output) if output == "softmax" else Setting("loss", loss)
+    if wrong := arguments.first_entry(Y, lambda part: (part < 0.0) | (part > 1.0)):
+        raise wrong_value(
+            arguments.entry(place, *wrong),
+            "{place} is {value} (sample, time step, variable): {setting} needs targets between 0 and 1",
+            value=Y[wrong],
+            setting=setting,
+        )
+    if by_row and (wrong := arguments.first_entry(Y, lambda part: np.abs(part.sum(axis=2) - 1.0) > _ROUNDING)):
+        raise wrong_value(
+            arguments.entry(place, *wrong),
+            "{place} adds up to {sum} (sample, time step): {setting} needs rows of probabilities, one variable per "
+            "class (one-hot), that add up to 1",
+            sum=float(np.asarray(Y[wrong], dtype=np.float64).sum()),
+            setting=setting,
+        )
