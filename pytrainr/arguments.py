@@ -13,11 +13,13 @@ import numpy as np
 
 from pytrainr.argument_errors import ArgumentValueError, Place, Setting, Value, reshaped, wrong_type, wrong_value
 from pytrainr.model import Model
+from pytrainr.option_names import foreign_name, normal_name
 
 __all__ = [
     "NotEnoughMemoryError",
     "as_samples",
     "check_dimensions",
+    "check_exact_only",
     "check_extra",
     "check_finite",
     "check_memory",
@@ -339,21 +341,28 @@ def functions(value: Any, name: str) -> list[Callable]:
 # keyword arguments beyond R's own -----------------------------------------------------------------------------------
 
 
-def check_extra(extra: Mapping[str, Any], known: Iterable[str], reserved: Iterable[str]) -> None:
-    """Raise ``TypeError`` for a keyword that looks like a known one misspelt, or that would hide a field of the model.
+def check_extra(
+    extra: Mapping[str, Any], known: Iterable[str], reserved: Iterable[str] = (), call: str = "trainr"
+) -> None:
+    """Raise ``TypeError`` for a keyword of ``call`` that its user does not mean as one of their own.
 
-    R keeps every further argument on the model, so a misspelt one trains silently with the default.
+    R keeps every further argument on the model, so one that is misspelt, or that only other calls or other libraries
+    have, trains silently without. One that would hide a field of the model cannot be either.
     """
     known = list(known)
     for name in extra:
+        if name in known:
+            continue
         if name in reserved:
             raise wrong_type(
                 name, "{given} is a field that training sets on the model, it cannot be an argument", given=Value(name)
             )
-        normal = name.lower().replace(".", "_")
-        by_case = [k for k in known if k.lower() == normal]
-        close = by_case or difflib.get_close_matches(normal, known, 1, 0.8)
-        if close and close[0] != name:
+        by_case = [k for k in known if k.lower() == normal_name(name)]
+        foreign = None if by_case else foreign_name(name, call)
+        if foreign:
+            raise foreign
+        close = by_case or difflib.get_close_matches(normal_name(name), known, 1, 0.8)
+        if close:
             raise wrong_type(
                 name,
                 "unknown argument {given}: did you mean {close}? (an argument of your own, kept on the model, needs a "
@@ -361,3 +370,17 @@ def check_extra(extra: Mapping[str, Any], known: Iterable[str], reserved: Iterab
                 given=Value(name),
                 close=close[0],
             )
+
+
+def check_exact_only(extra: Mapping[str, Any], exact_only: Iterable[str]) -> None:
+    """Raise ``TypeError`` for a keyword that comes with ``exact=True`` alone."""
+    for name in extra:
+        for option in exact_only:
+            if normal_name(name) == option:
+                exact = Setting("exact", True)
+                raise wrong_type(
+                    name,
+                    "{given} has no effect in R's arithmetic: it comes with {exact}",
+                    given=Value(name),
+                    exact=exact,
+                )

@@ -16,6 +16,7 @@ from pytrainr.threads import in_threads, thread_count
 
 __all__ = ["predict_rows", "predictr"]
 
+_EXACT_OPTIONS = ("state", "return_state", "mask")
 _CHUNK_NUMBERS = 4e6  # inputs and states of one chunk, at most
 _SHARED_FROM = 4e6  # multiplications from which the samples are shared among threads
 
@@ -65,16 +66,13 @@ def predictr(
     """
     arguments.trained(model, "model")
     hidden, real_output = arguments.flag(hidden, "hidden"), arguments.flag(real_output, "real_output")
+    if extra:
+        _check_extra(model, extra)
     if model.exact:
         from pytrainr.exact.prediction import predict_exact
 
-        if not extra:
-            return predict_exact(model, X, hidden=hidden, real_output=real_output)
-        more = {name: extra.pop(name) for name in ("state", "return_state", "mask") if name in extra}
-        arguments.check_extra(extra, ["model", "X", "hidden", "real_output", "state", "return_state", "mask"], ())
+        more = {name: extra[name] for name in _EXACT_OPTIONS if name in extra}
         return predict_exact(model, X, hidden=hidden, real_output=real_output, **more)
-    if extra:
-        arguments.check_extra(extra, ["model", "X", "hidden", "real_output"], ())
     samples, steps = _input(model, X, real_output)
     output, store = _forward(model, samples, steps, hidden, 0, samples.shape[0])
     if hidden:
@@ -84,6 +82,13 @@ def predictr(
         return output
     output = output[:, steps - _output_steps(model, samples, steps) :]
     return output[:, :, 0] if model["output_dim"] == 1 else output
+
+
+def _check_extra(model: Model, extra: dict[str, Any]) -> None:
+    """What R ignores, but not what means something here, or in ``trainr``."""
+    if not model.exact:
+        arguments.check_exact_only(extra, _EXACT_OPTIONS)
+    arguments.check_extra(extra, ["model", "X", "hidden", "real_output", *_EXACT_OPTIONS], call="predictr")
 
 
 def predict_rows(model: Model, X: ArrayLike, first: int, total: int) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -71,7 +71,7 @@ def new_model(Y: Any, X: Any, *, exact: bool = False, **options: Any) -> tuple[M
         return _new_exact_model(Y, X, options)
     X, Y = arguments.as_samples(X, "X"), arguments.as_samples(Y, "Y")
     given = {name: options.pop(name) for name in DEFAULTS if name in options}
-    arguments.check_extra(options, [*DEFAULTS, *OURS], SET_BY_TRAINING)
+    _check_extra(options)
     fields = _checked({**DEFAULTS, **given})
     if fields["network_type"] in ("gru", "lstm"):
         _note_gradient(fields["network_type"])
@@ -103,15 +103,26 @@ def new_model(Y: Any, X: Any, *, exact: bool = False, **options: Any) -> tuple[M
     return model, X, Y
 
 
+def _check_extra(options: Mapping[str, Any]) -> None:
+    """The arguments beyond R's own, which R's arithmetic does not use but for ``clipping``."""
+    if any(name != "clipping" for name in options):
+        from pytrainr.exact.preparation import EXACT_DEFAULTS
+
+        arguments.check_exact_only(options, {*EXACT_DEFAULTS, "validation"} - {"clipping"})
+        arguments.check_extra(options, [*DEFAULTS, *OURS], SET_BY_TRAINING)
+
+
 def _new_exact_model(Y: Any, X: Any, options: dict[str, Any]) -> tuple[Model, np.ndarray, np.ndarray]:
     from pytrainr.exact.activations import ACTIVATIONS
-    from pytrainr.exact.preparation import exact_checks, new_exact_model
+    from pytrainr.exact.preparation import EXACT_DEFAULTS, SET_BY_EXACT_TRAINING, exact_checks, new_exact_model
+
+    known = [*DEFAULTS, *OURS, *EXACT_DEFAULTS, "validation"]
+    arguments.check_extra(options, known, [*SET_BY_TRAINING, *SET_BY_EXACT_TRAINING])
 
     if options.get("hidden_activation") is not None:
         options["sigmoid"] = arguments.choice(options.pop("hidden_activation"), "hidden_activation", ACTIVATIONS)
     given = {name: options.pop(name) for name in DEFAULTS if name in options}
     fields = _checked({**DEFAULTS, **given}, exact_checks())
-    arguments.check_extra(options, [], SET_BY_TRAINING)
     return new_exact_model(Y, X, fields, options)
 
 
@@ -156,9 +167,13 @@ def retrained_model(
     """A copy of ``model``, ready for further training on X and Y; as in R every other option is the model's own."""
     arguments.trained(model, "model")
     if model.exact:
-        from pytrainr.exact.preparation import retrained_exact_model
+        from pytrainr.exact.preparation import EXACT_DEFAULTS, retrained_exact_model
 
+        arguments.check_extra(options, [*DEFAULTS, *OURS, *EXACT_DEFAULTS])
         return retrained_exact_model(model, Y, X, options)
+    if options.get("exact"):
+        raise wrong_value("exact", "{place}: the model was trained in R's arithmetic, and retraining goes on in it")
+    _check_extra({name: value for name, value in options.items() if name not in (*DEFAULTS, *OURS)})
     X, Y = arguments.as_samples(X, "X"), arguments.as_samples(Y, "Y")
     unsync = arguments.flag(options.get("seq_to_seq_unsync", False), "seq_to_seq_unsync")
     if unsync != bool(model.seq_to_seq_unsync):

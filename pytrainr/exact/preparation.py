@@ -19,7 +19,7 @@ from pytrainr.groups import number_of_groups
 from pytrainr.loss_functions import loss_L1
 from pytrainr.model import Model
 
-__all__ = ["EXACT_DEFAULTS", "new_exact_model", "retrained_exact_model"]
+__all__ = ["EXACT_DEFAULTS", "SET_BY_EXACT_TRAINING", "new_exact_model", "retrained_exact_model"]
 
 EXACT_DEFAULTS: dict[str, Any] = {
     "hidden_activation": None,
@@ -71,7 +71,7 @@ _LIMITS = ("clipping", "clip_norm", "huber_width")
 VALIDATED = ("validation_loss", "best_epoch", "best_validation_loss")
 """What validation adds to a model."""
 
-_RESERVED = ("updates_done", "groups_done", "dropout_seed", "output_time_dim", "validated", *VALIDATED)
+SET_BY_EXACT_TRAINING = ("updates_done", "groups_done", "dropout_seed", "output_time_dim", "validated", *VALIDATED)
 
 
 def new_exact_model(
@@ -82,7 +82,6 @@ def new_exact_model(
     ``fields`` are R's arguments, checked; ``options`` all others.
     """
     given = {**EXACT_DEFAULTS, **{name: options.pop(name) for name in EXACT_DEFAULTS if name in options}}
-    arguments.check_extra(options, [*fields, *EXACT_DEFAULTS, "validation"], _RESERVED)
     X, Y = arguments.as_samples(X, "X"), arguments.as_samples(Y, "Y")
     _check(given)
     del given["hidden_activation"]  # it is the model's ``sigmoid``

@@ -107,6 +107,8 @@ WRONG: dict[str, tuple[str, dict[str, Any]]] = {
     "loss_function unknown": ("loss_function", {"options": {"loss_function": "loss_L7"}}),
     "clipping": ("clipping", {"options": extra(clipping=-1)}),
     "misspelt": ("hidden_dims", {"options": extra(hidden_dims=20)}),
+    "of another library (11.7)": ("lr", {"options": extra(lr=0.1)}),
+    "of exact training (11.7)": ("dropout", {"options": extra(dropout=0.5)}),
     "reserved": ("rng", {"options": extra(rng=1)}),
     "unsync": ("seq_to_seq_unsync", {"options": extra(seq_to_seq_unsync=3)}),
     "X missing": ("X", {"x": None}),
