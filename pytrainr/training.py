@@ -24,6 +24,7 @@ from pytrainr.networks import network_of
 from pytrainr.numerics.long_double import column_means
 from pytrainr.parameters import Flat
 from pytrainr.prepare import new_model, retrained_model
+from pytrainr.r.bits import note_difference
 from pytrainr.r.epoch import Batch
 from pytrainr.r_random import RRandom, default_stream
 
@@ -79,6 +80,8 @@ class Training:
                 "{place} belongs to R's arithmetic; predictr(model, X, {hidden}) has the states",
                 hidden=Setting("hidden", True),
             )
+        if not self.model.exact:
+            note_difference()
         self.numepochs: int = self.model.numepochs
         if self.model.exact:
             self.model.validated = self.validation is not None

@@ -16,14 +16,15 @@ from numba import types
 from numba.extending import intrinsic, overload
 
 from pytrainr.numerics.jit import strict
+from pytrainr.numerics.vectors import multiply_add
 
 __all__ = ["exp", "tanh"]
 
 
 @intrinsic
 def _fma(typing: Any, a: Any, b: Any, c: Any) -> Any:
-    """a·b + c, rounded once."""
-    return a(a, a, a), lambda context, builder, signature, values: builder.fma(*values)
+    """a·b + c, rounded once where the processor can."""
+    return a(a, a, a), lambda context, builder, signature, values: multiply_add(builder, *values)
 
 
 @intrinsic

@@ -16,11 +16,13 @@ from pytrainr.numerics.tiles import (
     Left,
     Right,
     Strict,
-    largest_tile,
     panel_tile,
+    panel_vectors,
     segments_tile,
     single_tile,
+    tallest_tile,
     transpose_square,
+    widest_tile,
 )
 from pytrainr.numerics.vectors import lanes, memory_of, moved, same_memory
 from pytrainr.numerics.views import keep
@@ -40,7 +42,6 @@ __all__ = [
 ]
 
 _STRICT, _FUSED = Strict(), Fused()
-_TALLEST, _TALLEST_SEGMENTED = 6, 4
 _LARGE_ROWS, _LARGE_TERMS, _LARGE_COLUMNS = 24, 32, 64  # from here on copying pays
 _TERMS_IN_CACHE = 192
 
@@ -63,8 +64,8 @@ def _copy(to, a, terms, width, term_step, step):
 
 @strict_part
 def _panel(memory):
-    """Columns of a panel: as many as the tallest tile has."""
-    return largest_tile(_TALLEST, False) * lanes(memory)
+    """Columns of a panel."""
+    return panel_vectors() * lanes(memory)
 
 
 @compiled_once
@@ -80,7 +81,7 @@ def _multiply_large(arithmetic, size, out, out_row, a, left, b, right, accumulat
     copied and a transposed ``a``, in strips of a tile's height; several segments at a time, while a tile is at hand.
     """
     rows, columns, terms, segments = size
-    width_of_panel = _panel(out)
+    width_of_panel, tallest = _panel(out), tallest_tile(False)
     at_once = max(1, _TERMS_IN_CACHE // terms)
     strips = left.term != 1
     panel_room = np.empty(at_once * terms * width_of_panel, np.float64)  # of float32 it holds more than enough
@@ -91,17 +92,17 @@ def _multiply_large(arithmetic, size, out, out_row, a, left, b, right, accumulat
         begin = max(0, end - at_once)
         if strips:
             for s in range(begin, end):
-                for row in range(0, rows, _TALLEST):
+                for row in range(0, rows, tallest):
                     place = moved(strip, ((s - begin) * rows + row) * terms)
                     source = moved(a, s * left.segment + row * left.row)
-                    _copy(place, source, terms, min(_TALLEST, rows - row), left.term, left.row)
+                    _copy(place, source, terms, min(tallest, rows - row), left.term, left.row)
         for column in range(0, columns, width_of_panel):
             width = min(width_of_panel, columns - column)
             for s in range(begin, end):
                 place = moved(panel, (s - begin) * terms * width_of_panel)
                 _copy(place, moved(b, s * right.segment + column), terms, width, right.term, 1)
-            for row in range(0, rows, _TALLEST):
-                height = min(_TALLEST, rows - row)
+            for row in range(0, rows, tallest):
+                height = min(tallest, rows - row)
                 tile_out = moved(out, row * out_row + column)
                 for s in range(end - 1, begin - 1, -1):
                     tile_b = moved(panel, (s - begin) * terms * width_of_panel)
@@ -133,8 +134,7 @@ def _multiply(arithmetic, size, out, out_row, a, left, b, right, accumulate):
                 out[at] = out[at] + 0.0 if accumulate else 0.0
         return
     segmented = segments > 1
-    tallest = _TALLEST_SEGMENTED if segmented else _TALLEST
-    widest = largest_tile(min(rows, tallest), segmented)
+    tallest, widest = tallest_tile(segmented), widest_tile(rows, segmented)
     column = 0
     while column < columns:
         vectors = _part((columns - column + lanes(out) - 1) // lanes(out), widest)
@@ -164,11 +164,12 @@ def _pack(panels, size, b, b_row):
 def _multiply_panels(arithmetic, size, out, out_row, a, left, panels, accumulate):
     """:func:`_multiply` by a packed matrix."""
     rows, columns, terms, _ = size
+    tallest = tallest_tile(False)
     for column in range(0, columns, _panel(out)):
         width = min(_panel(out), columns - column)
         panel = moved(panels, column * terms)
-        for row in range(0, rows, _TALLEST):
-            tile_size = min(_TALLEST, rows - row), width, terms, 1
+        for row in range(0, rows, tallest):
+            tile_size = min(tallest, rows - row), width, terms, 1
             tile_out, tile_a = moved(out, row * out_row + column), moved(a, row * left.row)
             _panel_tile(arithmetic, tile_size, tile_out, out_row, tile_a, left, panel, Right(width, 0), accumulate)
 

@@ -23,7 +23,18 @@ from numba.extending import models, register_model
 
 from pytrainr.numerics.compiled_once import compiled_once
 from pytrainr.numerics.jit import intrinsic, strict, strict_part
-from pytrainr.numerics.vectors import Lanes, counted, lanes, lanes_of, masked, memory_of, moved, splat, strict_map
+from pytrainr.numerics.vectors import (
+    Lanes,
+    counted,
+    fuses,
+    lanes,
+    lanes_of,
+    masked,
+    memory_of,
+    moved,
+    splat,
+    strict_map,
+)
 
 __all__ = ["HAS_LONG_DOUBLE", "add", "add_column_means", "column_means", "divided", "long_double"]
 
@@ -236,4 +247,4 @@ def add_column_means(out, a):
             _add_row(out, a[t, 0])
     else:
         size = a.shape[0], a.shape[1], a.shape[2], a.strides[0] // a.itemsize, a.strides[1] // a.itemsize
-        _add_column_means(memory_of(out), memory_of(a), size, HAS_LONG_DOUBLE)
+        _add_column_means(memory_of(out), memory_of(a), size, HAS_LONG_DOUBLE and fuses())

@@ -16,8 +16,9 @@ of a tile may be partly masked, so that any width works. The host's registers de
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, NamedTuple
 
 from llvmlite import ir
@@ -25,18 +26,23 @@ from numba import types
 from numba.core import cgutils
 
 from pytrainr.numerics.jit import intrinsic
-from pytrainr.numerics.vectors import fma, lanes_of, masked, no_unrolling, register_bytes, splat
+from pytrainr.numerics.vectors import Registers, lanes_of, masked, multiply_add, no_unrolling, registers, splat
 
 __all__ = [
     "Fused",
     "Left",
     "Right",
+    "Shapes",
     "Strict",
-    "largest_tile",
+    "Tile",
     "panel_tile",
+    "panel_vectors",
     "segments_tile",
+    "shapes",
     "single_tile",
+    "tallest_tile",
     "transpose_square",
+    "widest_tile",
 ]
 
 _INDEX = ir.IntType(64)
@@ -59,21 +65,75 @@ class Right(NamedTuple):
     segment: int
 
 
-def _widths(segmented: bool) -> dict[int, int]:
-    """The largest number of vectors in a tile of so many rows: sums, and with segments totals too, fit in registers."""
-    if register_bytes() == 64:  # 32 registers
-        return {1: 8, 2: 6, 3: 4, 4: 3} if segmented else {1: 8, 2: 8, 3: 4, 4: 4, 5: 4, 6: 4}
-    return {1: 4, 2: 2, 3: 2, 4: 1} if segmented else {1: 6, 2: 4, 3: 3, 4: 2, 5: 2, 6: 2}
+class Shapes(NamedTuple):
+    """The tiles there are. Entry k of each is the most vectors side by side in a tile of k + 1 rows.
+
+    Loops over a product take as many rows at a time as there are, up to the tallest tile, and as many vectors as a
+    tile of these rows may have; the last rows, which are fewer, must then have a tile as wide.
+    """
+
+    single: tuple[int, ...]
+    segmented: tuple[int, ...]
+
+    def widths(self, segmented: bool) -> tuple[int, ...]:
+        return self.segmented if segmented else self.single
+
+    @property
+    def panel(self) -> int:
+        """Vectors across a panel of a packed matrix: the tallest tile's."""
+        return self.single[-1]
+
+    def checked(self, registers: int) -> Shapes:
+        """Itself, if every loop finds its tile, and every tile room in so many registers; else ``ValueError``."""
+        for segmented in (False, True):
+            widths = self.widths(segmented)
+            if not widths or min(widths) < 1 or max(widths) > _MOST_VECTORS:
+                raise ValueError(f"tiles should be 1 to {_MOST_VECTORS} vectors wide at every height, not {widths}")
+            if list(widths) != sorted(widths, reverse=True):
+                raise ValueError(f"a tile should not be wider than a lower one: {widths}")
+            for rows, vectors in enumerate(widths, 1):
+                needed = _registers_of_tile(rows, vectors, segmented)
+                if needed > registers:
+                    raise ValueError(f"a tile of {rows} x {vectors} vectors needs {needed} registers of {registers}")
+        return self
 
 
-class _Tile:
+def _registers_of_tile(rows: int, vectors: int, segmented: bool) -> int:
+    """Its sums, with segments their totals too, the vectors of the right factor that all rows need, and a product."""
+    return rows * vectors * (2 if segmented else 1) + (vectors if rows > 1 else 1) + 1
+
+
+_MOST_VECTORS = 16
+_SHAPES = {  # by bytes and number of registers
+    # measured by benchmarks/tiles.py: AVX-512 and AVX2
+    (64, 32): Shapes(single=(8, 8, 4, 4, 4, 4), segmented=(8, 6, 4, 3)),
+    (32, 16): Shapes(single=(6, 4, 3, 2, 2, 2), segmented=(6, 3, 2)),
+    # the widest that LLVM compiles without spills: SSE and NEON
+    (16, 16): Shapes(single=(6, 4, 3, 2, 2, 2), segmented=(6, 3, 2)),
+    (16, 32): Shapes(single=(8, 6, 4, 4, 3, 3), segmented=(8, 4, 3, 2)),
+}
+
+
+@cache
+def shapes(target: Registers) -> Shapes:
+    """The tiles for a processor."""
+    return _SHAPES[target.bytes, target.number].checked(target.number)
+
+
+def _shapes() -> Shapes:
+    return shapes(registers())
+
+
+class Tile:
     """Emits one function that computes a tile of ``rows`` by ``vectors``."""
 
-    def __init__(self, element: Any, rows: int, vectors: int, *, segmented: bool, masked: bool, strict: bool) -> None:
-        self.element, self.rows, self.vectors = element, rows, vectors
+    def __init__(
+        self, target: Registers, element: Any, rows: int, vectors: int, *, segmented: bool, masked: bool, strict: bool
+    ) -> None:
+        self.target, self.element, self.rows, self.vectors = target, element, rows, vectors
         self.segmented, self.masked, self.strict = segmented, masked, strict
         self.bytes = 8 if isinstance(element, ir.DoubleType) else 4
-        self.lanes = register_bytes() // self.bytes
+        self.lanes = target.bytes // self.bytes
         self.vector = ir.VectorType(element, self.lanes)
         pointer = element.as_pointer()
         self.type = ir.FunctionType(
@@ -124,33 +184,47 @@ class _Tile:
                     self._at(current_b, self.builder.neg(b_segment)),
                     *(self.builder.fadd(total, value) for total, value in zip(running, sums, strict=True)),
                 ]
-            totals = state[3:]
+            self._store_all(state[3:], out_rows)
         else:
             sums = self._sums(function, a, b)
-            totals = self._initial(function, out_rows, accumulate)
-            totals = [self.builder.fadd(total, value) for total, value in zip(totals, sums, strict=True)]
-        for index, total in enumerate(totals):
-            self._store(total, out_rows[index // self.vectors], index % self.vectors)
+            # In two copies: what is loaded at once, and joined by a branch, needs as many registers as the sums.
+            with self.builder.if_else(self.builder.icmp_unsigned("!=", accumulate, _ZERO)) as (added, alone):
+                with added:
+                    self._store_all(sums, out_rows, self._loaded)
+                with alone:
+                    self._store_all(sums, out_rows, self._zero)
         self.builder.ret_void()
 
+    def _zero(self, row: Any = None, index: int = 0) -> Any:
+        return ir.Constant(self.vector, [0.0] * self.lanes)
+
+    def _loaded(self, row: Any, index: int) -> Any:
+        """``out + 0``."""
+        return self.builder.fadd(self._load(row, index), self._zero())
+
     def _initial(self, function: Any, out_rows: list, accumulate: Any) -> list:
-        """What the sums are added to: ``out + 0``, or 0."""
+        """What the segments' sums are added to: ``out + 0``, or 0."""
         builder = self.builder
-        zero = ir.Constant(self.vector, [0.0] * self.lanes)
         before = builder.block
         load, after = function.append_basic_block("load"), function.append_basic_block("loaded")
         builder.cbranch(builder.icmp_unsigned("!=", accumulate, _ZERO), load, after)
         builder.position_at_end(load)
-        loaded = [builder.fadd(self._load(row, v), zero) for row in out_rows for v in range(self.vectors)]
+        loaded = [self._loaded(row, v) for row in out_rows for v in range(self.vectors)]
         builder.branch(after)
         builder.position_at_end(after)
         totals = []
         for value in loaded:
             phi = builder.phi(self.vector)
-            phi.add_incoming(zero, before)
+            phi.add_incoming(self._zero(), before)
             phi.add_incoming(value, load)
             totals.append(phi)
         return totals
+
+    def _store_all(self, values: list, out_rows: list, initial: Callable | None = None) -> None:
+        """Store all, each added to what ``initial`` makes of its place."""
+        for number, value in enumerate(values):
+            row, index = out_rows[number // self.vectors], number % self.vectors
+            self._store(value if initial is None else self.builder.fadd(initial(row, index), value), row, index)
 
     def _sums(self, function: Any, a: Any, b: Any) -> list:
         """Σ_l a[row, l] · b[l, column], from the first product on."""
@@ -178,7 +252,8 @@ class _Tile:
                 elif self.strict:
                     results.append(self.builder.fadd(sums[len(results)], self.builder.fmul(left, right[v])))
                 else:
-                    results.append(fma(self.builder, left, right[v], sums[len(results)]))
+                    fused = self.target.fused
+                    results.append(multiply_add(self.builder, left, right[v], sums[len(results)], fused))
         return results
 
     @contextmanager
@@ -226,8 +301,7 @@ class _Tile:
         at = self._vector_at(row, index)
         if not self._is_masked(index):
             return self.builder.load(at, align=self.bytes, typ=self.vector)
-        zero = ir.Constant(self.vector, [0.0] * self.lanes)
-        return masked(self.builder, "load", at, self.mask, zero)
+        return masked(self.builder, "load", at, self.mask, self._zero())
 
     def _store(self, value: Any, row: Any, index: int) -> None:
         at = self._vector_at(row, index)
@@ -246,9 +320,9 @@ class Fused(NamedTuple):
 
 
 def _emit_call(
-    builder: Any, kinds: dict[int, int], make: Callable, sizes: tuple[Any, Any, int], arguments: list
+    builder: Any, widths: Sequence[int], make: Callable, sizes: tuple[Any, Any, int], arguments: list
 ) -> None:
-    """Call the tile for ``sizes`` = (rows, columns, lanes), one of those in ``kinds``.
+    """Call the tile for ``sizes`` = (rows, columns, lanes), one of those of 1, 2, … rows and up to ``widths`` vectors.
 
     Only the widest of a height, which does most of the work, comes without masks as well.
     """
@@ -256,13 +330,13 @@ def _emit_call(
     before_last = builder.udiv(builder.sub(columns, _ONE), ir.Constant(_INDEX, lane_count))
     last = builder.sub(columns, builder.mul(before_last, ir.Constant(_INDEX, lane_count)))
     is_whole = builder.zext(builder.icmp_unsigned("==", last, ir.Constant(_INDEX, lane_count)), _INDEX)
-    key = builder.add(builder.shl(rows, ir.Constant(_INDEX, 4)), before_last)
+    key = builder.add(builder.mul(rows, ir.Constant(_INDEX, _MOST_VECTORS)), before_last)
     key = builder.add(builder.shl(key, _ONE), is_whole)
     done = builder.append_basic_block("tile.done")
     switch = builder.switch(key, done)
-    for height, widest in kinds.items():
+    for height, widest in enumerate(widths, 1):
         for number in range(1, widest + 1):
-            case = (height * 16 + number - 1) * 2
+            case = (height * _MOST_VECTORS + number - 1) * 2
             with_masks, without = [case, case + 1], []
             if number == widest:
                 with_masks, without = [case], [case + 1]
@@ -278,13 +352,7 @@ def _emit_call(
     builder.position_at_end(done)
 
 
-def _panel_widths() -> dict[int, int]:
-    """Of tiles in a panel, which is as wide as the tallest tile."""
-    widths = _widths(False)
-    return dict.fromkeys(widths, widths[max(widths)])
-
-
-def _tile(widths: Callable[[], dict[int, int]], *, segmented: bool) -> Any:
+def _tile(widths: Callable[[], Sequence[int]], *, segmented: bool) -> Any:
     """The function for compiled code that computes one tile."""
 
     def tile(
@@ -298,8 +366,9 @@ def _tile(widths: Callable[[], dict[int, int]], *, segmented: bool) -> Any:
             call_arguments += [terms, segments, builder.zext(accumulate, _INDEX)]
             element, strict = context.get_data_type(out.dtype), arithmetic.instance_class is Strict
 
-            def make(height: int, number: int, masked: bool) -> _Tile:
-                return _Tile(element, height, number, segmented=segmented, masked=masked, strict=strict)
+            def make(height: int, number: int, masked: bool) -> Tile:
+                kind = {"segmented": segmented, "masked": masked, "strict": strict}
+                return Tile(registers(), element, height, number, **kind)
 
             sizes = rows, columns, lanes_of(out.dtype.bitwidth)
             _emit_call(builder, widths(), make, sizes, call_arguments)
@@ -310,9 +379,9 @@ def _tile(widths: Callable[[], dict[int, int]], *, segmented: bool) -> Any:
     return intrinsic(tile)
 
 
-single_tile = _tile(lambda: _widths(False), segmented=False)
-panel_tile = _tile(_panel_widths, segmented=False)
-segments_tile = _tile(lambda: _widths(True), segmented=True)
+single_tile = _tile(lambda: _shapes().single, segmented=False)
+panel_tile = _tile(lambda: [_shapes().panel] * len(_shapes().single), segmented=False)
+segments_tile = _tile(lambda: _shapes().segmented, segmented=True)
 
 
 @intrinsic
@@ -349,19 +418,41 @@ def transpose_square(typing: Any, out: types.CPointer, out_row: Any, a: types.CP
     return types.void(out, types.int64, a, types.int64), generate
 
 
+def _of_kind(builder: Any, segmented: Any, number: Callable[[bool], Any]) -> Any:
+    """``number`` of the tiles with segments, or of those without."""
+    return builder.select(segmented, number(True), number(False))
+
+
 @intrinsic
-def largest_tile(typing: Any, rows: Any, segmented: Any) -> Any:
-    """How many vectors wide a tile of ``rows`` rows can be; ``segmented`` is a literal."""
+def tallest_tile(typing: Any, segmented: Any) -> Any:
+    """How many rows a tile can have."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return _of_kind(builder, arguments[0], lambda kind: ir.Constant(_INDEX, len(_shapes().widths(kind))))
+
+    return types.int64(types.boolean), generate
+
+
+@intrinsic
+def widest_tile(typing: Any, rows: Any, segmented: Any) -> Any:
+    """How many vectors a tile of so many rows can have; of more rows, the tallest tile."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         rows, segmented = arguments
-        widest = ir.Constant(_INDEX, 0)
-        for kind in (False, True):
-            of_kind = ir.Constant(_INDEX, 0)
-            for height, width in _widths(kind).items():
+
+        def widest(kind: bool) -> Any:
+            *lower, chosen = (ir.Constant(_INDEX, width) for width in _shapes().widths(kind))
+            for height, width in enumerate(lower, 1):
                 same = builder.icmp_signed("==", rows, ir.Constant(_INDEX, height))
-                of_kind = builder.select(same, ir.Constant(_INDEX, width), of_kind)
-            widest = builder.select(builder.icmp_unsigned("==", segmented, segmented.type(kind)), of_kind, widest)
-        return widest
+                chosen = builder.select(same, width, chosen)
+            return chosen
+
+        return _of_kind(builder, segmented, widest)
 
     return types.int64(types.int64, types.boolean), generate
+
+
+@intrinsic
+def panel_vectors(typing: Any) -> Any:
+    """How many vectors a panel is wide."""
+    return types.int64(), lambda context, builder, signature, arguments: ir.Constant(_INDEX, _shapes().panel)

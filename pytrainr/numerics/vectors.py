@@ -26,7 +26,7 @@ import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from llvmlite import ir
 from numba import types
@@ -37,16 +37,18 @@ from pytrainr.numerics.numba_internals import target
 
 __all__ = [
     "Lanes",
+    "Registers",
     "counted",
     "fast_map",
-    "fma",
+    "fuses",
     "lanes",
     "lanes_of",
     "masked",
     "memory_of",
     "moved",
+    "multiply_add",
     "no_unrolling",
-    "register_bytes",
+    "registers",
     "rows_of",
     "same_memory",
     "splat",
@@ -55,16 +57,40 @@ __all__ = [
 ]
 
 
+class Registers(NamedTuple):
+    """A processor's vector registers: how wide, how many, and whether one instruction multiplies and adds."""
+
+    bytes: int
+    number: int
+    fused: bool
+
+    @classmethod
+    def of(cls, triple: str, features: str) -> Registers:
+        """Those of processors with ``features``, such as "+avx2,+fma", of the architecture that ``triple`` names."""
+        present = set(features.split(","))
+        if triple.startswith(("aarch64", "arm64")):
+            return cls(16, 32, True)
+        if "+avx512f" in present:
+            return cls(64, 32, "+fma" in present)
+        return cls(32 if "+avx2" in present else 16, 16, "+fma" in present)
+
+
 @lru_cache(maxsize=1)
-def register_bytes() -> int:
-    """The width of the host's vector registers, as Numba compiles for it."""
-    features = target()[2]
-    return 64 if "+avx512f" in features else 32 if "+avx2" in features else 16
+def registers() -> Registers:
+    """Those that Numba compiles for."""
+    triple, _, features = target()
+    return Registers.of(triple, features)
 
 
 def lanes_of(bits: int) -> int:
     """How many numbers of ``bits`` bits a vector register holds."""
-    return 8 * register_bytes() // bits
+    return 8 * registers().bytes // bits
+
+
+@intrinsic
+def fuses(typing: Any) -> Any:
+    """Whether the processor has fused multiply-adds, so that ``Lanes.fma`` rounds once; known while compiling."""
+    return types.boolean(), lambda context, builder, signature, arguments: ir.Constant(ir.IntType(1), registers().fused)
 
 
 @intrinsic
@@ -223,8 +249,8 @@ class Lanes:
         return model._new(self.builder.select(self.value, model._value(chosen), model._value(otherwise)))
 
     def fma(self, factor: Any, summand: Any) -> Lanes:
-        """``self * factor + summand``, rounded once."""
-        return self._unary("fma", factor, summand)
+        """``self * factor + summand``, rounded once where the processor can, else twice."""
+        return self._new(multiply_add(self.builder, self.value, self._value(factor), self._value(summand)))
 
     def _unary(self, name: str, *others: Any) -> Lanes:
         kind = self.value.type
@@ -289,9 +315,18 @@ def splat(builder: Any, count: int, value: Any) -> Any:
     return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(i32, count), [0] * count))
 
 
-def fma(builder: Any, factor: Any, other: Any, summand: Any) -> Any:
-    """``factor * other + summand`` of three vectors, rounded once."""
-    return Lanes(builder, factor).fma(Lanes(builder, other), Lanes(builder, summand)).value
+def multiply_add(builder: Any, factor: Any, other: Any, summand: Any, fused: bool | None = None) -> Any:
+    """``factor * other + summand`` of numbers or vectors, rounded once where the processor can, else twice.
+
+    Where it cannot, LLVM would call the C library for every number, which is a hundred times slower.
+    """
+    if not (registers().fused if fused is None else fused):
+        return builder.fadd(builder.fmul(factor, other), summand)
+    kind = factor.type
+    vector = isinstance(kind, ir.VectorType)
+    name = f"llvm.fma.{f'v{kind.count}{kind.element.intrinsic_name}' if vector else kind.intrinsic_name}"
+    function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [kind] * 3), name)
+    return builder.call(function, [factor, other, summand])
 
 
 def masked(builder: Any, kind: str, at: Any, mask: Any, value: Any) -> Any:
@@ -427,7 +462,7 @@ class _Map:
             """The mask of the first ``count`` lanes, or of all."""
             return builder.icmp_signed("<", iota, splat(builder, self.lanes, builder.trunc(count, i32)))
 
-        if register_bytes() == 64:  # masks cost nothing, a second copy of the formula much compilation
+        if registers().bytes == 64:  # masks cost nothing, a second copy of the formula much compilation
             with counted(builder, zero, width, step) as place:
                 self._emit_vector(starts, place, first(builder.sub(width, place)))
             return

@@ -1,4 +1,8 @@
-"""Every run that R recorded, through the public API: not one bit differs."""
+"""Every run that R recorded, through the public API: not one bit differs.
+
+But where R itself would have other bits (``pytrainr.r.bits``): there to about 1e-10, and some gru runs, which enlarge a
+difference a million times and more, by as much.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +13,12 @@ import pytest
 
 import pytrainr
 from pytrainr import Model, RRandom, predictr, trainr
+from pytrainr.r.bits import difference
 from tests.r_parity.golden import RUNS, STOPS, array, run
 
 WEIGHTS = ("time_synapse", "recurrent_synapse", "bias_synapse")
-
-
-def quiet(model: Model) -> Model:
-    return model
+CHAOTIC = {"exploding_gru": 1e-2, "adder_gru_batch7_momentum_decay": 1e-7, "adder_gru_bias_two_layers": 1e-8}
+"""What the last bits of exp grow to in these runs; measured 3.5e-3, 5e-9, 2.4e-10."""
 
 
 def train(name: str, **changes: Any) -> tuple[Model, RRandom]:
@@ -30,16 +33,26 @@ def train(name: str, **changes: Any) -> tuple[Model, RRandom]:
     return model, rng
 
 
-def same(ours: Any, golden: dict[str, Any], what: str) -> None:
-    want = array(golden)
-    got = np.asarray(ours, dtype=np.float64)
-    assert got.size == want.size, what
-    assert np.array_equal(got.reshape(want.shape, order="F"), want, equal_nan=True), what
+class Same:
+    """Compares results of one run with R's."""
+
+    def __init__(self, name: str) -> None:
+        self.tolerance = None if difference() is None else CHAOTIC.get(name, 1e-10)
+
+    def __call__(self, ours: Any, golden: dict[str, Any], what: str) -> None:
+        want = array(golden)
+        got = np.asarray(ours, dtype=np.float64)
+        assert got.size == want.size, what
+        got = got.reshape(want.shape, order="F")
+        if self.tolerance is None:
+            assert np.array_equal(got, want, equal_nan=True), what
+        else:
+            np.testing.assert_allclose(got, want, self.tolerance, self.tolerance, err_msg=what)
 
 
 @pytest.mark.parametrize("name", RUNS)
 def test_training_equals_r(name: str) -> None:
-    golden = run(name)
+    golden, same = run(name), Same(name)
     model, rng = train(name)
     for field in WEIGHTS:
         assert len(model[field]) == len(golden["final"][field])
@@ -60,7 +73,7 @@ def test_training_equals_r(name: str) -> None:
 
 @pytest.mark.parametrize("name", RUNS)
 def test_prediction_equals_r(name: str) -> None:
-    golden = run(name)
+    golden, same = run(name), Same(name)
     model, _ = train(name, keep_store=False)
     X, X2 = array(golden["X"]), array(golden["X2"])
     same(predictr(model, X), golden["predict"], "predict")
@@ -72,7 +85,7 @@ def test_prediction_equals_r(name: str) -> None:
 
 @pytest.mark.parametrize("name", RUNS)
 def test_initial_weights_equal_r(name: str) -> None:
-    golden = run(name)
+    golden, same = run(name), Same(name)
     seen: list[Model] = []
 
     def first_epoch(model: Model) -> Model:

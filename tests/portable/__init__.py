@@ -1,0 +1,1 @@
+"""The tests that matter on other processors, run as compiled for them: `make portable`."""
