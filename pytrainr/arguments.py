@@ -39,6 +39,7 @@ __all__ = [
     "too_few_samples",
     "too_large_batch",
     "trained",
+    "unmasked",
 ]
 
 _CHUNK = 1 << 22  # numbers looked at at a time: a memory map larger than memory is never read whole
@@ -52,16 +53,31 @@ class NotEnoughMemoryError(ValueError, MemoryError):
 # arrays ---------------------------------------------------------------------------------------------------------------
 
 
+def unmasked(value: Any) -> Any:
+    """``value`` with NaN, a missing value, in place of every masked entry.
+
+    Readers of netCDF and others return masked arrays; NumPy's own conversion takes what happens to lie under the mask.
+    """
+    if isinstance(value, (list, tuple)):
+        nested = any(isinstance(item, (list, tuple, np.ma.MaskedArray)) for item in value)
+        return [unmasked(item) for item in value] if nested else value
+    if not isinstance(value, np.ma.MaskedArray):
+        return value
+    if not np.ma.is_masked(value) or value.dtype.kind not in "fiub":
+        return value.data
+    return np.ma.filled(value.astype(value.dtype if value.dtype.kind == "f" else np.float64), np.nan)
+
+
 def as_samples(value: Any, name: Place | str) -> np.ndarray:
     """``value`` as (samples, time, variables), without a copy where it is a numeric array already.
 
-    A 2-D array is (samples, time) of one variable, as in R. Raises ``TypeError`` for anything but numbers,
-    ``ValueError`` for another number of dimensions, an empty dimension, NaN or infinity.
+    A 2-D array is (samples, time) of one variable, as in R; a masked entry is a missing value, NaN. Raises
+    ``TypeError`` for anything but numbers, ``ValueError`` for another number of dimensions or an empty one.
     """
     if value is None:
         raise wrong_type(name, "{place} is missing: it should be an array of (samples, time, variables)")
     try:
-        array = np.asarray(value)
+        array = np.asarray(unmasked(value))
     except ValueError:
         raise wrong_value(
             name,

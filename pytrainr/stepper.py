@@ -75,7 +75,7 @@ class Stepper:
             For an ``x`` of another shape, or with anything but finite numbers in it; the state is then as before. A
             model trained with a mask takes NaN for "no entry": its state stays, the output is NaN.
         """
-        values = np.asarray(x)
+        values = x if type(x) is np.ndarray else np.asarray(arguments.unmasked(x))
         if values.shape != self._shape or values.dtype is not _FLOAT:
             values = self._checked(values)
         self._row[...] = values

@@ -15,11 +15,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pytrainr.arguments import unmasked
 from pytrainr.model import Model
 from pytrainr.series.windows import as_series
 
 __all__ = ["MODEL_FIELDS", "Normalisation", "normalised_input", "raw_output"]
 
+_ROUNDING = 8 * np.finfo(np.float64).eps
 MODEL_FIELDS = ("input_center", "input_scale", "output_center", "output_scale")
 
 
@@ -36,24 +38,36 @@ class Normalisation(NamedTuple):
 
     @classmethod
     def by_deviation(cls, values: ArrayLike) -> Normalisation:
-        """Mean 0 and standard deviation 1 (with n - 1, as R's ``scale``); a constant variable is only centered."""
+        """Mean 0 and standard deviation 1 (with n - 1, as R's ``scale``); a constant variable is only centered.
+
+        Constant is a variable that varies by rounding alone. Raises ``ValueError`` for NaN, infinity, and a variable
+        whose numbers lie farther apart than the largest number there is.
+        """
         series = _finite(values)
-        spread = series.std(axis=0, ddof=1) if len(series) > 1 else np.zeros(series.shape[1])
-        return cls(series.mean(axis=0), np.where(spread > 0, spread, 1.0))
+        smallest, reach = _reach(series)
+        exponent = np.frexp(np.abs(series).max(axis=0))[1]
+        unit = np.ldexp(series, -exponent)  # a power of two changes no digit, and no sum grows beyond all bounds
+        mean = np.ldexp(unit.mean(axis=0), exponent)
+        spread = np.ldexp(unit.std(axis=0, ddof=1), exponent) if len(series) > 1 else reach
+        constant = _is_constant(series, reach) | (spread == 0)
+        return cls(np.where(constant, smallest, mean), np.where(constant, 1.0, spread))
 
     @classmethod
     def by_range(cls, values: ArrayLike, low: float = 0.1, high: float = 0.9) -> Normalisation:
-        """Smallest number to ``low``, largest to ``high``: for the logistic output, which only reaches 0 to 1."""
+        """Smallest number to ``low``, largest to ``high``: for the logistic output, which only reaches 0 to 1.
+
+        A constant variable becomes ``low``. Errors as in `by_deviation`.
+        """
         if not low < high:
             raise ValueError(f"low={low} is to be less than high={high}.")
         series = _finite(values)
-        smallest, largest = series.min(axis=0), series.max(axis=0)
-        scale = np.where(largest > smallest, (largest - smallest) / (high - low), 1.0)
+        smallest, reach = _reach(series, high - low)
+        scale = np.where(_is_constant(series, reach), 1.0, reach / (high - low))
         return cls(smallest - low * scale, scale)
 
     def apply(self, raw: ArrayLike) -> NDArray[np.float64]:
         """Raw to scaled; the last dimension of ``raw`` is the variables, or there is just one variable."""
-        series = np.asarray(raw, dtype=np.float64)
+        series = np.asarray(unmasked(raw), dtype=np.float64)
         if len(self.center) == 1 and series.ndim == 1:
             return (series - self.center[0]) / self.scale[0]
         self._check(series)
@@ -61,7 +75,7 @@ class Normalisation(NamedTuple):
 
     def undo(self, scaled: ArrayLike) -> NDArray[np.float64]:
         """Scaled to raw; the inverse of `apply`."""
-        series = np.asarray(scaled, dtype=np.float64)
+        series = np.asarray(unmasked(scaled), dtype=np.float64)
         if len(self.center) == 1 and series.ndim == 1:
             return series * self.scale[0] + self.center[0]
         self._check(series)
@@ -85,8 +99,32 @@ def _finite(values: ArrayLike) -> NDArray[np.float64]:
     series = as_series(values)
     rows = np.flatnonzero(~np.isfinite(series).all(axis=1))
     if rows.size:
-        raise ValueError(f"values has NaN or infinity in row {rows[0]} (and {rows.size - 1} more); fill or drop them.")
+        raise ValueError(
+            f"values has NaN or infinity in row {rows[0]} (and {rows.size - 1} more; a masked entry is NaN); fill or "
+            "drop them."
+        )
     return series
+
+
+def _reach(series: NDArray[np.float64], share: float = 1.0) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Each variable's smallest number, and how far from it the largest is; ``share`` of the scale, which is finite."""
+    smallest, largest = series.min(axis=0), series.max(axis=0)
+    with np.errstate(over="ignore"):
+        reach = largest - smallest
+        scale = reach / min(share, 1.0)
+        too_far = np.flatnonzero(~np.isfinite(scale))
+    if too_far.size:
+        column = too_far[0]
+        raise ValueError(
+            f"values reaches from {smallest[column]:g} to {largest[column]:g} in column {column}, too far for "
+            "floating-point numbers; divide that column first."
+        )
+    return smallest, reach
+
+
+def _is_constant(series: NDArray[np.float64], reach: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether each variable varies by no more than the rounding of its numbers."""
+    return reach <= _ROUNDING * np.abs(series).max(axis=0)
 
 
 def normalised_input(model: Model | Mapping[str, Any], X: NDArray[np.float64]) -> NDArray[np.float64]:

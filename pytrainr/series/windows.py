@@ -17,6 +17,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
+from pytrainr.arguments import unmasked
 from pytrainr.r_random import RRandom, default_stream
 
 __all__ = ["Split", "Windows", "as_series", "split", "windows"]
@@ -85,8 +86,8 @@ class Windows(NamedTuple):
 
 
 def as_series(values: ArrayLike, name: str = "values") -> NDArray[np.float64]:
-    """``values`` as (rows, variables) float64; one variable may be given without the second dimension."""
-    series = np.asarray(values, dtype=np.float64)
+    """``values`` as (rows, variables) float64, NaN where masked; one variable may lack the second dimension."""
+    series = np.asarray(unmasked(values), dtype=np.float64)
     if series.ndim == 1:
         series = series[:, np.newaxis]
     if series.ndim != 2 or series.size == 0:

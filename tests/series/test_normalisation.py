@@ -38,6 +38,41 @@ def test_by_deviation_is_r_scale():
     assert np.array_equal(scaled, [[-1.0, 0.0], [1.0, 1.0]])
 
 
+@pytest.mark.parametrize("size", [1.0, 1e-12, 1e12, 1e300])
+def test_a_constant_column_is_only_centered(size):
+    """11.4: a constant column's deviation is rounding, not 0; 0.11 became 3.58e14."""
+    for values in (np.full(100, 0.1 * size), size * np.array([0.1, 0.1 * 3 / 3, 0.3 - 0.2])):
+        for fit, center in ((Normalisation.by_deviation, 0.0), (Normalisation.by_range, 0.1)):
+            assert np.allclose(fit(values).apply([0.11 * size]), center + 0.01 * size, rtol=1e-9, atol=1e-9)
+
+
+@given(
+    arrays.arrays(
+        np.float64,
+        st.tuples(st.integers(1, 9), st.integers(1, 3)),
+        elements=st.floats(allow_nan=False, allow_infinity=False),
+    ),
+    st.sampled_from([Normalisation.by_range, Normalisation.by_deviation]),
+)
+def test_any_finite_numbers_scale_to_finite_numbers_or_are_refused(values, fit):
+    """11.4: ``by_range([-1e308, 1e308])`` gave infinities."""
+    try:
+        normalisation = fit(values)
+    except ValueError as refused:
+        assert "too far for floating-point numbers; divide that column" in str(refused)
+        return
+    assert np.isfinite(normalisation).all()
+    assert (normalisation.scale > 0).all()
+    assert np.isfinite(normalisation.apply(values)).all()
+
+
+def test_numbers_too_far_apart_are_refused():
+    """11.4: what no floating-point scale can hold is an error that names the column."""
+    for fit in (Normalisation.by_range, Normalisation.by_deviation):
+        with pytest.raises(ValueError, match=r"from -1e\+308 to 1e\+308 in column 1"):
+            fit([[0.0, -1e308], [1.0, 1e308]])
+
+
 def test_fields_scale_inputs_and_bring_outputs_back():
     values = np.array([[0.0, 10.0], [4.0, 30.0]])
     model = Normalisation.by_range(values, 0.0, 1.0).fields(target=1)
