@@ -15,6 +15,7 @@ from pytrainr.groups import number_of_groups
 from pytrainr.loss_functions import loss_L1
 from pytrainr.model import TRAINING_SIZED, Model
 from pytrainr.r.rnn import SIGMOIDS
+from pytrainr.series.normalisation import check_kept
 
 __all__ = ["new_model", "retrained_model"]
 
@@ -166,6 +167,7 @@ def retrained_model(
 ) -> tuple[Model, np.ndarray, np.ndarray]:
     """A copy of ``model``, ready for further training on X and Y; as in R every other option is the model's own."""
     arguments.trained(model, "model")
+    check_kept(model, options)
     if model.exact:
         from pytrainr.exact.preparation import EXACT_DEFAULTS, retrained_exact_model
 

@@ -15,11 +15,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pytrainr.argument_errors import wrong_value
 from pytrainr.arguments import unmasked
 from pytrainr.model import Model
-from pytrainr.series.windows import as_series
+from pytrainr.series.windows import as_delays, as_series
 
-__all__ = ["MODEL_FIELDS", "Normalisation", "normalised_input", "raw_output"]
+__all__ = ["MODEL_FIELDS", "Normalisation", "check_kept", "normalised_input", "raw_output"]
 
 _ROUNDING = 8 * np.finfo(np.float64).eps
 MODEL_FIELDS = ("input_center", "input_scale", "output_center", "output_scale")
@@ -81,11 +82,22 @@ class Normalisation(NamedTuple):
         self._check(series)
         return series * self.scale + self.center
 
-    def fields(self, target: int | Sequence[int] = 0) -> dict[str, Any]:
-        """Keyword arguments for `trainr`, when all variables are inputs and the columns ``target`` are outputs."""
+    def fields(self, target: int | Sequence[int] = 0, delay: int | Sequence[int] = 1) -> dict[str, Any]:
+        """Keyword arguments for `trainr`, when all variables are inputs and the columns ``target`` are outputs.
+
+        ``target`` and ``delay`` are those of `windows`.
+        """
         columns = [target] if isinstance(target, int) else list(target)
-        numbers = (self.center, self.scale, self.center[columns], self.scale[columns])
+        outputs = columns * len(as_delays(delay))
+        numbers = (self.center, self.scale, self.center[outputs], self.scale[outputs])
         return dict(zip(MODEL_FIELDS, numbers, strict=True))
+
+    @classmethod
+    def of_model(cls, model: Model | Mapping[str, Any]) -> Normalisation:
+        """The normalisation that a model keeps for its inputs: new data to train it on are scaled by this one."""
+        if "input_center" not in model:
+            raise ValueError("the model keeps no normalisation; it was trained without Normalisation.fields().")
+        return cls(np.asarray(model["input_center"], np.float64), np.asarray(model["input_scale"], np.float64))
 
     def _check(self, series: NDArray[np.float64]) -> None:
         if series.shape[-1:] != self.center.shape:
@@ -125,6 +137,20 @@ def _reach(series: NDArray[np.float64], share: float = 1.0) -> tuple[NDArray[np.
 def _is_constant(series: NDArray[np.float64], reach: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Whether each variable varies by no more than the rounding of its numbers."""
     return reach <= _ROUNDING * np.abs(series).max(axis=0)
+
+
+def check_kept(model: Model | Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Raise ``ValueError`` where a normalisation given in retraining is not the one that ``model`` keeps."""
+    for name in MODEL_FIELDS:
+        kept = model.get(name)
+        if given.get(name) is not None and not (kept is not None and np.array_equal(given[name], kept)):
+            raise wrong_value(
+                name,
+                "{place} is {given}, the model's is {kept}: a model goes on with the scale that it was trained with; "
+                "scale the new data by that (Normalisation.of_model in Python)",
+                given=np.asarray(given[name]),
+                kept=None if kept is None else np.asarray(kept),
+            )
 
 
 def normalised_input(model: Model | Mapping[str, Any], X: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -4,6 +4,8 @@ A window of ``lookback`` rows, taken every ``step`` rows, ends at row e; its tar
 
     X[j] = values[e - lookback + step : e + 1 : step]        Y[j] = values[e + delay, target]
 
+With several delays the targets of the first are followed by those of the second, and so on.
+
 The arrangement is the data generator of Chollet & Allaire, *Deep Learning with R* (2018), section 6.3, except that
 ``delay`` counts from the last row the network sees: ``delay=1`` is the next row.
 """
@@ -20,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from pytrainr.arguments import unmasked
 from pytrainr.r_random import RRandom, default_stream
 
-__all__ = ["Split", "Windows", "as_series", "split", "windows"]
+__all__ = ["Split", "Windows", "as_delays", "as_series", "split", "windows"]
 
 
 class Split(NamedTuple):
@@ -53,11 +55,11 @@ def split(rows: int, train: float = 0.6, validation: float = 0.2) -> Split:
 
 
 class Windows(NamedTuple):
-    """Samples cut from a series; `X` and `Y` are read-only views, overlapping in memory.
+    """Samples cut from a series; `X` and `Y` are read-only, views that overlap in memory where no break is crossed.
 
     Attributes:
         X: (samples, lookback / step, variables), what the network sees.
-        Y: (samples, 1, targets), or (samples, lookback / step, targets) with ``every_step``.
+        Y: (samples, 1, delays * targets), or (samples, lookback / step, delays * targets) with ``every_step``.
         rows: (samples,), the row of the series that each sample's last target is.
     """
 
@@ -101,10 +103,11 @@ def windows(
     values: ArrayLike,
     lookback: int,
     step: int = 1,
-    delay: int = 1,
+    delay: int | Sequence[int] = 1,
     target: int | Sequence[int] = 0,
     within: slice | None = None,
     every_step: bool = False,
+    breaks: ArrayLike = (),
 ) -> Windows:
     """Cut a series into overlapping samples without copying it.
 
@@ -115,42 +118,69 @@ def windows(
         values: (rows, variables) or (rows,), in order of time.
         lookback: how many rows back a window reaches; a multiple of ``step``.
         step: the window takes every ``step``-th row.
-        delay: how many rows after the window's last row the target is; 1 is the next row.
+        delay: how many rows after the window's last row the target is; 1 is the next row, [1, 2, 3] the next three.
         target: column or columns to forecast.
         within: rows that the last targets may have, as `split` makes them; all rows otherwise.
         every_step: a target for every time step of the window (``Y[j, t]`` is ``delay`` rows after ``X[j, t]``)
             rather than one after the last, for which `trainr` is called with ``seq_to_seq_unsync=True``.
+        breaks: rows that do not follow from the row before, as `gaps` finds them; no sample reaches across one.
 
     Raises:
-        ValueError: a number is out of range, or the range is too short for one window.
+        ValueError: a number is out of range, or the range or every stretch between breaks is too short for one window.
     """
     series = as_series(values)
-    for name, number in (("lookback", lookback), ("step", step), ("delay", delay)):
+    delays = as_delays(delay)
+    for name, number in (("lookback", lookback), ("step", step)):
         if number < 1:
             raise ValueError(f"{name} is {number}; it counts rows and is at least 1.")
     if lookback % step:
         raise ValueError(f"lookback={lookback} is not a multiple of step={step}.")
-    targets = series[:, [target] if isinstance(target, int) else list(target)]
+    wanted = series[:, [target] if isinstance(target, int) else list(target)]
 
-    reach = lookback - step  # rows from the window's first row to its last
+    reach, far = lookback - step, max(delays)  # rows from the window's first row to its last, and to its last target
     first, stop, stride = (within or slice(None)).indices(len(series))
     if stride != 1:
         raise ValueError(f"within={within} has a stride; it is a range of consecutive rows.")
-    first = max(first, reach + delay)
+    first = max(first, reach + far)
     if first >= stop:
         raise ValueError(
-            f"no window fits: lookback={lookback}, step={step} and delay={delay} need {reach + delay} rows before a "
+            f"no window fits: lookback={lookback}, step={step} and delay={delay} need {reach + far} rows before a "
             f"target, and the targets are to lie in rows {within or slice(0, len(series))} of {len(series)}."
         )
+    # Row e of the targets is what the network is to say after row e of the series.
+    shifted = [wanted[number : len(wanted) - far + number] for number in delays]
+    targets = shifted[0] if len(shifted) == 1 else np.concatenate(shifted, axis=1)
 
     def view(columns: NDArray[np.float64], first_row: int, last_row: int) -> NDArray[np.float64]:
         cut = sliding_window_view(columns[first_row : last_row + 1], reach + 1, axis=0)
         return cut[:, :, ::step].transpose(0, 2, 1)
 
-    X = view(series, first - delay - reach, stop - 1 - delay)
-    if every_step:
-        Y = view(targets, first - reach, stop - 1)
-    else:
-        Y = targets[first:stop, np.newaxis, :]
-        Y.flags.writeable = False
-    return Windows(X, Y, np.arange(first, stop))
+    start, end = first - far, stop - 1 - far  # the last rows that the first and the last window see
+    X = view(series, start - reach, end)
+    Y = view(targets, start - reach, end) if every_step else targets[start : end + 1, np.newaxis, :]
+    rows = np.arange(first, stop)
+    whole = _within_stretches(rows, reach + far, breaks)
+    if not whole.all():
+        if not whole.any():
+            raise ValueError(
+                f"no window fits between the breaks: each needs {reach + far + 1} rows without a gap "
+                f"(lookback={lookback}, step={step}, delay={delay})."
+            )
+        X, Y, rows = X[whole], Y[whole], rows[whole]
+    X.flags.writeable = Y.flags.writeable = False
+    return Windows(X, Y, rows)
+
+
+def as_delays(delay: int | Sequence[int]) -> list[int]:
+    """How many rows ahead the targets are, checked: one number or several different ones, each at least 1."""
+    delays = np.atleast_1d(np.asarray(delay)).ravel().tolist()
+    whole = all(isinstance(number, int) and not isinstance(number, bool) and number >= 1 for number in delays)
+    if not delays or not whole or len(set(delays)) < len(delays):
+        raise ValueError(f"delay is {delay}; it counts rows: a whole number of at least 1, or several different ones.")
+    return delays
+
+
+def _within_stretches(rows: NDArray[np.int64], back: int, breaks: ArrayLike) -> NDArray[np.bool_]:
+    """Whether no break lies between each of ``rows`` and the row ``back`` rows before it."""
+    begins = np.sort(np.asarray(breaks, dtype=np.int64).ravel())
+    return np.searchsorted(begins, rows, side="right") == np.searchsorted(begins, rows - back, side="right")

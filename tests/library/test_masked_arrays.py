@@ -97,7 +97,7 @@ def test_series_of_masked_values() -> None:
     assert np.isnan(cut.X).any(axis=(1, 2)).tolist() == [row - 3 <= 7 < row for row in cut.rows]
     assert np.isnan(cut.Y[:, 0, 0]).tolist() == [row == 7 for row in cut.rows]
     for fit in (Normalisation.by_range, Normalisation.by_deviation):
-        with pytest.raises(ValueError, match="in row 7 .*a masked entry is NaN"):
+        with pytest.raises(ValueError, match=r"in row 7 .*a masked entry is NaN"):
             fit(values)
     scale = Normalisation.by_range(np.arange(12.0))
     for way in (scale.apply, scale.undo):

@@ -1,0 +1,135 @@
+"""Large CSV files by pyarrow, polars or pandas, where one is installed: a matter of speed alone.
+
+A library is asked only where it reads the file as the built-in reader would; whatever it stumbles over (a gap, a text
+where a number should be, a row too short) is left to the built-in reader, which then finds the words for it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from pytrainr.tables.csv_file import CsvFile
+
+__all__ = ["LIBRARIES", "read"]
+
+WORTH_IT = 4_000_000  # characters; below, importing a library takes longer than reading
+Columns = tuple[list[Any], list[Any]]
+
+
+def read(file: CsvFile, number_places: Sequence[int], text_places: Sequence[int]) -> Columns | None:
+    """The columns of numbers as arrays and the others as lists of texts, or None: read it without a library."""
+    if len(file.text) - file.start < WORTH_IT or len(file.names) != file.named:
+        return None
+    rest = file.text[file.start :]
+    # Comments, quotes and lone carriage returns are where readers differ.
+    if "\n#" in rest or rest.startswith("#") or '"' in rest or rest.count("\r") != rest.count("\r\n"):
+        return None
+    name = next((name for name in LIBRARIES if name in sys.modules), None)
+    name = name or next((name for name in LIBRARIES if importlib.util.find_spec(name)), None)
+    if name is None:
+        return None
+    marks = [file.decimal] if file.decimal else [".", ","] if file.delimiter == ";" else ["."]
+    for mark in marks:
+        try:
+            found = LIBRARIES[name](rest.encode(), file.delimiter, mark, len(file.names), number_places, text_places)
+        except Exception:  # each library has errors of its own; whatever it is, the built-in reader looks into it
+            continue
+        if found is not None and _is_whole(found, rest, file):
+            return found
+    return None
+
+
+def _is_whole(found: Columns, rest: str, file: CsvFile) -> bool:
+    """Whether all numbers are finite and no row was longer or shorter than the others."""
+    arrays, texts = found
+    rows = len((arrays + texts)[0])
+    return (
+        rest.count(file.delimiter) == rows * (len(file.names) - 1)
+        and all(len(column) == rows for column in arrays + texts)
+        and all(array.dtype == np.float64 and bool(np.isfinite(array).all()) for array in arrays)
+        and not any(None in column for column in texts)
+    )
+
+
+def _by_pyarrow(
+    data: bytes, delimiter: str, decimal: str, width: int, number_places: Sequence[int], text_places: Sequence[int]
+) -> Columns:
+    import pyarrow
+    from pyarrow import csv
+
+    names = [str(place) for place in range(width)]
+    numbers, texts = [names[place] for place in number_places], [names[place] for place in text_places]
+    table = csv.read_csv(
+        pyarrow.BufferReader(data),
+        read_options=csv.ReadOptions(column_names=names),
+        parse_options=csv.ParseOptions(delimiter=delimiter),
+        convert_options=csv.ConvertOptions(
+            column_types={**dict.fromkeys(numbers, pyarrow.float64()), **dict.fromkeys(texts, pyarrow.string())},
+            include_columns=list(dict.fromkeys(numbers + texts)),
+            null_values=[],
+            decimal_point=decimal,
+        ),
+    )
+    return [table[name].to_numpy() for name in numbers], [table[name].to_pylist() for name in texts]
+
+
+def _by_polars(
+    data: bytes, delimiter: str, decimal: str, width: int, number_places: Sequence[int], text_places: Sequence[int]
+) -> Columns | None:
+    import polars
+
+    if decimal != ".":
+        return None
+    names = [str(place) for place in range(width)]
+    numbers, texts = [names[place] for place in number_places], [names[place] for place in text_places]
+    frame = polars.read_csv(
+        io.BytesIO(data),
+        has_header=False,
+        separator=delimiter,
+        schema={name: polars.Float64 if name in numbers else polars.String for name in names},
+        columns=sorted({*number_places, *text_places}),
+    )
+    return [frame[name].to_numpy() for name in numbers], [frame[name].to_list() for name in texts]
+
+
+def _by_pandas(
+    data: bytes, delimiter: str, decimal: str, width: int, number_places: Sequence[int], text_places: Sequence[int]
+) -> Columns | None:
+    import pandas
+
+    last = width - 1
+    places = sorted({*number_places, *text_places, last})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # float_precision is deprecated where the default has become exact
+        frame = pandas.read_csv(
+            io.BytesIO(data),
+            header=None,
+            names=list(range(width)),
+            index_col=False,
+            usecols=places,
+            sep=delimiter,
+            decimal=decimal,
+            dtype={place: "float64" if place in number_places else "object" for place in places},
+            keep_default_na=False,
+            na_filter=False,
+            float_precision="round_trip",
+        )
+    if last not in number_places and (frame[last].isna() | (frame[last] == "")).any():
+        return None  # pandas does not say where a row is too short; with no other too short none can be too long
+    return [frame[place].to_numpy() for place in number_places], [frame[place].tolist() for place in text_places]
+
+
+LIBRARIES: dict[str, Callable[..., Columns | None]] = {
+    "pyarrow": _by_pyarrow,
+    "polars": _by_polars,
+    "pandas": _by_pandas,
+}
+"""The readers, the fastest first; one that is imported already is preferred."""
