@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pytrainr.cli.files import check_folder
 from pytrainr.cli.predict import add_predict
 from pytrainr.cli.train import add_train
 
@@ -75,4 +76,5 @@ def command_parser() -> argparse.ArgumentParser:
 def _demo(options: argparse.Namespace) -> None:
     from pytrainr.demo import run_demo
 
+    check_folder("--out", options.out)
     run_demo(options.out)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pytrainr.cli.files import load_array, write_output
+from pytrainr.cli.files import check_outputs, load_array, write_output
+from pytrainr.cli.source import Source, add_reading_options, opened
+from pytrainr.tables.table import ABSENT
 
 __all__ = ["add_predict"]
 
@@ -35,55 +37,74 @@ def add_predict(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     predict.add_argument("--X", type=Path, metavar="X.npy", help="(samples, time, inputs)")
     predict.add_argument("--ahead", type=int, metavar="ROWS", help="of a series: forecast so many rows after the last")
     predict.add_argument("--out", type=Path, metavar="FILE", help=".csv or .npy (default: CSV on the standard output)")
+    add_reading_options(predict)
     predict.set_defaults(run=_predict)
 
 
 def _predict(options: argparse.Namespace) -> None:
     import pytrainr
 
+    check_outputs({"--out": options.out}, [options.data, options.X, options.model])
     model = pytrainr.Model.load(options.model)
     if (options.data is None) == (options.X is None):
         raise ValueError("give either DATA.csv or --X X.npy.")
     if options.X is not None:
+        if options.ahead is not None:
+            raise ValueError("--ahead is for a model of a series (train --lookback).")
         output = _cube(pytrainr.predictr(model, load_array(options.X)), model.output_dim)
         keys = [(sample, time) for sample in range(1, len(output) + 1) for time in range(1, output.shape[1] + 1)]
         write_output(options.out, ["sample", "time"], keys, [f"y{k + 1}" for k in range(output.shape[2])], output)
         return
-    if "table" not in model:
+    source = Source.of_model(model)
+    if source is None:
         raise ValueError(f"{options.model} was trained on .npy arrays and knows no columns; give --X X.npy.")
-    source = json.loads(model.table)
-    if "lookback" in source:
-        _predict_series(options, model, source)
+    columns = opened(options.data, options)
+    if source.lookback is not None:
+        _predict_series(options, model, source, columns)
         return
     if options.ahead is not None:
         raise ValueError("--ahead is for a model of a series (train --lookback).")
-    table = pytrainr.trainr_table(options.data, x=source["x"], sample=source["sample"], time=source["time"])
+    table = pytrainr.trainr_table(columns, x=source.x, sample=source.sample, time=source.time, pad=source.pad)
     output = _cube(pytrainr.predictr(model, table.X), model.output_dim)
-    times = table.times if output.shape[1] == len(table.times) else list(range(1, output.shape[1] + 1))
-    keys = [(sample, time) for sample in table.samples for time in times]
-    write_output(options.out, [source["sample"] or "sample", source["time"] or "time"], keys, source["y"], output)
+    names = [source.sample or "sample", source.time or "time"]
+    if output.shape[1] != table.rows.shape[1]:
+        steps = range(1, output.shape[1] + 1)
+        write_output(options.out, names, [(sample, k) for sample in table.samples for k in steps], source.y, output)
+        return
+    here = table.rows != ABSENT
+    keys = [(table.samples[sample], table.row_times[table.rows[sample, k]]) for sample, k in np.argwhere(here)]
+    as_rows = options.out is None or options.out.suffix != ".npy"
+    write_output(options.out, names, keys, source.y, output[here] if as_rows else output)
 
 
-def _predict_series(options: argparse.Namespace, model: Any, source: dict[str, Any]) -> None:
+def _predict_series(options: argparse.Namespace, model: Any, source: Source, columns: Any) -> None:
     """Forecast each row of a series from the rows before it, or the rows after its last."""
     import pytrainr
     from pytrainr.series import forecast, windows
 
-    table = pytrainr.trainr_table(options.data, x=source["x"], time=source["time"])
-    target = list(range(len(source["y"])))
-    lookback, step, delay = source["lookback"], source["step"], source["delay"]
+    assert source.lookback is not None  # it is a series
+    table = pytrainr.trainr_table(columns, x=source.x, time=source.time)
+    target, delays = list(range(len(source.y))), source.delays
+    breaks = table.breaks[:0] if source.across_gaps else table.breaks
     if options.ahead is not None:
-        if delay != 1:
-            raise ValueError(
-                f"--ahead feeds each forecast back as the next row; this model forecasts {delay} rows ahead."
+        reach = source.lookback - source.step
+        if len(breaks) and breaks[-1] > len(table.times) - 1 - reach:
+            print(
+                f"time is left out among the last {reach + 1} rows, from which the forecast begins, before "
+                f"{table.times[breaks[-1]]}",
+                file=sys.stderr,
             )
-        rows = forecast(model, table.X[0], options.ahead, lookback, step, target)
-        write_output(options.out, ["ahead"], [(k + 1,) for k in range(len(rows))], source["y"], rows)
+        rows = forecast(model, table.X[0], options.ahead, source.lookback, source.step, target, delay=source.delay)
+        write_output(options.out, ["ahead"], [(k + 1,) for k in range(len(rows))], source.y, rows)
         return
-    cut = windows(table.X[0], lookback, step, delay, target)
+    cut = windows(table.X[0], source.lookback, source.step, source.delay, target, breaks=breaks)
     output = _cube(pytrainr.predictr(model, cut.X), model.output_dim)[:, -1]
-    keys = [(table.times[row],) for row in cut.rows]
-    write_output(options.out, [source["time"] or "row"], keys, source["y"], output)
+    name, far = source.time or "row", max(delays)
+    if len(delays) == 1:
+        write_output(options.out, [name], [(table.times[row],) for row in cut.rows], source.y, output)
+        return
+    keys = [(table.times[row - far + delay], delay) for row in cut.rows for delay in delays]
+    write_output(options.out, [name, "ahead"], keys, source.y, output)
 
 
 def _cube(output: Any, outputs: int) -> NDArray[np.float64]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pytrainr.cli.files import load_array, write_csv
+from pytrainr.cli.files import check_outputs, check_plot, write_csv
+from pytrainr.cli.source import add_reading_options
+from pytrainr.cli.tasks import task_of
+from pytrainr.series.windows import as_delays
 
 __all__ = ["add_train"]
 
@@ -21,19 +24,22 @@ Train a network as R's trainr does (same numbers, to the bit, for the same seed)
   pytrainr train sums.csv --y c --x a,b --sample id --time bit --learningrate 1 --numepochs 10 --out sums.model
   pytrainr train --Y Y.npy --X X.npy --network-type lstm --learningrate 0.1 --numepochs 50 --out lstm.model
   pytrainr train nottem.csv --y value --lookback 24 --learningrate 0.1 --numepochs 100 --out nottem.model
+  pytrainr train newer.csv --retrain nottem.model --numepochs 50 --out newer.model
 
 Options have R's names and defaults. R's outputs are logistic: Y lies between 0 and 1 (a series is scaled by itself).
 If the error stays where it is: more --numepochs, another --learningrate; if it becomes NaN: a smaller --learningrate.
 gru and lstm in R's package do not follow the gradient; --exact trains them with the right one.
+
+Columns are named as in the file, separated by commas; a name with a comma in it is quoted: --x '"temp, C",wind'.
+Files with semicolons, tabs, decimal commas, comments (#) or an Excel line sep=; are read as they are.
 """
 
 
-class Task(NamedTuple):
-    """What `train` works on: the arrays, and what the model is to remember about where they came from."""
-
-    Y: NDArray[np.float64]
-    X: NDArray[np.float64]
-    fields: dict[str, Any]
+TRAINING_OPTIONS = (
+    *("network_type", "hidden_dim", "learningrate", "learningrate_decay", "momentum", "numepochs", "batch_size"),
+    *("sigmoid", "update_rule", "use_bias", "seq_to_seq_unsync", "exact"),
+)
+OF_A_RUN = ("validation", "mask")  # what trainr does not keep on an exact model
 
 
 def add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -54,13 +60,20 @@ def add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     )
     data.add_argument("--sample", metavar="COLUMN", help="which sample a row belongs to")
     data.add_argument("--time", metavar="COLUMN", help="numbers or ISO dates to sort a sample's rows by")
+    data.add_argument(
+        "--pad", action="store_true", default=None, help="samples differ in length (with --exact): steps may be absent"
+    )
+    add_reading_options(data)
     data.add_argument("--Y", type=Path, metavar="Y.npy", help="(samples, time, outputs)")
     data.add_argument("--X", type=Path, metavar="X.npy", help="(samples, time, inputs)")
     series = train.add_argument_group("series: one long series cut into windows")
     series.add_argument("--lookback", type=int, metavar="ROWS", help="how many rows back the network sees")
-    series.add_argument("--step", type=int, default=1, metavar="ROWS", help="it sees every so many rows (default: 1)")
+    series.add_argument("--step", type=int, metavar="ROWS", help="it sees every so many rows (default: 1)")
     series.add_argument(
-        "--delay", type=int, default=1, metavar="ROWS", help="how far ahead y is (default: 1, the next)"
+        "--delay", type=_delay, metavar="ROWS", help="how far ahead y is: 1 (default, the next), or several: 1,2,3"
+    )
+    series.add_argument(
+        "--across-gaps", action="store_true", default=None, help="windows may reach across times that are left out"
     )
     _add_training_options(train.add_argument_group("training: R's arguments"))
     out = train.add_argument_group("results")
@@ -72,28 +85,28 @@ def add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 
 
 def _add_training_options(group: argparse._ArgumentGroup) -> None:
-    def number(name: str, kind: type, default: Any, text: str) -> None:
-        group.add_argument(name, type=kind, default=default, metavar=kind.__name__.upper(), help=text)
+    def number(name: str, kind: type, text: str) -> None:
+        group.add_argument(name, type=kind, metavar=kind.__name__.upper(), help=text)
 
-    group.add_argument("--network-type", default="rnn", metavar="TYPE", help="rnn, gru or lstm (default: rnn)")
+    def flag(name: str, text: str) -> None:
+        group.add_argument(name, action="store_true", default=None, help=text)
+
+    group.add_argument("--network-type", metavar="TYPE", help="rnn, gru or lstm (default: rnn)")
     group.add_argument(
         "--hidden-dim",
-        default="10",
         metavar="SIZES",
         help="units of each hidden layer, such as 16 or 16,8 (default: 10)",
     )
-    number("--learningrate", float, None, "how far each update goes; needed unless --retrain")
-    number("--learningrate-decay", float, 1.0, "factor on the learning rate after each epoch (default: 1)")
-    number("--momentum", float, 0.0, "share of each update that is kept for the next (default: 0)")
-    number("--numepochs", int, 1, "how often all samples are gone through (default: 1)")
-    number("--batch-size", int, 1, "how many samples an update is made from, on average (default: 1)")
-    group.add_argument("--sigmoid", default="logistic", metavar="NAME", help="of an rnn: logistic, tanh or Gompertz")
-    group.add_argument("--update-rule", default="sgd", metavar="NAME", help="sgd or adagrad (default: sgd)")
-    group.add_argument("--use-bias", action="store_true", help="units with a bias")
-    group.add_argument(
-        "--seq-to-seq-unsync", action="store_true", help="Y begins when X ends; they may differ in length"
-    )
-    group.add_argument("--exact", action="store_true", help="true gradients instead of R's arithmetic")
+    number("--learningrate", float, "how far each update goes; needed unless --retrain")
+    number("--learningrate-decay", float, "factor on the learning rate after each epoch (default: 1)")
+    number("--momentum", float, "share of each update that is kept for the next (default: 0)")
+    number("--numepochs", int, "how often all samples are gone through (default: 1)")
+    number("--batch-size", int, "how many samples an update is made from, on average (default: 1)")
+    group.add_argument("--sigmoid", metavar="NAME", help="of an rnn: logistic (default), tanh or Gompertz")
+    group.add_argument("--update-rule", metavar="NAME", help="sgd or adagrad (default: sgd)")
+    flag("--use-bias", "units with a bias")
+    flag("--seq-to-seq-unsync", "Y begins when X ends; they may differ in length")
+    flag("--exact", "true gradients instead of R's arithmetic")
     group.add_argument(
         "--set",
         action="append",
@@ -101,39 +114,36 @@ def _add_training_options(group: argparse._ArgumentGroup) -> None:
         metavar="NAME=VALUE",
         help="any further argument of trainr; may be repeated",
     )
-    number("--seed", int, None, "R's set.seed: the same seed gives the same network")
-    group.add_argument("--retrain", type=Path, metavar="MODEL", help="go on with this model; its options stay")
+    number("--seed", int, "R's set.seed: the same seed gives the same network")
+    group.add_argument(
+        "--retrain", type=Path, metavar="MODEL", help="go on with this model: its columns, scale and network"
+    )
 
 
 def _train(options: argparse.Namespace) -> None:
     import pytrainr
 
-    task = _task(options)
-    named = {
-        name: getattr(options, name)
-        for name in ("network_type", "learningrate_decay", "momentum", "numepochs", "batch_size", "sigmoid")
-    } | {name: getattr(options, name) for name in ("update_rule", "use_bias")}
-    named["hidden_dim"] = _numbers("--hidden-dim", options.hidden_dim)
-    named["epoch_function"] = (
-        [pytrainr.epoch_annealing] if options.quiet else [pytrainr.epoch_print, pytrainr.epoch_annealing]
-    )
-    if options.exact:
-        named["exact"] = True
-    model = None
-    if options.retrain is not None:
-        model, named = pytrainr.Model.load(options.retrain), {}
-    elif options.learningrate is None:
-        raise ValueError("--learningrate is missing; start with 0.1 (R has no default either).")
+    outputs = {"--out": options.out, "--errors": options.errors, "--plot": options.plot}
+    check_outputs(outputs, [options.data, options.Y, options.X])
+    check_plot("--plot", options.plot)
+    given = _given(options)
+    if options.retrain is None:
+        if options.learningrate is None:
+            raise ValueError("--learningrate is missing; start with 0.1 (R has no default either).")
+        task = task_of(options, None)
+        shown = [] if options.quiet else [pytrainr.epoch_print]
+        model, named = None, {"epoch_function": [*shown, pytrainr.epoch_annealing], **given, **task.fields}
+    else:
+        model, named = _to_retrain(pytrainr.Model.load(options.retrain), given, options.quiet)
+        task = task_of(options, model)
+        if options.data is None and "input_center" in model:
+            print(f"{options.X} and {options.Y} are taken as they are, in the scale of the network", file=sys.stderr)
     trained = pytrainr.trainr(
         task.Y,
         task.X,
         model=model,
-        learningrate=options.learningrate,
-        seq_to_seq_unsync=options.seq_to_seq_unsync,
         rng=None if options.seed is None else pytrainr.RRandom(options.seed),
         **named,
-        **(task.fields if model is None else {}),
-        **dict(_setting(text) for text in options.set),
     )
     trained.save(options.out)
     if options.errors is not None:
@@ -145,38 +155,64 @@ def _train(options: argparse.Namespace) -> None:
     print(f"{trained!r} is in {options.out}", file=sys.stderr)
 
 
-def _task(options: argparse.Namespace) -> Task:
-    """The arrays to train on, from .npy files, a table of samples or a series."""
-    from pytrainr.series import Normalisation, windows
-    from pytrainr.tables import trainr_table
-
-    if (options.Y is None) != (options.X is None) or (options.data is None) == (options.X is None):
-        raise ValueError("give either DATA.csv with --y, or both --X X.npy and --Y Y.npy.")
-    if options.data is None:
-        return Task(load_array(options.Y), load_array(options.X), {})
-    if options.y is None:
-        raise ValueError("--y is missing: which column is the network to learn?")
-    x, y = _columns(options.x) if options.x else None, _columns(options.y)
-    if options.lookback is None:
-        table = trainr_table(options.data, y, x, options.sample, options.time)
-        assert table.Y is not None  # y was asked for
-        source = {"y": table.y, "x": table.x, "sample": options.sample, "time": options.time}
-        return Task(table.Y, table.X, {"table": json.dumps(source)})
-    if options.sample is not None:
-        raise ValueError("--lookback cuts one long series; a table with --sample is cut into samples already.")
-    columns = list(dict.fromkeys([*y, *(x or [])]))  # what is forecast is also seen
-    series = trainr_table(options.data, x=columns, time=options.time).X[0]
-    scale = Normalisation.by_range(series)
-    target = list(range(len(y)))
-    cut = windows(scale.apply(series), options.lookback, options.step, options.delay, target, every_step=True)
-    print(f"{len(cut.rows)} windows of {cut.X.shape[1]} rows x {', '.join(columns)}", file=sys.stderr)
-    shape = {"lookback": options.lookback, "step": options.step, "delay": options.delay}
-    source = {"y": y, "x": columns, "time": options.time, **shape}
-    return Task(cut.Y, cut.X, {**scale.fields(target), "table": json.dumps(source)})
+def _given(options: argparse.Namespace) -> dict[str, Any]:
+    """Arguments of trainr that were given, by name; what was not is left to trainr."""
+    given = {name: getattr(options, name) for name in TRAINING_OPTIONS if getattr(options, name) is not None}
+    if "hidden_dim" in given:
+        given["hidden_dim"] = _numbers("--hidden-dim", given["hidden_dim"])
+    for text in options.set:
+        name, value = _setting(text)
+        if name in given:
+            raise ValueError(f"{name} is given twice, as {_option(name)} and as --set {text}.")
+        given[name] = value
+    return given
 
 
-def _columns(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",")]
+def _to_retrain(model: Any, given: dict[str, Any], quiet: bool) -> tuple[Any, dict[str, Any]]:
+    """The model with what may be changed of it, and what else trainr is to be given.
+
+    R changes fields of the model (``model$numepochs <- 50``) before it trains on; those are FREE here. What the weights
+    depend on stays as it is. Raises ``ValueError`` for an option that is to be another than the model's.
+    """
+    from pytrainr import arguments, epoch_print
+
+    check: dict[str, Callable[[Any, str], Any]] = {
+        "numepochs": arguments.positive_integer,
+        "learningrate": arguments.rate,
+        "learningrate_decay": arguments.rate,
+        "momentum": arguments.rate,
+        "batch_size": lambda value, name: arguments.rate(value, name, zero=False),
+    }
+    named = {"seq_to_seq_unsync": bool(model.seq_to_seq_unsync)}
+    for name, value in given.items():
+        if name in check:
+            model[name] = check[name](value, name)
+        elif name in OF_A_RUN and model.exact:
+            named[name] = value
+        elif not _same(value, model.get("sigmoid" if name == "hidden_activation" else name, False)):
+            raise ValueError(
+                f"{_option(name)} is {_shown(value)}, the model's is {_shown(model.get(name))}: a network keeps what "
+                f"it was made with; leave it out. What may change is {', '.join(map(_option, check))}."
+            )
+    functions = [function for function in model.epoch_function if function is not epoch_print]
+    model.epoch_function = functions if quiet else [epoch_print, *functions]
+    return model, named
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-") if name in TRAINING_OPTIONS else f"--set {name}"
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "not set"
+    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, (list, tuple)) or isinstance(other, (list, tuple, np.ndarray)):
+        return np.array_equal(np.atleast_1d(one), np.atleast_1d(other))
+    return bool(one == other)
 
 
 def _numbers(option: str, text: str) -> list[int]:
@@ -184,6 +220,15 @@ def _numbers(option: str, text: str) -> list[int]:
         return [int(number) for number in text.split(",")]
     except ValueError:
         raise ValueError(f"{option} is {text!r}; give whole numbers separated by commas, such as 16,8.") from None
+
+
+def _delay(text: str) -> int | list[int]:
+    """``1``, or several rows ahead at once, ``1,2,3``."""
+    try:
+        delays = as_delays(_numbers("--delay", text))
+    except ValueError as problem:
+        raise argparse.ArgumentTypeError(str(problem)) from None
+    return delays[0] if len(delays) == 1 else delays
 
 
 def _setting(text: str) -> tuple[str, Any]:
