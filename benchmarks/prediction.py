@@ -30,7 +30,7 @@ from pytrainr.numerics.jit import fast, strict, strict_part
 from pytrainr.numerics.views import keep
 from pytrainr.r import epoch
 from pytrainr.r.cells import gates, kept
-from pytrainr.r.layers import Rows, take
+from pytrainr.r.layers import Rows, table_of, take, vector
 from pytrainr.r.network import RNetwork
 from pytrainr.threads import limited_threads
 
@@ -87,21 +87,24 @@ def one_call(network_type: str, exact: bool, rounds: int) -> dict[str, Any]:
 
 
 @strict
-def forward_in_r(cell, table, weights, X, order, starts, shared):
+def forward_in_r(cell, places, weights, X, order, starts, shared):
     """The part of R's training that goes forward: each group gathered and computed."""
+    table = table_of(places)
     work = epoch.workspace_for(kept(cell), gates(cell), table, X.shape[1], shared.rows, shared)
-    forward_groups(cell, table, weights, X, order, starts, work)
+    forward_groups(cell, table, vector(weights), X, order, starts, epoch.viewed(work))
+    keep(places)
+    keep(weights)
     keep(work)
 
 
 @strict_part
 def forward_groups(cell, table, weights, X, order, starts, work):
-    steps, outputs = X.shape[1], table.hidden_dim[-1]
+    steps = X.shape[1]
     for g in range(starts.size - 1):
         n = starts[g + 1] - starts[g]
         x = take(work.memory, work.x, steps, n, X.shape[2])
         epoch.gather(x, X, order[starts[g] : starts[g + 1]])
-        epoch.forward_pass(cell, table, weights, x, take(work.memory, work.out, steps, n, outputs), work, Rows(0, n))
+        epoch.forward_pass(cell, table, weights, work, steps, n, Rows(0, n))
 
 
 @fast
@@ -124,7 +127,7 @@ def forward_pass(model: Model, X: np.ndarray) -> Callable[[], object]:
         return lambda: forward_in_exact(network.plan, weights, memory, X, order, groups.starts)
     assert isinstance(network, RNetwork)
     shared = epoch.Shared(np.empty(weights.size), np.empty(0), np.empty(0), largest)
-    return lambda: forward_in_r(network.cell, network.table, weights, X, order, groups.starts, shared)
+    return lambda: forward_in_r(network.cell, network.places, weights, X, order, groups.starts, shared)
 
 
 def sequences(rounds: int) -> list[dict[str, Any]]:

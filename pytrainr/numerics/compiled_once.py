@@ -5,8 +5,8 @@ behind a matrix product that takes minutes. A function decorated here is compile
 for its address when it first calls it, and only then is it loaded, or compiled if it never was: what a training does
 not use costs nothing.
 
-Such a function writes to the memory that it is given and returns nothing, or a ``float`` if it is annotated so: what
-calls it can be compiled before, or beside it.
+Such a function writes to the memory that it is given and returns nothing, or a number if it is annotated with ``float``
+or ``int``: what calls it can be compiled before it, or beside it.
 """
 
 from __future__ import annotations
@@ -31,8 +31,10 @@ from pytrainr.numerics.numba_internals import address_of
 
 __all__ = ["Version", "compiled_once", "fast_compiled_once"]
 
+_RETURNED = {"float": types.float64, "int": types.int64}
 _BYTE = ir.IntType(8).as_pointer()
 _SIZE = ir.IntType(64)
+_KEEPING_REGISTERS = "preserve_mostcc"  # the call that is made once costs nothing where it is not made
 
 
 class Function:
@@ -41,8 +43,7 @@ class Function:
     def __init__(self, function: Callable, **policy: Any) -> None:
         self.module, self.name = function.__module__, f"{function.__module__}.{function.__qualname__}"
         self.dispatcher = kernel(function, no_cpython_wrapper=True, no_cfunc_wrapper=True, **policy)
-        returned = inspect.signature(function).return_annotation
-        self.returned = types.float64 if returned in (float, "float") else types.none
+        self.returned = _RETURNED.get(str(inspect.signature(function).return_annotation), types.none)
         self.versions: dict[tuple[types.Type, ...], Version] = {}
 
     def version(self, kinds: tuple[types.Type, ...]) -> Version:
@@ -138,7 +139,7 @@ def _entry(module: Any, version: Version, kind: Any) -> Any:
     call, find = entry.append_basic_block("call"), entry.append_basic_block("find")
     builder.cbranch(cgutils.is_not_null(builder, known), call, find).set_weights([99, 1])
     builder.position_at_end(find)
-    found = builder.call(_finder(module, version, cell), [])
+    found = builder.call(_finder(module, version, cell), [], cconv=_KEEPING_REGISTERS)
     builder.branch(call)
     builder.position_at_end(call)
     address = builder.phi(_BYTE)
@@ -157,7 +158,7 @@ def _finder(module: Any, version: Version, cell: Any) -> Any:
     stored.initializer = ir.Constant(bytes_of_text, bytearray(text))
     ask = cgutils.get_or_insert_function(module, ir.FunctionType(_BYTE, [_BYTE, _SIZE]), _SYMBOL)
     finder = ir.Function(module, ir.FunctionType(_BYTE, []), f"pytrainr.find.{version}")
-    finder.linkage = "internal"
+    finder.linkage, finder.calling_convention = "internal", _KEEPING_REGISTERS
     for attribute in ("noinline", "cold"):
         finder.attributes.add(attribute)
     builder = ir.IRBuilder(finder.append_basic_block("entry"))

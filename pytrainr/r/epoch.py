@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from pytrainr.numerics.crew import agreed, meet
+from pytrainr.numerics.compiled_once import compiled_once
+from pytrainr.numerics.crew import Crew, agreed, meet
 from pytrainr.numerics.elementwise import copy
 from pytrainr.numerics.jit import is_set, strict, strict_part
 from pytrainr.numerics.linalg import pack, product, transpose
+from pytrainr.numerics.vectors import memory_of
 from pytrainr.numerics.views import columns, keep, view
 from pytrainr.r.cells import (
     activate,
@@ -36,12 +38,13 @@ from pytrainr.r.layers import (
     present,
     states_of,
     states_size,
+    table_of,
     take,
     transposed_weights,
     vector,
 )
 from pytrainr.r.output import output_errors
-from pytrainr.r.update import any_nan, clip, scale, scaled_sgd, update
+from pytrainr.r.update import State, any_nan, clip, scale, scaled_sgd, update
 
 __all__ = [
     "Batch",
@@ -87,7 +90,7 @@ class Workspace(NamedTuple):
     """Memory that a group's pass needs, and where each part begins; laid out anew for each group's size."""
 
     memory: np.ndarray
-    states: np.ndarray  # offset of each layer's states
+    states: Any  # offset of each layer's states
     x: int
     out: int
     target: int
@@ -114,7 +117,7 @@ class Shared(NamedTuple):
 @strict_part
 def workspace_for(kept, gates, table, steps, rows, shared):
     """Memory for ``rows`` samples at a time: ``shared.memory``, if that is as large."""
-    layers = table.hidden_dim.size - 1
+    layers = table.layers
     outputs = table.hidden_dim[layers]
     places = np.empty(layers, np.int64)
     offset, widest = 0, 0
@@ -134,16 +137,34 @@ def workspace_for(kept, gates, table, steps, rows, shared):
     return Workspace(memory, places, x, out, target, delta, up, down, scratch, shared.packed, shared.transposed)
 
 
+@strict_part
+def viewed(work):
+    """The same with views of its arrays, which must stay alive: not counted at every call."""
+    return Workspace(
+        vector(work.memory),
+        memory_of(work.states),
+        work.x,
+        work.out,
+        work.target,
+        work.delta,
+        work.up,
+        work.down,
+        work.scratch,
+        vector(work.packed),
+        vector(work.transposed),
+    )
+
+
 @strict
-def shared_memory(cell, table, steps, shared):
+def shared_memory(cell, places, steps, shared):
     """Memory for all rows of a group that a crew computes."""
-    return workspace_for(kept(cell), gates(cell), table, steps, shared.rows, shared).memory
+    return workspace_for(kept(cell), gates(cell), table_of(places), steps, shared.rows, shared).memory
 
 
 @strict_part
 def pack_weights(gates, table, weights, packed):
     """Keep the recurrent weights of large layers packed as well, gate by gate."""
-    for layer in range(table.hidden_dim.size - 1):
+    for layer in range(table.layers):
         hidden = table.hidden_dim[layer]
         if is_packed(hidden, gates):
             w = layer_weights(weights, table, layer, gates)
@@ -155,7 +176,7 @@ def pack_weights(gates, table, weights, packed):
 @strict_part
 def transpose_weights(gates, table, weights, transposed):
     """Keep each matrix transposed as well: the backward pass then reads both row by row."""
-    layers = table.hidden_dim.size - 1
+    layers = table.layers
     for layer in range(layers):
         w = layer_weights(weights, table, layer, gates)
         w_transposed = transposed_weights(transposed, table, layer, gates)
@@ -178,12 +199,12 @@ def gather(to, samples, rows):
                 to[t, s, k] = samples[row, t, k]
 
 
-@strict_part
-def forward_pass(cell, table, weights, x, out, work, rows):
-    """Every layer over all time steps, then the output layer; fills the states in ``work``, ``out`` (T, n, output)."""
-    steps, n = x.shape[0], x.shape[1]
-    layers = table.hidden_dim.size - 1
-    inputs = x
+@compiled_once
+def forward_pass(cell, table, weights, work, steps, n, rows):
+    """Every layer over all time steps, then the output layer: from the inputs in ``work`` to its states and outputs."""
+    layers = table.layers
+    inputs = take(work.memory, work.x, steps, n, table.input_dim[0])
+    out = take(work.memory, work.out, steps, n, table.hidden_dim[layers])
     for layer in range(layers):
         states = states_of(kept(cell), work.memory, work.states[layer], steps, n, table.hidden_dim[layer])
         forward(cell, packed_weights(weights, work.packed, table, layer, gates(cell)), inputs, states, rows)
@@ -210,33 +231,33 @@ def put_rows(whole, rows, first):
         copy(whole[t][first : first + rows.shape[1]], rows[t])
 
 
-@strict_part
-def share_forward(kept, table, x, delta, work, whole, first, n):
+@compiled_once
+def share_forward(kept, table, work, whole, first, mine, steps, n):
     """Put what the forward pass of some samples left in its place among all ``n`` of the group."""
-    steps, mine = x.shape[0], x.shape[1]
-    put_rows(take(whole.memory, whole.x, steps, n, x.shape[2]), x, first)
-    put_rows(take(whole.memory, whole.delta, steps, n, delta.shape[2]), delta, first)
-    for layer in range(table.hidden_dim.size - 1):
+    inputs, outputs = table.input_dim[0], table.hidden_dim[table.layers]
+    x, delta = take(work.memory, work.x, steps, mine, inputs), take(work.memory, work.delta, steps, mine, outputs)
+    put_rows(take(whole.memory, whole.x, steps, n, inputs), x, first)
+    put_rows(take(whole.memory, whole.delta, steps, n, outputs), delta, first)
+    for layer in range(table.layers):
         from_states = layer_states(kept, table, work, layer, steps, mine)
         to_states = layer_states(kept, table, whole, layer, steps, n)
         put_rows(to_states.hidden, from_states.hidden, first)
         put_rows(to_states.extra, from_states.extra, first)
 
 
-@strict_part
-def backward_pass(cell, table, state, x, delta, work, whole, crew, first, n):
+@compiled_once
+def backward_pass(cell, table, state, work, whole, crew, first, mine, steps, n):
     """Add what a group teaches to ``state.update``; the crew's samples are those from ``first`` on of all ``n``.
 
     The way back goes sample by sample, each thread its own. The updates sum over all samples in R's order, so there
     each thread takes some of the sums, over all samples, which are in ``whole``; alone, ``work`` is that.
     """
-    steps, mine = x.shape[0], x.shape[1]
-    layers = table.hidden_dim.size - 1
+    layers = table.layers
     hidden, outputs = table.input_dim[layers], table.hidden_dim[layers]
     place = table.time[layers]
     up_at, down_at = work.up, work.down
     if crew.are > 1:
-        share_forward(kept(cell), table, x, delta, work, whole, first, n)
+        share_forward(kept(cell), table, work, whole, first, mine, steps, n)
         meet(crew)
     all_up = take(whole.memory, whole.up, steps, n, hidden)
     if crew.number == 0:
@@ -292,11 +313,11 @@ def backward_pass(cell, table, state, x, delta, work, whole, crew, first, n):
         up_at, down_at = down_at, up_at
 
 
-@strict_part
-def save_states(cell, table, work, out, record, column):
+@compiled_once
+def save_states(cell, table, work, out, record, column) -> int:
     """Write the group's ``store`` into ``record`` (n, size) from ``column`` on, sample by sample; the next column."""
     steps, n = out.shape[0], out.shape[1]
-    for layer in range(table.hidden_dim.size - 1):
+    for layer in range(table.layers):
         states = layer_states(kept(cell), table, work, layer, steps, n)
         for s in range(n):
             at = column
@@ -309,8 +330,8 @@ def save_states(cell, table, work, out, record, column):
     return save_steps(out, record, column)
 
 
-@strict_part
-def save_steps(values, record, column):
+@compiled_once
+def save_steps(values, record, column) -> int:
     """Write ``values`` (T, n, variables) into ``record`` (n, size) from ``column`` on; the next column."""
     steps, n, variables = values.shape
     for s in range(n):
@@ -323,7 +344,7 @@ def save_steps(values, record, column):
 
 
 @strict
-def run_groups(cell, table, state, rule, batch, first, updating, stop, crew, shared):
+def run_groups(cell, places, state, rule, batch, first, updating, stop, crew, shared):
     """Train on the groups from ``first`` on; how many groups are done, and whether the last lacks its update.
 
     Ends early where ``stop`` is set, or before the update of a group: after each one with ``updating`` false (the
@@ -332,11 +353,17 @@ def run_groups(cell, table, state, rule, batch, first, updating, stop, crew, sha
     """
     mine = -(-shared.rows // crew.are)
     own = Shared(shared.packed, shared.transposed, np.empty(0), mine)
-    steps = batch.X.shape[1]
+    steps, table = batch.X.shape[1], table_of(places)
     whole = work = workspace_for(kept(cell), gates(cell), table, steps, mine, own)
     if crew.are > 1:
         whole = workspace_for(kept(cell), gates(cell), table, steps, shared.rows, shared)
-    result = groups_in(cell, table, state, rule, batch, first, updating, stop, work, whole, crew)
+    views = State(vector(state.weights), vector(state.update), vector(state.update_old))
+    together = Crew(crew.number, crew.are, vector(crew.meeting))
+    result = groups_in(cell, table, views, rule, batch, first, updating, stop, viewed(work), viewed(whole), together)
+    keep(places)
+    keep(state)
+    keep(crew)
+    keep(shared)
     keep(work)
     keep(whole)
     return result
@@ -365,13 +392,13 @@ def groups_in(cell, table, state, rule, batch, first, updating, stop, work, whol
             pack_weights(gates(cell), table, state.weights, work.packed)
             transpose_weights(gates(cell), table, state.weights, work.transposed)
         meet(crew)
-        forward_pass(cell, table, state.weights, x, out, work, Rows(first_row, size))
+        forward_pass(cell, table, state.weights, work, steps, n, Rows(first_row, size))
         output_errors(out, target, delta, batch.error[begin:end], batch.unused_steps)
         if batch.record.shape[1] > 0:
             column = save_states(cell, table, work, out, batch.record[begin:end], 0)
             column = save_steps(target, batch.record[begin:end], column)
             save_steps(delta, batch.record[begin:end], column)
-        backward_pass(cell, table, state, x, delta, work, whole, crew, first_row, size)
+        backward_pass(cell, table, state, work, whole, crew, first_row, n, steps, size)
         if not updating:
             return g + 1, True
         lacks_update = False
@@ -388,19 +415,25 @@ def finish_group(state, table, rule):
     if rule.scaled and rule.clipping == np.inf:
         scaled_sgd(state.weights, state.update, rule.learningrate, rule.momentum)
         return True
+    return clipped_update(state, table, rule) == 1
+
+
+@compiled_once
+def clipped_update(state, table, rule) -> int:
+    """:func:`finish_group` in all other cases; 1 or 0."""
     if rule.scaled:
         scale(state.update, rule.learningrate)
     if rule.clipping < np.inf:
         if any_nan(state.update):
-            return False
+            return 0
         clip(state.update, rule.clipping)
     update(state, table, rule)
-    return True
+    return 1
 
 
 @strict
-def finish_update(state, table, rule):
+def finish_update(state, places, rule):
     """Clip and update: what :func:`run_groups` left to do."""
     if rule.clipping < np.inf:
         clip(state.update, rule.clipping)
-    update(state, table, rule)
+    update(state, table_of(places), rule)

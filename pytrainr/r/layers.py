@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from pytrainr.numerics.jit import strict_part
 from pytrainr.numerics.linalg import add_packed_product, add_product, add_transposed_products
 from pytrainr.numerics.long_double import add_column_means
-from pytrainr.numerics.vectors import strict_map
+from pytrainr.numerics.vectors import memory_of, strict_map
 from pytrainr.numerics.views import columns, view
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "present",
     "states_of",
     "states_size",
+    "table_of",
     "take",
     "times_logistic_slope",
     "transposed_weights",
@@ -42,13 +43,17 @@ __all__ = [
 
 
 class Table(NamedTuple):
-    """Sizes of the layers and where their weights begin in the flat vector; the last entry is the output layer."""
+    """Sizes of the layers and where their weights begin in the flat vector; the last entry is the output layer.
 
-    input_dim: np.ndarray
-    hidden_dim: np.ndarray
-    time: np.ndarray
-    recurrent: np.ndarray
-    bias: np.ndarray
+    ``layers`` counts the recurrent ones. The others are pointers: an array costs a dozen words at each call.
+    """
+
+    layers: int
+    input_dim: Any
+    hidden_dim: Any
+    time: Any
+    recurrent: Any
+    bias: Any
 
 
 class Weights(NamedTuple):
@@ -101,6 +106,20 @@ class Share(NamedTuple):
 
     number: int
     of: int
+
+
+@strict_part
+def table_of(places):
+    """The table in ``places`` (5, layers + 1), which must stay alive."""
+    layers = places.shape[1] - 1
+    return Table(
+        layers,
+        memory_of(places[0]),
+        memory_of(places[1]),
+        memory_of(places[2]),
+        memory_of(places[3]),
+        memory_of(places[4]),
+    )
 
 
 @strict_part

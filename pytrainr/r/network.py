@@ -15,7 +15,6 @@ from pytrainr.numerics.elementwise import vector_bits_equal
 from pytrainr.parameters import Block, Flat, Layout
 from pytrainr.r.cells import CELLS
 from pytrainr.r.epoch import Batch, Shared, finish_update, run_groups, shared_memory
-from pytrainr.r.layers import Table
 from pytrainr.r.prediction import predict_rows, step
 from pytrainr.r.rnn import SIGMOIDS, Rnn
 from pytrainr.r.update import ADAGRAD, SGD, State, UpdateRule
@@ -44,10 +43,7 @@ class RNetwork:
         self.cell_kind = CELLS[model.network_type]
         self.dims: tuple[int, ...] = tuple(int(n) for n in model.synapse_dim)
         self.layout = _layout(model.network_type, self.dims, self.cell_kind.gates)
-        self.table = _table(self.layout, self.dims)
-        self.places = np.zeros((len(self.table), len(self.dims) - 1), dtype=np.int64)
-        for row, entries in zip(self.places, self.table, strict=True):
-            row[: entries.size] = entries
+        self.places = _places(self.layout, self.dims)
         units = sum(self.dims[1:-1])
         self._numbers = self.dims[0] + units * (1 + sum(self.cell_kind.kept)) + self.dims[-1]  # a sample's, each step
         self.slots: Mapping[str, Layout] = {"_update": self.layout}
@@ -96,13 +92,13 @@ class RNetwork:
         Returns how many groups are done and whether the last of them lacks its update: with ``updating`` false each
         does, so that a loss function of the caller's can come first; :meth:`finish_update` makes it up.
         """
-        table, rule = self.table, self._rule(model)
+        rule = self._rule(model)
         while True:
             done, pending = self._run(_state(state), rule, batch, first, updating, stop)
             if not pending or not updating:
                 return done, pending
             self._replace_nan(state["_update"], rng)
-            finish_update(_state(state), table, rule)
+            finish_update(_state(state), self.places, rule)
             if done == batch.starts.size - 1:
                 return done, False
             first = done
@@ -117,12 +113,12 @@ class RNetwork:
         if largest * steps * self.layout.size >= _SHARED_FROM:
             threads = max(1, min(thread_count(), largest // _SHARE_SAMPLES))
         if threads > 1:
-            shared = shared._replace(memory=shared_memory(self.cell, self.table, steps, shared))
+            shared = shared._replace(memory=shared_memory(self.cell, self.places, steps, shared))
         at = meeting()
 
         def run(number: int) -> tuple[int, bool]:
             crew = Crew(number, threads, at)
-            return run_groups(self.cell, self.table, state, rule, batch, first, updating, stop, crew, shared)
+            return run_groups(self.cell, self.places, state, rule, batch, first, updating, stop, crew, shared)
 
         return run(0) if threads == 1 else together(run, threads)
 
@@ -131,7 +127,7 @@ class RNetwork:
         rule = self._rule(model)
         if rule.clipping < np.inf:
             self._replace_nan(state["_update"], rng)
-        finish_update(_state(state), self.table, rule)
+        finish_update(_state(state), self.places, rule)
 
     def _rule(self, model: Model) -> UpdateRule:
         adagrad = model.update_rule == "adagrad"
@@ -199,15 +195,17 @@ def _layout(network_type: str, dims: Sequence[int], gates: int) -> Layout:
     return Layout(blocks)
 
 
-def _table(layout: Layout, dims: Sequence[int]) -> Table:
+def _places(layout: Layout, dims: Sequence[int]) -> np.ndarray:
+    """What becomes the ``Table`` of compiled code: (5, layers + 1)."""
     layers = range(len(dims) - 1)
-    return Table(
-        np.array(dims[:-1], dtype=np.int64),
-        np.array(dims[1:], dtype=np.int64),
-        np.array([layout.find("time_synapse", i).offset for i in layers], dtype=np.int64),
-        np.array([layout.find("recurrent_synapse", i).offset for i in layers[:-1]], dtype=np.int64),
-        np.array([layout.find("bias_synapse", i).offset for i in layers], dtype=np.int64),
-    )
+    rows = [
+        dims[:-1],
+        dims[1:],
+        [layout.find("time_synapse", i).offset for i in layers],
+        [*(layout.find("recurrent_synapse", i).offset for i in layers[:-1]), 0],
+        [layout.find("bias_synapse", i).offset for i in layers],
+    ]
+    return np.array(rows, dtype=np.int64)
 
 
 def _state(state: dict[str, Flat]) -> State:

@@ -9,16 +9,16 @@ from pytrainr.numerics.linalg import product
 from pytrainr.numerics.scaling import all_finite, normalise, raw
 from pytrainr.numerics.views import keep, view
 from pytrainr.r.cells import activate, forward, gates, kept
-from pytrainr.r.epoch import Shared, forward_pass, pack_weights, save_states, workspace_for
+from pytrainr.r.epoch import Shared, forward_pass, pack_weights, save_states, viewed, workspace_for
 from pytrainr.r.layers import (
     Rows,
-    Table,
     add_recycled_bias,
     flattened,
     layer_weights,
     matrix,
     states_of,
     states_size,
+    table_of,
     take,
     vector,
 )
@@ -30,15 +30,18 @@ __all__ = ["predict_rows", "step"]
 def predict_rows(cell, places, weights, X, first, total, at_once, out, record):
     """The forward pass of ``X`` (n, T, input), from row ``first`` of ``total`` on that R computes at once.
 
-    Fills ``out`` (n, T′, output); zeros follow X where T′ > T. ``places`` (5, layers) is the ``Table``, which is handed
-    over quicker as one array. ``at_once`` samples are computed together, which changes no bit: as many as a cache
-    holds. ``record`` (n, size) is filled with R's ``store`` unless it has no columns.
+    Fills ``out`` (n, T′, output); zeros follow X where T′ > T. ``places`` (5, layers + 1) becomes the ``Table``.
+    ``at_once`` samples are computed together, which changes no bit: as many as a cache holds. ``record`` (n, size) is
+    filled with R's ``store`` unless it has no columns.
     """
-    table = Table(places[0], places[1], places[2], places[3], places[4])
-    rows = min(at_once, X.shape[0])
-    room = Shared(np.empty(weights.size), np.empty(0), np.empty(0), rows)
-    work = workspace_for(kept(cell), gates(cell), table, out.shape[1], rows, room)
-    predict_in(cell, table, weights, X, Rows(first, total), at_once, out, record, work)
+    table = table_of(places)
+    most = min(at_once, X.shape[0])
+    room = Shared(np.empty(weights.size), np.empty(0), np.empty(0), most)
+    work = workspace_for(kept(cell), gates(cell), table, out.shape[1], most, room)
+    rows = Rows(first, total)
+    predict_in(cell, table, vector(weights), X, rows, at_once, out, record, viewed(work))
+    keep(places)
+    keep(weights)
     keep(work)
 
 
@@ -55,7 +58,7 @@ def predict_in(cell, table, weights, X, rows, at_once, out, record, work):
             for t in range(steps):
                 for k in range(inputs):
                     x[t, s, k] = X[begin + s, t, k] if t < given else 0.0
-        forward_pass(cell, table, weights, x, y, work, Rows(rows.first + begin, rows.total))
+        forward_pass(cell, table, weights, work, steps, n, Rows(rows.first + begin, rows.total))
         for s in range(n):
             for t in range(steps):
                 for k in range(outputs):
@@ -74,14 +77,16 @@ def step(cell, places, weights, scales, state, x, out):
     """
     if not all_finite(x):
         return False
-    table = Table(places[0], places[1], places[2], places[3], places[4])
-    layers = table.hidden_dim.size - 1
+    table = table_of(places)
+    layers = table.layers
     at_once = 1 if cell.use_bias else x.shape[0]  # as alone, each sample is the first of those recycled over
     size = at_once * (table.input_dim[0] + table.hidden_dim[layers])
     for layer in range(layers):
         size += states_size(kept(cell), 1, at_once, table.hidden_dim[layer])
     memory = np.empty(size)
-    step_in(cell, table, weights, scales[0], scales[1], memory, at_once, state, x, out)
+    step_in(cell, table, vector(weights), scales[0], scales[1], vector(memory), at_once, state, x, out)
+    keep(places)
+    keep(weights)
     keep(memory)
     return True
 
@@ -90,7 +95,7 @@ def step(cell, places, weights, scales, state, x, out):
 def step_in(cell, table, weights, input_scale, output_scale, memory, at_once, state, x, out):
     """:func:`step` in the memory that it made."""
     cells = kept(cell)[0]
-    layers = table.hidden_dim.size - 1
+    layers = table.layers
     width, outputs = table.input_dim[0], table.hidden_dim[layers]
     hidden_width = table.input_dim[layers]
     for begin in range(0, x.shape[0], at_once):

@@ -83,10 +83,10 @@ def update(state, table, rule):
 def adagrad(state, table, learningrate):
     """old ← old + Δ, W ← W + lr·Δ / (old + 1e-9); a bias ← bias + Δ. Δ itself is never reset, as in R."""
     weights, updates, old = state
-    for layer in range(table.time.size):
+    for layer in range(table.layers + 1):
         for k in range(table.time[layer], table.bias[layer]):
             old[k] += updates[k]
             weights[k] += learningrate * updates[k] / (old[k] + 0.000000001)
-        end = table.time[layer + 1] if layer + 1 < table.time.size else weights.size
+        end = table.time[layer + 1] if layer < table.layers else weights.size
         for k in range(table.bias[layer], end):
             weights[k] += updates[k]
