@@ -26,6 +26,8 @@ class Network(Protocol):
 
     def initial_weights(self, rng: RRandom) -> Flat: ...
 
+    def compile_ahead(self, model: Model) -> None: ...
+
     def run_groups(
         self,
         model: Model,

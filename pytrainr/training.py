@@ -91,6 +91,7 @@ class Training:
         self._done = 0  # groups of this epoch
         self._speed = 0.0  # samples a second
         self._make_network()
+        self.network.compile_ahead(self.model)
         self.state: dict[str, Flat] = {"weights": self.network.layout.zeros()}
         if model is None:
             self.state["weights"] = self.network.initial_weights(self.rng)

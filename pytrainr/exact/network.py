@@ -78,6 +78,9 @@ class ExactNetwork:
                 block.view(decayed)[...] = 1.0
         return decayed.astype(self.dtype)
 
+    def compile_ahead(self, model: Model) -> None:
+        """What its kernels call is announced while they are compiled."""
+
     def initial_weights(self, rng: RRandom) -> Flat:
         """The random initial weights; see :func:`pytrainr.exact.initial.initial_weights`. Dropout's seed follows
         them."""

@@ -26,10 +26,12 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
+from pytrainr.numerics import compiling
 from pytrainr.numerics.jit import FASTMATH, intrinsic, kernel
+from pytrainr.numerics.kernel_cache import KernelCache
 from pytrainr.numerics.numba_internals import address_of
 
-__all__ = ["Version", "compiled_once", "fast_compiled_once"]
+__all__ = ["Version", "compiled_on_demand", "compiled_once", "fast_compiled_once"]
 
 _RETURNED = {"float": types.float64, "int": types.int64}
 _BYTE = ir.IntType(8).as_pointer()
@@ -42,7 +44,7 @@ class Function:
 
     def __init__(self, function: Callable, **policy: Any) -> None:
         self.module, self.name = function.__module__, f"{function.__module__}.{function.__qualname__}"
-        self.dispatcher = kernel(function, no_cpython_wrapper=True, no_cfunc_wrapper=True, **policy)
+        self.dispatcher, self.cache = kernel(function, no_cpython_wrapper=True, **policy), KernelCache(function)
         self.returned = _RETURNED.get(str(inspect.signature(function).return_annotation), types.none)
         self.versions: dict[tuple[types.Type, ...], Version] = {}
 
@@ -63,6 +65,11 @@ class Version:
 
     def __reduce__(self) -> Any:
         return _version, (self.function.module, self.function.name, self.kinds)
+
+    def announce(self) -> None:
+        """It will be needed soon."""
+        if not self.known_address and not self.function.cache.has(self.kinds):
+            compiling.want(self.function.cache.task(self.kinds))
 
     def address(self) -> int:
         """Where its machine code is; loads or compiles it first."""
@@ -89,17 +96,24 @@ def compiled_once(function: Callable) -> Any:
     return _compiled_once(function)
 
 
+def compiled_on_demand(function: Callable) -> Any:
+    """The same for what few calls need: it is compiled when one does, not as soon as something could call it."""
+    return _compiled_once(function, announced=False)
+
+
 def fast_compiled_once(function: Callable) -> Any:
     """The same for a function in which LLVM may fuse and reorder operations."""
     return _compiled_once(function, fastmath=FASTMATH)
 
 
-def _compiled_once(function: Callable, **policy: Any) -> Any:
+def _compiled_once(function: Callable, announced: bool = True, **policy: Any) -> Any:
     known = Function(function, **policy)
     _FUNCTIONS[known.name] = known
 
     def call(typing: Any, *arguments: types.Type) -> Any:
         version = known.version(tuple(map(types.unliteral, arguments)))
+        if announced:
+            version.announce()
 
         def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
             kind = context.call_conv.get_function_type(known.returned, version.kinds)

@@ -16,7 +16,7 @@ from math import isqrt
 
 import numpy as np
 
-from pytrainr.numerics.compiled_once import compiled_once
+from pytrainr.numerics.compiled_once import compiled_on_demand, compiled_once
 from pytrainr.numerics.jit import strict, strict_part
 from pytrainr.numerics.vectors import Lanes, fast_map, lanes, memory_of, moved, rows_of, strict_formula, strict_map
 
@@ -304,7 +304,7 @@ def logistic_(values, vectorised):
     _logistic_all(memory_of(values), rows_of(values), vectorised)
 
 
-@compiled_once
+@compiled_on_demand
 def _gompertz_all(values, size, vectorised):
     rows, width, step = size
     for number in range(rows):

@@ -12,12 +12,13 @@ from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
-from numba import extending, njit, types
+from numba import extending, njit, typeof, types
 
+from pytrainr.numerics import compiling
 from pytrainr.numerics.kernel_cache import KernelCache
 from pytrainr.numerics.numba_internals import part_policy, use_cache
 
-__all__ = ["FASTMATH", "fast", "fast_part", "intrinsic", "is_set", "kernel", "strict", "strict_part"]
+__all__ = ["FASTMATH", "compile_ahead", "fast", "fast_part", "intrinsic", "is_set", "kernel", "strict", "strict_part"]
 
 # As mypy sees it, a function that Numba calls with a typing context first would lack that argument at every call.
 intrinsic: Callable[[Callable], Any] = extending.intrinsic
@@ -28,7 +29,17 @@ FASTMATH = {"contract", "reassoc", "arcp", "nsz"}
 
 def kernel(function: Callable, **policy: Any) -> Any:
     """``function`` compiled for each combination of argument types, and kept on disk."""
-    return use_cache(njit(**_POLICY, **policy)(function), KernelCache(function))
+    cache = KernelCache(function)
+    dispatcher = use_cache(njit(**_POLICY, **policy, no_cfunc_wrapper=True)(function), cache)
+    compiling.register(cache.name, dispatcher)
+    return dispatcher
+
+
+def compile_ahead(function: Any, *arguments: Any) -> None:
+    """Say that the kernel ``function`` will be called with such arguments: it can be compiled by then."""
+    kinds, cache = tuple(map(typeof, arguments)), KernelCache(function.py_func)
+    if not cache.has(kinds):
+        compiling.want(cache.task(kinds))
 
 
 def strict(function: Callable) -> Callable:

@@ -24,16 +24,30 @@ from typing import Any
 import llvmlite
 import numba
 
+from pytrainr.numerics import compiling
 from pytrainr.numerics.numba_internals import FAST, rebuilt, reduced, target
 
-__all__ = ["KernelCache", "folder"]
+__all__ = ["KernelCache", "folder", "use"]
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
-@cache
+_chosen: Path | None = None
+
+
+def use(place: Path) -> None:
+    """Keep kernels in ``place``, as another process does."""
+    global _chosen
+    _chosen = place
+
+
 def folder() -> Path:
     """Where kernels are kept."""
+    return _chosen or _found_folder()
+
+
+@cache
+def _found_folder() -> Path:
     for place in _places():
         try:
             place.mkdir(parents=True, exist_ok=True)
@@ -74,7 +88,7 @@ class KernelCache:
     """The versions of one function, as Numba asks for them."""
 
     def __init__(self, function: Callable) -> None:
-        self._name = f"{function.__module__}.{function.__qualname__}"
+        self._module, self.name = function.__module__, f"{function.__module__}.{function.__qualname__}"
         self._sources = Path(function.__code__.co_filename).resolve().parent
 
     @property
@@ -83,10 +97,30 @@ class KernelCache:
 
     def _file(self, kinds: Any) -> Path:
         version = repr((str(kinds), target(), sys.implementation.cache_tag))
-        return folder() / f"{self._name}-{hashlib.sha256(version.encode()).hexdigest()[:24]}.kernel"
+        return folder() / f"{self.name}-{hashlib.sha256(version.encode()).hexdigest()[:24]}.kernel"
+
+    def task(self, kinds: Any) -> compiling.Task:
+        """To compile the version for arguments of these ``kinds``."""
+        return compiling.Task(self._module, self.name, tuple(kinds))
+
+    def has(self, kinds: Any) -> bool:
+        """Whether there is a version for arguments of these ``kinds``."""
+        stamp = _source_stamp(self._sources)
+        try:
+            with open(self._file(kinds), "rb") as file:
+                return file.read(len(stamp)) == stamp
+        except OSError:
+            return False
 
     def load_overload(self, kinds: Any, context: Any) -> Any:
-        """The version for arguments of these ``kinds``, or None."""
+        """The version for arguments of these ``kinds``; None, and Numba compiles it."""
+        compiling.obtain(self.task(kinds))
+        loaded = self._loaded(kinds, context)
+        if loaded is None:
+            compiling.begin(self.task(kinds))
+        return loaded
+
+    def _loaded(self, kinds: Any, context: Any) -> Any:
         try:
             stored = self._file(kinds).read_bytes()
             stamp = _source_stamp(self._sources)
@@ -101,11 +135,12 @@ class KernelCache:
         """Keep a version; where that fails it is compiled again in the next process."""
         try:
             payload = reduced(result)
-            if payload is None:
-                return
-            _write(self._file(kinds), _source_stamp(self._sources) + pickle.dumps((kinds, payload)))
+            if payload is not None:
+                _write(self._file(kinds), _source_stamp(self._sources) + pickle.dumps((kinds, payload)))
         except Exception:
             return
+        finally:
+            compiling.end(self.task(kinds))
 
     def enable(self) -> None:
         """Numba's interface; this cache is always on."""

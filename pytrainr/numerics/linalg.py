@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pytrainr.numerics.compiled_once import compiled_once
+from pytrainr.numerics.compiled_once import compiled_on_demand, compiled_once
 from pytrainr.numerics.jit import strict_part
 from pytrainr.numerics.tiles import (
     Fused,
@@ -73,7 +73,7 @@ def _panel_tile(arithmetic, size, out, out_row, a, left, b, right, accumulate):
     panel_tile(arithmetic, size, out, out_row, a, left, b, right, accumulate)
 
 
-@compiled_once
+@compiled_on_demand
 def _multiply_large(arithmetic, size, out, out_row, a, left, b, right, accumulate):
     """:func:`_multiply` for matrices beyond the cache: what the tiles read again and again is first copied together.
 
@@ -152,7 +152,7 @@ def _multiply(arithmetic, size, out, out_row, a, left, b, right, accumulate):
         column += width
 
 
-@compiled_once
+@compiled_on_demand
 def _pack(panels, size, b, b_row):
     rows, columns = size
     for column in range(0, columns, _panel(b)):
@@ -160,7 +160,7 @@ def _pack(panels, size, b, b_row):
         _copy(moved(panels, column * rows), moved(b, column), rows, width, b_row, 1)
 
 
-@compiled_once
+@compiled_on_demand
 def _multiply_panels(arithmetic, size, out, out_row, a, left, panels, accumulate):
     """:func:`_multiply` by a packed matrix."""
     rows, columns, terms, _ = size

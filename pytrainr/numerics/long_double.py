@@ -41,14 +41,19 @@ __all__ = ["HAS_LONG_DOUBLE", "add", "add_column_means", "column_means", "divide
 HAS_LONG_DOUBLE = platform.machine().lower() in ("x86_64", "amd64", "i686", "i386")
 
 
-class _X86Float(ir.types._BaseFloatType):
+class _X86Float(ir.Type):
     """LLVM's 80-bit float, which llvmlite does not name."""
 
     null = "0xK00000000000000000000"
-    intrinsic_name = "f80"
 
     def __str__(self) -> str:
         return "x86_fp80"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _X86Float)
+
+    def __hash__(self) -> int:
+        return hash(_X86Float)
 
 
 class LongDouble(types.Type):
@@ -58,7 +63,6 @@ class LongDouble(types.Type):
         super().__init__(name="LongDouble")
 
 
-_X86Float._create_instance()
 _LLVM_TYPE = _X86Float()
 _LONG_DOUBLE = LongDouble()
 

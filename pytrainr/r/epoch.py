@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pytrainr.numerics.compiled_once import compiled_once
+from pytrainr.numerics.compiled_once import compiled_on_demand, compiled_once
 from pytrainr.numerics.crew import Crew, agreed, meet
 from pytrainr.numerics.elementwise import copy
 from pytrainr.numerics.jit import is_set, strict, strict_part
@@ -231,7 +231,7 @@ def put_rows(whole, rows, first):
         copy(whole[t][first : first + rows.shape[1]], rows[t])
 
 
-@compiled_once
+@compiled_on_demand
 def share_forward(kept, table, work, whole, first, mine, steps, n):
     """Put what the forward pass of some samples left in its place among all ``n`` of the group."""
     inputs, outputs = table.input_dim[0], table.hidden_dim[table.layers]
@@ -313,7 +313,7 @@ def backward_pass(cell, table, state, work, whole, crew, first, mine, steps, n):
         up_at, down_at = down_at, up_at
 
 
-@compiled_once
+@compiled_on_demand
 def save_states(cell, table, work, out, record, column) -> int:
     """Write the group's ``store`` into ``record`` (n, size) from ``column`` on, sample by sample; the next column."""
     steps, n = out.shape[0], out.shape[1]
@@ -330,7 +330,7 @@ def save_states(cell, table, work, out, record, column) -> int:
     return save_steps(out, record, column)
 
 
-@compiled_once
+@compiled_on_demand
 def save_steps(values, record, column) -> int:
     """Write ``values`` (T, n, variables) into ``record`` (n, size) from ``column`` on; the next column."""
     steps, n, variables = values.shape
@@ -418,7 +418,7 @@ def finish_group(state, table, rule):
     return clipped_update(state, table, rule) == 1
 
 
-@compiled_once
+@compiled_on_demand
 def clipped_update(state, table, rule) -> int:
     """:func:`finish_group` in all other cases; 1 or 0."""
     if rule.scaled:

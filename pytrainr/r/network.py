@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from itertools import pairwise
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from pytrainr.model import Model
 from pytrainr.numerics.crew import Crew, meeting
 from pytrainr.numerics.elementwise import vector_bits_equal
+from pytrainr.numerics.jit import compile_ahead
 from pytrainr.parameters import Block, Flat, Layout
 from pytrainr.r.cells import CELLS
 from pytrainr.r.epoch import Batch, Shared, finish_update, run_groups, shared_memory
@@ -49,10 +50,14 @@ class RNetwork:
         self.slots: Mapping[str, Layout] = {"_update": self.layout}
         if model.update_rule == "adagrad":
             self.slots = {**self.slots, "_update_old": self.layout.without("bias_synapse")}
-        options: dict[str, Any] = {"use_bias": bool(model.use_bias), "vectorised": vector_bits_equal()}
+        self._options: dict[str, Any] = {"use_bias": bool(model.use_bias)}
         if self.cell_kind.options is Rnn:
-            options["sigmoid"] = SIGMOIDS.index(model.sigmoid)
-        self.cell: Any = self.cell_kind.options(**options)
+            self._options["sigmoid"] = SIGMOIDS.index(model.sigmoid)
+
+    @cached_property
+    def cell(self) -> Any:
+        """The cell's options as compiled code has them."""
+        return self.cell_kind.options(vectorised=vector_bits_equal(), **self._options)
 
     # weights ------------------------------------------------------------------------------------------------------
 
@@ -76,6 +81,24 @@ class RNetwork:
         return flat
 
     # training -----------------------------------------------------------------------------------------------------
+
+    def compile_ahead(self, model: Model) -> None:
+        """Begin to compile what training will need."""
+        numbers, whole, cube = np.empty(0), np.empty(0, dtype=np.int64), np.empty((0, 0, 0))
+        batch = Batch(cube, cube, whole, whole, numbers, np.empty((0, 0)), 0)
+        compile_ahead(
+            run_groups,
+            self.cell_kind.options(vectorised=False, **self._options),
+            self.places,
+            State(numbers, numbers, numbers),
+            self._rule(model),
+            batch,
+            0,
+            True,
+            np.empty(0, dtype=np.uint8),
+            Crew(0, 1, meeting()),
+            Shared(numbers, numbers, numbers, 0),
+        )
 
     def run_groups(
         self,
