@@ -12,7 +12,7 @@ from pytrainr.model import Model
 from pytrainr.parameters import Flat, Layout, flat_of
 from pytrainr.r_random import RRandom
 
-__all__ = ["Network", "kept_network", "network_of"]
+__all__ = ["Network", "description_of", "kept_network", "network_of"]
 
 
 class Network(Protocol):
@@ -61,6 +61,15 @@ def network_of(model: Model) -> Network:
     from pytrainr.r.network import RNetwork
 
     return RNetwork(model)
+
+
+def description_of(model: Model) -> tuple[Any, ...]:
+    """What makes ``model`` another network when it changes."""
+    if model.exact:
+        from pytrainr.exact.network import options_of
+
+        return options_of(model), model.update_rule
+    return tuple(model.get(name) for name in ("sigmoid", "use_bias", "update_rule"))
 
 
 class _Kept(NamedTuple):

@@ -20,7 +20,7 @@ from pytrainr.argument_errors import Setting, wrong_type, wrong_value
 from pytrainr.groups import Groups, draw_groups
 from pytrainr.loss_functions import loss_L1
 from pytrainr.model import Model
-from pytrainr.networks import network_of
+from pytrainr.networks import description_of, network_of
 from pytrainr.numerics.long_double import column_means
 from pytrainr.parameters import Flat
 from pytrainr.prepare import new_model, retrained_model
@@ -336,10 +336,10 @@ class Training:
 
     def _make_network(self) -> None:
         """The network as the model now describes it: an epoch function may have changed an option."""
-        options = [self.model.get(name) for name in ("sigmoid", "use_bias", "update_rule")]
-        if getattr(self, "_network_options", None) != options:
+        description = description_of(self.model)
+        if getattr(self, "_described", None) != description:
             self.network = network_of(self.model)
-            self._network_options = options
+            self._described = description
 
     def _collect(self) -> None:
         self.network.layout.collect(self.model, self.state["weights"])

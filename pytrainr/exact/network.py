@@ -245,7 +245,7 @@ class ExactNetwork:
         n = X.shape[0]
         out = np.empty((n, options.output_steps, options.output_dim), self.dtype)
         targets = np.empty((n, 0, options.output_dim), self.dtype) if Y is None else _as(Y, self.dtype)
-        after = np.empty((n, 0), self.dtype) if states is None else np.array(states, dtype=self.dtype)
+        after = np.empty((n, 0), self.dtype) if states is None else np.array(states, dtype=self.dtype, order="C")
         weights = _as(weights, self.dtype)
         recording = record is not None and record.shape[1] > 0
         at_once = max(_FEWEST_AT_ONCE, _CACHED_NUMBERS // size)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pytrainr import arguments
-from pytrainr.argument_errors import Setting, wrong_value
+from pytrainr.argument_errors import ArgumentValueError, Setting, wrong_value
 from pytrainr.epoch_functions import message
 from pytrainr.exact.activations import ACTIVATIONS
 from pytrainr.exact.cells import CELLS
@@ -19,7 +19,7 @@ from pytrainr.groups import number_of_groups
 from pytrainr.loss_functions import loss_L1
 from pytrainr.model import Model
 
-__all__ = ["EXACT_DEFAULTS", "SET_BY_EXACT_TRAINING", "new_exact_model", "retrained_exact_model"]
+__all__ = ["EXACT_DEFAULTS", "SET_BY_EXACT_TRAINING", "check_exact_fields", "new_exact_model", "retrained_exact_model"]
 
 EXACT_DEFAULTS: dict[str, Any] = {
     "hidden_activation": None,
@@ -127,6 +127,45 @@ def new_exact_model(
     model.output, model.loss = chosen.output, chosen.loss
     _check_entries(X, Y, mask is not None, model)
     return model, X, Y
+
+
+_MAY_BE_NONE = ("clipping", "clip_norm", "bptt_steps", "patience", "forget_bias", "mask")
+_COUNTED = ("output_time_dim", "updates_done", "groups_done", "dropout_seed")
+
+
+def check_exact_fields(fields: dict[str, Any]) -> None:
+    """The options in the fields of a model that comes from elsewhere: complete, and given the types of training.
+
+    What may be None may be absent, as R has it. Raises ``ValueError`` or ``TypeError`` that names the option.
+    """
+    given = {}
+    for name in EXACT_DEFAULTS:
+        if name == "hidden_activation":
+            continue  # it is the model's ``sigmoid``
+        if fields.get(name) is None and name not in _MAY_BE_NONE:
+            raise _missing(name)
+        given[name] = fields.get(name)
+    _check(given)
+    if not (given["mask"] is None or (isinstance(given["mask"], str) and given["mask"] == "nan")):
+        raise wrong_value(
+            "mask",
+            "{place} should be {nan} or {none} in a model; which steps training left out matters no more",
+            nan="nan",
+            none=None,
+        )
+    fields.update(given)
+    for name in _COUNTED:
+        if name not in fields:
+            raise _missing(name)
+        fields[name] = int(arguments.rate(fields[name], name))
+
+
+def _missing(name: str) -> ArgumentValueError:
+    return wrong_value(
+        name,
+        "{place} is missing; a model of {exact} should have every field that trainr gives it",
+        exact=Setting("exact", True),
+    )
 
 
 def exact_checks() -> dict[str, Callable[[Any, str], Any]]:

@@ -143,6 +143,7 @@ def _value(r_object: RObject) -> Any:
         return RClosure(
             frozenset(_text(node.value) for node in nodes if node.info.type == RObjectType.SYM),
             frozenset(_text(item) for node in nodes if node.info.type == RObjectType.STR for item in node.value),
+            any(node.info.type == RObjectType.REAL for node in nodes),
         )
     raise RFileError(f"it holds an R object of type {kind.name}, for which a model has no use")
 

@@ -12,15 +12,16 @@ from typing import Any
 from pytrainr.epoch_functions import epoch_annealing, epoch_print
 from pytrainr.loss_functions import loss_L1
 
-__all__ = ["RClosure", "RFunction", "Symbol", "r_function"]
+__all__ = ["RClosure", "RFunction", "Symbol", "known_function", "r_function"]
 
 
 @dataclass(frozen=True)
 class RClosure:
-    """A function that was read from R: the names and the texts that occur in it."""
+    """A function that was read from R: the names and the texts that occur in it, and whether numbers do."""
 
     symbols: frozenset[str]
     texts: frozenset[str]
+    numbers: bool = False
 
 
 class Symbol(str):
@@ -75,6 +76,31 @@ LOSS_L1 = RFunction(
         MODEL,
     )
 )
+
+
+_SYNTAX = "{ <- = $ $<- *tmp* return model"
+_KNOWN: tuple[tuple[Callable, str, str], ...] = (
+    (epoch_print, "current_epoch", "message paste0 learningrate current_epoch colMeans error ["),
+    (epoch_annealing, "learningrate_decay", "learningrate learningrate_decay *"),
+    (
+        loss_L1,
+        "time_synapse_update",
+        "time_synapse_update recurrent_synapse_update bias_synapse_update lapply function x * learningrate "
+        "if == network_type",
+    ),
+)
+"""pytrainr's function, a name without which R's is another, and all that R's own and rnnremote's speak of."""
+
+
+def known_function(closure: RClosure) -> Callable | None:
+    """pytrainr's function for R's, recognised by what it speaks of, since R saves no function's name.
+
+    An R user's own variant speaks of something else, or has a number in it.
+    """
+    for function, needed, words in _KNOWN:
+        if needed in closure.symbols and closure.symbols <= {*words.split(), *_SYNTAX.split()} and not closure.numbers:
+            return function
+    return None
 
 
 def r_function(function: Callable | str) -> RFunction | str:

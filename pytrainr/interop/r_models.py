@@ -9,25 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from pytrainr.epoch_functions import epoch_annealing, epoch_print
-from pytrainr.interop.r_functions import RClosure, r_function
-from pytrainr.loss_functions import loss_L1
+from pytrainr.interop.r_functions import RClosure, known_function, r_function
 from pytrainr.model import TRAINING_SIZED, Model
+from pytrainr.model_fields import checked_model, is_array_list
 from pytrainr.networks import network_of
 
 __all__ = ["RModelFileError", "read_r_model", "write_r_model"]
 
 WEIGHTS = ("time_synapse", "recurrent_synapse", "bias_synapse")
-ARRAY_LISTS = (
-    *WEIGHTS,
-    *(f"{field}_update" for field in WEIGHTS),
-    *(f"{field}_update_old" for field in WEIGHTS),
-    "store",
-    "store_best",
-)
-COUNTS = ("input_dim", "output_dim", "time_dim", "time_dim_input", "numepochs", "current_epoch")
 DIMENSIONS = ("hidden_dim", "synapse_dim")
-FLAGS = ("use_bias", "seq_to_seq_unsync")
 INTEGERS_IN_R = ("input_dim", "output_dim", "time_dim", "time_dim_input", "current_epoch")
 
 
@@ -53,16 +43,15 @@ def read_r_model(path: str | os.PathLike[str], *, functions: Mapping[str, Callab
         names, values = r_files.read_list(Path(path))
     except r_files.RFileError as problem:
         raise RModelFileError(f"{path}: {problem}") from problem
-    fields = {name: _python_value(name, value) for name, value in zip(names, values, strict=True)}
-    missing = [name for name in ("network_type", "synapse_dim", "time_dim", *WEIGHTS) if name not in fields]
+    missing = [name for name in ("network_type", "synapse_dim", "time_dim", *WEIGHTS) if name not in names]
     if missing:
         raise RModelFileError(f"{path}: this is not a model of trainr, it has no {', '.join(missing)}")
-    for name, replacement in (functions or {}).items():
-        fields[name] = replacement
-    error = fields.get("error")
-    if error is not None and error.ndim != 2:
-        raise RModelFileError(f"{path}: its field error has the shape {error.shape}, it should be (samples, epochs)")
-    return Model(fields)
+    fields = {name: _python_value(name, value) for name, value in zip(names, values, strict=True)}
+    fields.update(functions or {})
+    try:
+        return checked_model(fields)
+    except (ValueError, TypeError) as problem:
+        raise RModelFileError(f"{path}: {problem}") from problem
 
 
 def _r_files() -> Any:
@@ -77,39 +66,23 @@ def _r_files() -> Any:
 
 
 def _python_value(name: str, value: Any) -> Any:
-    """A field as it is in a pytrainr model."""
-    if name in ARRAY_LISTS:
-        return [np.asarray(layer, dtype=np.float64) for layer in value]
-    if name in COUNTS:
-        return int(_single(value))
-    if name in DIMENSIONS:
-        return tuple(int(n) for n in np.atleast_1d(value))
-    if name in FLAGS:
-        return bool(_single(value))
+    """A field with Python's single values for R's vectors of length 1; the lists of arrays have vectors in them."""
+    if is_array_list(name):
+        return value
     if name == "epoch_function":
         return [_function(name, f) for f in (value if isinstance(value, Sequence) else [value])]
     if isinstance(value, RClosure):
         return _function(name, value)
-    if isinstance(value, np.ndarray) and value.shape == (1,):
-        number = value[0].item()
-        return int(number) if name == "batch_size" and float(number).is_integer() else number
-    return value
-
-
-def _single(value: Any) -> Any:
-    return value[0].item() if isinstance(value, np.ndarray) else value
+    return value[0].item() if isinstance(value, np.ndarray) and value.shape == (1,) else value
 
 
 def _function(name: str, function: Any) -> Callable:
-    """pytrainr's function for R's, recognised by what it speaks of, since R saves no function's name."""
+    """pytrainr's function for R's, or one that says that it cannot run here."""
     if not isinstance(function, RClosure):
         raise RModelFileError(f"its field {name} holds {function!r}, which is not a function")
-    if any(text.startswith("Trained epoch") for text in function.texts):
-        return epoch_print
-    if "learningrate_decay" in function.symbols:
-        return epoch_annealing
-    if "time_synapse_update" in function.symbols and name == "loss_function":
-        return loss_L1
+    known = known_function(function)
+    if known is not None:
+        return known
 
     def function_of_the_r_user(model: Model) -> Model:
         raise ValueError(
@@ -154,7 +127,7 @@ def _empty_store(model: Model) -> dict[str, Any]:
 
 def _r_value(name: str, value: Any) -> Any:
     """A field with the type that R gives it."""
-    if name in ARRAY_LISTS:
+    if is_array_list(name):
         return [np.asarray(layer, dtype=np.float64) for layer in value]
     if name in DIMENSIONS:
         return np.asarray(value, dtype=np.float64)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import gzip
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import pytrainr
-from pytrainr import Model, RModelFileError, predictr, read_r_model, trainr, write_r_model
+from pytrainr import Model, RModelFileError, RRandom, predictr, read_r_model, trainr, write_r_model
+from pytrainr.interop.r_functions import RClosure, known_function
 
 RECORDED = Path(__file__).resolve().parent / "recorded"
 FUNCTIONS = ("epoch_function", "loss_function")
@@ -74,6 +76,51 @@ def test_a_model_trained_here_goes_to_r_and_back(kind: str, tmp_path: Path) -> N
     write_r_model(model, tmp_path / "with_store.rds", keep_store=True)
     store = read_r_model(tmp_path / "with_store.rds").store
     assert [states.shape[:2] for states in store] == [(6, 4)] * 3
+
+
+EXACT: dict[str, dict[str, Any]] = {
+    "gru": {"network_type": "gru", "output": "linear", "update_rule": "adam"},
+    "projected lstm": {"network_type": "lstm", "hidden_dim": (4, 3), "proj_size": 2, "peephole": True},
+    "bidirectional": {"network_type": "rnn", "bidirectional": True, "sigmoid": "tanh", "dropout": 0.2},
+    "attention": {"network_type": "rnn", "attention": True, "dtype": "float32"},
+    "one unit": {"network_type": "jordan", "hidden_dim": 1, "use_bias": True, "clipping": 1.0},
+    "masked": {"network_type": "rnn", "mask": "nan", "hidden_dim": 1},
+}
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_a_model_of_exact_goes_to_r_and_back(name: str, tmp_path: Path) -> None:
+    """Issue 11, number 1: every option comes back from R's file, and with it the same numbers."""
+    rng = np.random.default_rng(1)
+    X, Y = rng.random((6, 4, 2)), rng.random((6, 4))
+    options = {"learningrate": 0.1, "hidden_dim": 3, "epoch_function": (), **EXACT[name]}
+    model = trainr(Y, X, exact=True, rng=RRandom(2), **options)
+    write_r_model(model, tmp_path / "m.rds")
+    back = read_r_model(tmp_path / "m.rds")
+    assert without_functions(back) == without_functions(model)
+    assert np.array_equal(predictr(back, X), predictr(model, X))
+    further = [trainr(Y, X, model=start, rng=RRandom(3)).time_synapse for start in (model, back)]
+    assert all(np.array_equal(a, b) for a, b in zip(*further, strict=True))
+
+
+@pytest.mark.parametrize("missing", ["exact", "output", "output_time_dim", "use_bias"])
+def test_a_file_that_lacks_what_says_how_it_computes_is_refused(missing: str, tmp_path: Path) -> None:
+    """Issue 11, number 1."""
+    X = np.random.default_rng(1).random((6, 4, 2))
+    options: dict[str, Any] = {"learningrate": 0.1, "hidden_dim": 2, "epoch_function": ()}
+    model = trainr(X, X, exact=True, rng=RRandom(2), **options)
+    delattr(model, missing)
+    write_r_model(model, tmp_path / "m.rds")
+    with pytest.raises(RModelFileError, match=f"{missing} is missing"):
+        read_r_model(tmp_path / "m.rds")
+
+
+def test_a_variant_of_rs_annealing_is_not_taken_for_it() -> None:
+    """Issue 11, number 14: what trains is the user's function, or nothing does."""
+    words = frozenset({"{", "<-", "$", "model", "*", "learningrate", "learningrate_decay", "return"})
+    assert known_function(RClosure(words, frozenset())) is pytrainr.epoch_annealing
+    assert known_function(RClosure(words | {"if", "current_epoch", ">"}, frozenset())) is None
+    assert known_function(RClosure(words, frozenset(), numbers=True)) is None
 
 
 def test_a_value_r_has_no_form_for_is_named(tmp_path: Path) -> None:

@@ -29,6 +29,8 @@ from trainr.v1 import (
     training_pb2_grpc,
 )
 
+import pytrainr
+
 GIB = 1 << 30
 Tensor = tensor_pb2.Tensor
 ROW_MAJOR = tensor_pb2.ELEMENT_ORDER_ROW_MAJOR
@@ -236,6 +238,38 @@ def test_prediction_refuses_what_cannot_be(channel: grpc.Channel) -> None:
     ):
         code, _, named = refused(lambda request=request: predict(request, timeout=10))  # type: ignore[misc]
         assert (code, named) == (grpc.StatusCode.INVALID_ARGUMENT, field)
+
+
+def test_a_model_that_does_not_say_what_it_computes_is_refused(channel: grpc.Channel) -> None:
+    """Issue 11, number 1: a message that lacks what says how the model computes is refused, never guessed."""
+    X = np.random.default_rng(1).random((6, 4, 2))
+    options: dict[str, Any] = {"network_type": "rnn", "hidden_dim": 2, "learningrate": 0.1, "epoch_function": ()}
+    model = pytrainr.trainr(X, X, exact=True, output="linear", rng=pytrainr.RRandom(1), **options)
+    fields = dict(model.items())
+    predict = prediction_pb2_grpc.PredictionServiceStub(channel).Predict
+    x = wire.encode_array(X)
+
+    def sent(message: model_pb2.Model) -> Any:
+        return predict(prediction_pb2.PredictRequest(x=x, model=message), timeout=60)
+
+    whole = wire.encode_model(fields)
+    assert whole.exact
+    assert np.array_equal(wire.decode_array(sent(whole).prediction, "prediction"), pytrainr.predictr(model, X))
+    # The message alone may say it, as clients of old have it; contradicting fields may not.
+    alone = wire.encode_model({name: value for name, value in fields.items() if name != "exact"})
+    assert refused(lambda: sent(alone))[2] == "exact"
+    alone.exact = True
+    assert sent(alone) == sent(whole)
+    whole.exact = False
+    assert refused(lambda: sent(whole))[2] == "exact"
+    for name in ("output", "loss", "dropout", "output_time_dim", "network_type", "sigmoid", "use_bias", "update_rule"):
+        part = wire.encode_model({other: value for other, value in fields.items() if other != name})
+        assert refused(lambda part=part: sent(part))[2] == name  # type: ignore[misc]
+    wrong = ("output", "no"), ("hidden_dim", (3,)), ("mask", np.ones((6, 4))), ("l2", "much"), ("exact", "yes")
+    for name, value in wrong:
+        code, _, named = refused(lambda name=name, value=value: sent(wire.encode_model({**fields, name: value})))  # type: ignore[misc]
+        assert code == grpc.StatusCode.INVALID_ARGUMENT
+        assert named in (name, "synapse_dim")
 
 
 def test_broken_models_are_not_stored(channel: grpc.Channel) -> None:

@@ -50,8 +50,7 @@ def joined(joiner: wire.ModelJoiner, functions: Mapping[str, Callable] | None = 
             return functions[name]
         return PROVIDED[name]() if name in PROVIDED else UnknownFunction(name)
 
-    fields = wire.decode_options(joiner.model().field, "model", joiner.array, function)
-    return pytrainr.Model.from_fields(fields)
+    return pytrainr.Model.from_fields(wire.decode_model(joiner.model(), joiner.array, function))
 
 
 def message_of(model: pytrainr.Model, *, without: Iterable[str] = ()) -> model_pb2.Model:
@@ -59,6 +58,6 @@ def message_of(model: pytrainr.Model, *, without: Iterable[str] = ()) -> model_p
     left_out = set(without)
     fields: dict[str, Any] = {name: value for name, value in model.items() if name not in left_out}
     try:
-        return wire.encode_model(fields, exact=model.exact)
+        return wire.encode_model(fields)
     except wire.WireError as error:
         raise TypeError(f"model.{error}") from None

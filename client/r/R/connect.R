@@ -4,16 +4,19 @@
 #' wrong address, token or certificate shows at once. Without a call of this function the first use connects to what
 #' the environment variables say.
 #'
-#' @param address \code{"host:port"}, which means TLS except on this very machine, or \code{"https://host:port"} or
-#'   \code{"http://host:port"} (without TLS) spelled out. Default: the environment variable \code{TRAINR_ADDRESS}, or
-#'   \code{"127.0.0.1:7272"}.
+#' @param address \code{"host:port"}, which means TLS except on this very machine; \code{"host"}, the same at port 7272;
+#'   or \code{"https://host:port"} or \code{"http://host:port"} (without TLS) spelled out. An IPv6 address is written in
+#'   brackets, \code{"[::1]:7272"}. To this very machine calls never go through a proxy; elsewhere the environment
+#'   variables \code{http_proxy}, \code{https_proxy} and \code{no_proxy} count. Default: the environment variable
+#'   \code{TRAINR_ADDRESS}, or \code{"127.0.0.1:7272"}.
 #' @param token The token that \code{pytrainr-server token create} has printed. Default: \code{TRAINR_TOKEN}.
 #' @param cacert PEM file with the certificate of the authority that signed the server's. Default:
 #'   \code{TRAINR_CACERT}; if that is not set either, the authorities that this machine trusts.
 #' @param cert,key PEM files with the client's own certificate and key, for servers that ask for them (mutual TLS).
 #' @param deadline Seconds that any one call may take, a whole training included; then the call ends with a condition
 #'   of class \code{rnnremote_deadline_exceeded} and its training is cancelled. Default: no limit.
-#' @return The connection, invisibly. It can be given to the other functions as \code{connection = }.
+#' @return The connection, invisibly. It can be given to the other functions as \code{connection = }, saved with
+#'   \code{saveRDS}, and used in another session or on a worker of \code{parallel}. It holds the token.
 #' @section Errors:
 #' What the server refuses is an R error whose classes are \code{rnnremote_<status>} (\code{rnnremote_invalid_argument},
 #' \code{rnnremote_unauthenticated}, \code{rnnremote_unavailable} and so on, in gRPC's words) and
@@ -32,6 +35,8 @@ trainr_connect <- function(address = Sys.getenv("TRAINR_ADDRESS", "127.0.0.1:727
                            token = Sys.getenv("TRAINR_TOKEN"),
                            cacert = Sys.getenv("TRAINR_CACERT"), cert = NULL, key = NULL, deadline = Inf) {
   connection <- new_connection(address, token, cacert, cert, key, deadline)
+  here <- live(connection)
+  here$info <- NULL # it may be another server by now
   server_info(connection)
   session$connection <- connection
   invisible(connection)
@@ -39,26 +44,24 @@ trainr_connect <- function(address = Sys.getenv("TRAINR_ADDRESS", "127.0.0.1:727
 
 session <- new.env(parent = emptyenv())
 
+# A connection is plain data, which may be saved, and used in another session or process. What belongs to this process
+# alone (curl's handle, the server's limits) is kept apart, see live().
 new_connection <- function(address, token = "", cacert = "", cert = NULL, key = NULL, deadline = Inf) {
-  host <- sub("^https?://", "", sub("/+$", "", address))
-  loopback <- grepl("^(localhost|127[.][0-9.]+|\\[::1\\])(:|$)", host)
-  tls <- if (grepl("^https?://", address)) startsWith(address, "https") else !loopback || nzchar(cacert)
+  where <- parse_address(address)
+  tls <- if (nzchar(where$scheme)) where$scheme == "https" else !where$loopback || nzchar(cacert)
   for (file in c(cacert[nzchar(cacert)], cert, key)) {
     if (!file.exists(file)) stop("there is no file ", file, call. = FALSE)
   }
-  connection <- list2env(list(
-    url = paste0(if (tls) "https://" else "http://", host),
+  structure(class = "rnnremote_connection", list(
+    url = paste0(if (tls) "https://" else "http://", where$target),
     tls = tls,
-    loopback = loopback,
+    loopback = where$loopback,
     token = token,
-    cacert = if (nzchar(cacert)) path.expand(cacert),
-    cert = cert,
-    key = key,
-    deadline = deadline,
-    handle = curl::new_handle(),
-    info = NULL
-  ), parent = emptyenv())
-  structure(connection, class = "rnnremote_connection")
+    cacert = if (nzchar(cacert)) normalizePath(cacert),
+    cert = if (!is.null(cert)) normalizePath(cert),
+    key = if (!is.null(key)) normalizePath(key),
+    deadline = deadline
+  ))
 }
 
 #' @export
@@ -77,15 +80,30 @@ use_connection <- function(connection = NULL) {
   connection
 }
 
+# What this process has for a connection: an environment with `handle`, curl's, and `info`, the server's limits once
+# they are known. Neither can be saved or shared with a forked process, so they are made where they are needed.
+live <- function(connection) {
+  if (!identical(session$pid, Sys.getpid())) {
+    session$pid <- Sys.getpid()
+    session$live <- list()
+  }
+  key <- paste(c(connection$url, connection$token, connection$cacert, connection$cert, connection$key), collapse = " ")
+  if (is.null(session$live[[key]])) {
+    session$live[[key]] <- list2env(list(handle = curl::new_handle(), info = NULL, sent = list()), parent = emptyenv())
+  }
+  session$live[[key]]
+}
+
 # The server's limits, asked for once.
 server_info <- function(connection) {
-  if (is.null(connection$info)) {
-    connection$info <- unary_call(
+  here <- live(connection)
+  if (is.null(here$info)) {
+    here$info <- unary_call(
       connection, "ServerInfoService/GetServerInfo", new_message("GetServerInfoRequest"), "ServerInfo",
       deadline = min(connection$deadline, 20)
     )
   }
-  connection$info
+  here$info
 }
 
 # A random UUID. It must not touch the random stream of the script, which is as reproducible as with rnn.

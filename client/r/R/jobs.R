@@ -6,7 +6,8 @@
 #' The job draws from a random stream of its own, whose seed is one draw from the caller's: after \code{set.seed} results
 #' are reproducible. The caller's own epoch functions cannot run in the background.
 #'
-#' @param Y,X,model,... As for \code{\link{trainr}}.
+#' @param Y,X,model,... As for \code{\link{trainr}}, \code{exact} included.
+#' @param keep_store As for \code{\link{trainr}}.
 #' @param model_id The result is stored as the next version of \code{"models/<model_id>"}; default: the job's id.
 #' @param connection A connection of \code{\link{trainr_connect}} other than the session's.
 #' @return \code{train_async}: a job, which may be saved with \code{saveRDS} and used in another session.
@@ -21,37 +22,22 @@
 #' model <- job_wait(job)
 #' }
 #' @export
-train_async <- function(Y, X, model = NULL, ..., model_id = "", connection = NULL) {
-  connection <- use_connection(connection)
-  plan <- async_plan(Y, X, model, ..., connection = connection)
+train_async <- function(Y, X, model = NULL, ..., keep_store = FALSE, model_id = "", connection = NULL) {
+  plan <- training_plan(Y, X, model, ..., keep_store = keep_store, connection = connection)
   if (needs_pauses(plan$local$epoch_function)) {
     stop("`epoch_function` holds a function of your own, which cannot run in the background; use trainr()",
       call. = FALSE
     )
   }
-  training <- training_message(plan, connection)
+  training <- plan$training
   training$seed <- sample.int(.Machine$integer.max, 1L)
   training$model_id <- model_id
   request <- new_message("CreateTrainingJobRequest", training = training, request_id = new_uuid())
   job <- with_patience(function() {
-    unary_call(connection, "TrainingService/CreateTrainingJob", request, "TrainingJob")
+    unary_call(plan$connection, "TrainingService/CreateTrainingJob", request, "TrainingJob")
   })
-  structure(list(name = job$name, local = plan$local), class = "rnnremote_job")
-}
-
-# trainr's arguments, with its defaults.
-async_plan <- function(Y, X, model, ..., exact = FALSE, keep_store = FALSE, connection) {
-  extra <- list(...)
-  if (!is.null(model)) {
-    unsync <- if (is.null(extra$seq_to_seq_unsync)) FALSE else extra$seq_to_seq_unsync
-    return(retrain_plan(Y, X, model, unsync, keep_store, connection))
-  }
-  if (is.null(extra$learningrate)) stop("argument \"learningrate\" is missing, with no default", call. = FALSE)
-  defaults <- as.list(formals(trainr))[setdiff(intersect(r_fields, names(formals(trainr))), "learningrate")]
-  defaults <- lapply(defaults, eval, envir = environment(trainr))
-  defaults$sigmoid <- defaults$sigmoid[1]
-  given <- utils::modifyList(defaults, extra[names(extra) %in% c("learningrate", names(defaults))], keep.null = TRUE)
-  new_plan(Y, X, given, extra[!names(extra) %in% names(given)], exact, keep_store)
+  kept <- plan[c("local", "layer_attributes", "stored")]
+  structure(list(name = job$name, kept = kept), class = "rnnremote_job")
 }
 
 #' @export
@@ -75,6 +61,7 @@ job_call <- function(call, job, connection) {
 }
 
 job_states <- c("queued", "running", "paused", "succeeded", "failed", "cancelled")
+ended_states <- c("succeeded", "failed", "cancelled")
 
 status_of <- function(job) {
   list(
@@ -117,14 +104,16 @@ job_list <- function(connection = NULL) {
 #' @export
 job_wait <- function(job, connection = NULL) {
   connection <- use_connection(connection)
-  local <- if (inherits(job, "rnnremote_job")) job$local else list(epoch_function = list())
-  run <- list2env(list(
-    connection = connection, model = local, pausing = FALSE, job = job_name(job), epoch = 0, pause = NULL,
-    answered = 0, result = NULL, finished = NULL, join = NULL
-  ), parent = emptyenv())
+  run <- run_of(job, connection)
   follow(run, new_message("WatchTrainingJobRequest", name = run$job), "TrainingService/WatchTrainingJob")
-  stop_unless_succeeded(run$finished)
-  job_model(job, connection)
+  received_from(run)
+}
+
+# The model of a job that has ended; stops with the condition that trainr would have stopped with.
+received_from <- function(run) {
+  tryCatch(stop_unless_succeeded(run$finished), rnnremote_failed_precondition = function(condition) stop_diverged(run, condition))
+  received <- export_model(run$connection, run$finished$model)
+  completed(run$plan, received)
 }
 
 # Stops with the condition that trainr would have stopped with.
@@ -134,15 +123,22 @@ stop_unless_succeeded <- function(job) {
   if (state == "cancelled") stop_status(1L, paste(job$name, "was cancelled"))
   if (state != "failed") stop_status(9L, paste0(job$name, " has not ended yet, it is ", state))
   fields <- if (nzchar(job$error_field)) structure(job$error_message, names = job$error_field) else character()
-  stop_status(job$error_code, job$error_message, list(fields = fields, reason = job$error_reason, retry_delay = 0))
+  stop_status(job$error_code, job$error_message, list(
+    fields = fields, reason = job$error_reason, retry_delay = 0,
+    metadata = c(list(epoch = as.character(job$epoch)), if (nzchar(job$model)) list(model = job$model))
+  ))
 }
 
 #' @rdname train_async
 #' @export
 job_model <- function(job, connection = NULL) {
-  connection <- use_connection(connection)
-  status <- job_call("Get", job, connection)
-  stop_unless_succeeded(status)
-  received <- export_model(connection, status$model)
-  if (inherits(job, "rnnremote_job")) merge_trained(job$local, received) else received_model(received)
+  run <- run_of(job, use_connection(connection))
+  run$finished <- job_call("Get", job, run$connection)
+  received_from(run)
+}
+
+# The run of a job, with what train_async has kept of its arguments; of a mere name nothing is known.
+run_of <- function(job, connection) {
+  plan <- if (inherits(job, "rnnremote_job")) job$kept else list(local = list(), foreign = TRUE)
+  new_run(plan, connection, job_name(job))
 }

@@ -1,61 +1,20 @@
-# Models: R's list here, trainr.v1.Model on the wire.
+# Models: R's list here, trainr.v1.Model on the wire. The server gives every field the type that training gives it, so a
+# list travels as it is; what the network computes, its arithmetic and every option, is in the list.
 
 # As large as the training data; in the list only with keep_store = TRUE.
 training_sized <- c("store", "store_best", "last_layer_error", "last_layer_delta")
 
 # Whether fields hold weights, or what update rules keep in the shape of the weights.
-are_weights <- function(names) grepl("^(time|recurrent|bias)_synapse", names)
+are_weights <- function(names) {
+  grepl("^(reverse_)?(time|recurrent|bias|peephole|projection)_synapse|^attention_(query|key|score)", names)
+}
 
-# Whether fields are set by training; all else in the list is the caller's own and stays as the caller gave it.
+# Whether fields are set by training in the arithmetic of rnn.
 are_trained <- function(names) {
-  are_weights(names) | names %in% c(
-    training_sized, "learningrate", "time_dim_input", "error", "current_epoch",
-    "updates_done", "groups_done", "validated" # exact = TRUE
-  )
+  are_weights(names) | names %in% c(training_sized, "learningrate", "time_dim_input", "error", "current_epoch")
 }
 
 dimension_fields <- c("hidden_dim", "synapse_dim")
-count_fields <- c("input_dim", "output_dim", "time_dim", "time_dim_input", "current_epoch", "numepochs")
-flag_fields <- c("use_bias", "seq_to_seq_unsync")
-
-sent_extra_bytes <- 65536 # larger values of the caller's own stay here: the server has no use for them
-
-# One field of a model as an Option, in the form the server wants: weights are arrays even of length 1, dimensions are
-# whole numbers whatever R's type.
-encode_field <- function(value, name) {
-  if (are_weights(name)) {
-    tensors <- lapply(value, function(x) new_message("Value", tensor_value = encode_array(x)))
-    value <- new_message("Value", list_value = new_message("ValueList", value = tensors))
-  } else if (name %in% c(training_sized, "error")) {
-    value <- new_message("Value", tensor_value = encode_array(value))
-  } else if (name %in% dimension_fields) {
-    value <- encode_value(as.list(as.integer(value)), name)
-  } else {
-    if (name %in% count_fields) value <- as.integer(value)
-    if (name %in% flag_fields) value <- as.logical(value)
-    value <- encode_value(value, name, function(f) {
-      known <- known_function(f)
-      if (is.null(known)) "callers_own_function" else known
-    })
-  }
-  new_message("Option", name = name, value = value)
-}
-
-# A model as a message, without what is as large as its training data.
-encode_model <- function(model) {
-  if (!is.list(model) || is.null(model$time_synapse)) {
-    stop("`model` should be what trainr() returned, or the name of a model on the server such as \"models/adder\"",
-      call. = FALSE
-    )
-  }
-  kept <- unclass(model)[setdiff(names(model), c(training_sized, "exact"))]
-  kept <- kept[names(kept) %in% r_fields | are_trained(names(kept)) | vapply(kept, can_be_sent, NA)]
-  new_message("Model",
-    field = unname(Map(encode_field, kept, names(kept))),
-    exact = isTRUE(model$exact),
-    mean_error = attr(model, "error")
-  )
-}
 
 r_fields <- c(
   "input_dim", "hidden_dim", "output_dim", "synapse_dim", "time_dim", "sigmoid", "network_type", "numepochs",
@@ -63,23 +22,83 @@ r_fields <- c(
   "epoch_function", "loss_function"
 )
 
-# Whether a value of the caller's own has a form on the wire, and is small.
-can_be_sent <- function(value) {
-  if (utils::object.size(value) > sent_extra_bytes) return(FALSE)
-  is.null(value) || (!is.object(value) && (
-    is.numeric(value) || is.logical(value) || is.character(value) ||
-      (is.list(value) && (is.null(names(value)) || all(nzchar(names(value)))) && all(vapply(value, can_be_sent, NA)))
+# Fields beyond R's own on which the arithmetic of rnn depends here.
+r_extras <- c("clipping", "input_center", "input_scale", "output_center", "output_scale")
+
+small_bytes <- 65536 # larger values of the caller's own stay here: for the arithmetic of rnn the server has no use for them
+
+is_exact <- function(model) isTRUE(as.logical(model[["exact"]]))
+
+# Fields as Options, those of the caller's own that need not travel as texts that stand for them.
+encode_fields <- function(fields, whole, array = encode_array, other = stand_in) {
+  needed <- whole | names(fields) %in% c(r_fields, r_extras) | are_trained(names(fields)) |
+    vapply(fields, function(value) utils::object.size(value) <= small_bytes, NA)
+  unname(Map(
+    function(value, name, needed) {
+      encoded <- if (needed) encode_value(value, name, array, other) else stays_here(name, value)
+      new_message("Option", name = name, value = encoded)
+    },
+    fields, names(fields), needed
   ))
 }
 
-# The caller's list with what the server has trained put in: fields that it has already keep their place, new ones
-# follow in the server's order, which is R's.
-merge_trained <- function(local, received) {
-  take <- names(received)[are_trained(names(received)) | !names(received) %in% names(local)]
-  local[take] <- received[take]
+# A function of the caller's own keeps its place in the model, as a name.
+stand_in <- function(field, x, what) {
+  if (is.function(x)) new_message("Value", function_value = "callers_own_function") else stays_here(field, x)
+}
+
+# A model as a message, without the fields `without`. `whole`: with all that has a form on the wire, the caller's own
+# included. `array` makes Tensors.
+encode_model <- function(model, without = training_sized, whole = is_exact(model), array = encode_array) {
+  if (!is.list(model) || is.null(model[["time_synapse"]])) {
+    stop("`model` should be what trainr() returned, or the name of a model on the server such as \"models/adder\"",
+      call. = FALSE
+    )
+  }
+  fields <- unclass(model)[setdiff(names(model), without)]
+  new_message("Model",
+    field = encode_fields(fields, whole, array), exact = is_exact(model), mean_error = attr(model, "error")
+  )
+}
+
+# A model to compute with: the caller's list as a message, large arrays uploaded; or the name of one at the server.
+encode_computing <- function(model, connection, without = training_sized) {
+  if (is.character(model)) return(list(stored_model = model))
+  list(model = encode_model(model, without, array = function(x) send_array(connection, x)))
+}
+
+# Whether a field is still what the caller gave, though its R type or its attributes did not travel.
+unchanged <- function(local, received) {
+  if (is.character(received) && length(received) == 1L && startsWith(received, stays_here_mark)) return(TRUE)
+  if (is.function(local)) return(is.function(received))
+  if (is.list(local)) {
+    # Lists whose items are single values of one type come back as vectors.
+    return(length(local) == length(received) && (is.list(received) || is.atomic(received)) &&
+      all(as.logical(unlist(Map(unchanged, local, received)))))
+  }
+  if (is.character(local) || is.character(received)) return(identical(as.vector(local), unlist(received)))
+  if (is.null(local) || is.null(received)) return(length(local) == length(received))
+  if (!is.atomic(local) || !is.atomic(received) || length(local) != length(received)) return(FALSE)
+  local <- as.vector(local)
+  all((is.na(local) & is.na(received)) | (!is.na(local) & !is.na(received) & local == received))
+}
+
+# The caller's list with what the server has put in: fields that it has already keep their place, new ones follow in the
+# server's order, which is R's. What has not changed stays as the caller gave it, in R's types and with attributes; so do
+# functions. With `first`, arguments that do not become fields (validation) go.
+merge_trained <- function(local, received, first = FALSE) {
+  if (first) local[setdiff(names(local), c(names(received), training_sized, function_fields))] <- NULL
+  names <- setdiff(names(received), function_fields)
+  kept <- vapply(names, function(name) {
+    name %in% names(local) && !is_computed(name) && unchanged(local[[name]], received[[name]])
+  }, NA)
+  local[names[!kept]] <- received[names[!kept]]
   attr(local, "error") <- attr(received, "error")
   local
 }
+
+function_fields <- c("epoch_function", "loss_function")
+is_computed <- function(name) are_weights(name) || name %in% c(training_sized, "error")
 
 # A model that nobody here has arguments for: types as trainr() would have given them.
 received_model <- function(received) {

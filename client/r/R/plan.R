@@ -3,43 +3,80 @@
 #   options: TrainingOptions
 #   Y, X: arrays; model: the model to train further, if any
 
-new_plan <- function(Y, X, given, extra, exact, keep_store) {
+new_plan <- function(Y, X, given, extra, exact, keep_store, connection) {
+  layer_attributes <- attributes_of_layers(Y, given$seq_to_seq_unsync)
   Y <- as_samples(Y, "Y")
   X <- as_samples(X, "X")
-  given$epoch_function <- as_functions(given$epoch_function)
+  functions <- as_functions(given$epoch_function)
+  if (!is.null(given$epoch_function)) given$epoch_function <- functions
   check_extra(extra)
-  keep_store <- keep_store && !exact # true gradients keep no states; predictr(hidden = TRUE) has them
+  exact <- as_flag(exact, "exact")
+  if (exact && is.character(given$loss_function)) { # `loss` matches the argument's name in part, so it is one as well
+    extra$loss <- given$loss_function
+    given$loss_function <- loss_L1
+  }
+  keep_store <- as_flag(keep_store, "keep_store") && !exact # true gradients keep no states; predictr(hidden = TRUE) has them
   if (identical(given$update_rule, "adagrad") && !exact) {
     message("adagrad update, loss function not used and momentum set to 0")
     given$momentum <- 0
+  }
+  if (anneals(functions) && !is.integer(given$learningrate_decay) && is.integer(given$learningrate)) {
+    given$learningrate <- as.double(given$learningrate)
   }
   time_dim <- dim(X)[2] + if (isTRUE(as.logical(given$seq_to_seq_unsync))) dim(Y)[2] - 1L else 0L
   dimensions <- list(
     input_dim = dim(X)[3], hidden_dim = given$hidden_dim, output_dim = dim(Y)[3],
     synapse_dim = c(dim(X)[3], given$hidden_dim, dim(Y)[3]), time_dim = time_dim
   )
-  local <- c(extra, dimensions, given)[c(names(extra), r_fields)]
-  if (keep_store) refuse_huge_store(local, dim(X)[1])
-  sent <- extra[vapply(extra, can_be_sent, NA)]
+  local <- c(extra, dimensions, given)
+  local <- local[c(names(extra), intersect(r_fields, names(local)[!vapply(local, is.null, NA)]))] # R has no field NULL
+  if (keep_store && is.numeric(given$hidden_dim) && is.character(given$network_type)) refuse_huge_store(local, dim(X)[1])
   options <- new_message("TrainingOptions",
-    learningrate = given$learningrate,
-    learningrate_decay = given$learningrate_decay,
-    momentum = given$momentum,
-    hidden_dim = given$hidden_dim,
-    network_type = given$network_type,
-    numepochs = given$numepochs,
-    sigmoid = given$sigmoid,
-    use_bias = as.logical(given$use_bias),
-    batch_size = given$batch_size,
-    seq_to_seq_unsync = as.logical(given$seq_to_seq_unsync),
-    update_rule = given$update_rule,
-    epoch_function = server_functions(given$epoch_function),
-    loss_function = loss_name(given$loss_function),
+    epoch_function = server_functions(functions),
+    loss_function = loss_name(given$loss_function, unused = identical(given$update_rule, "adagrad") && !exact),
     keep_store = keep_store,
-    exact = exact,
-    extra = encode_options(sent)
+    exact = exact
   )
-  list(Y = Y, X = X, local = local, options = options)
+  set <- Filter(Negate(is.null), Map(wire_option, given[names(option_kinds)], option_kinds))
+  for (name in names(set)) options[[name]] <- set[[name]]
+  # What does not even have the right type for its field travels as it is, for the library to explain.
+  extra <- c(extra, given[setdiff(names(option_kinds), names(set))])
+  options$extra <- encode_fields(extra, exact, function(x) send_array(connection, x), stays_here)
+  list(Y = Y, X = X, local = local, options = options, layer_attributes = layer_attributes)
+}
+
+# The options that have a field of their own in the message, and what goes into it.
+option_kinds <- list(
+  learningrate = "number", learningrate_decay = "number", momentum = "number", hidden_dim = "counts",
+  network_type = "text", numepochs = "count", sigmoid = "text", use_bias = "flag", batch_size = "number",
+  seq_to_seq_unsync = "flag", update_rule = "text"
+)
+
+# A value for a field of that kind; NULL where it is of another.
+wire_option <- function(value, kind) {
+  one <- length(value) == 1L && is.atomic(value) && !is.object(value) && !anyNA(value)
+  whole <- is.numeric(value) && !is.object(value) && !anyNA(value) && all(abs(value) < 2^31 & value == round(value))
+  switch(kind,
+    number = if (one && is.numeric(value)) as.double(value),
+    count = if (one && whole) as.double(value),
+    counts = if (length(value) > 0L && whole) as.double(value),
+    text = if (one && is.character(value)) value,
+    flag = if (one && !is.na(as.logical(value))) as.logical(value) # as if () takes it
+  )
+}
+
+as_flag <- function(x, name) {
+  if (length(x) != 1L || !is.atomic(x) || is.na(as.logical(x))) stop("`", name, "` should be TRUE or FALSE", call. = FALSE)
+  as.logical(x)
+}
+
+anneals <- function(functions) {
+  any(vapply(functions, function(f) identical(known_function(f), "epoch_annealing"), NA))
+}
+
+# The attributes that rnn's arrays of the output layer have from Y: Y * 0 keeps all of them.
+attributes_of_layers <- function(Y, seq_to_seq_unsync) {
+  if (length(dim(Y)) == 3L && !isTRUE(as.logical(seq_to_seq_unsync))) attributes(Y)
 }
 
 retrain_plan <- function(Y, X, model, seq_to_seq_unsync, keep_store, connection) {
@@ -47,14 +84,17 @@ retrain_plan <- function(Y, X, model, seq_to_seq_unsync, keep_store, connection)
   X <- as_samples(X, "X")
   message("retraining, all options except X, Y and the model itself are ignored, error are reseted")
   local <- if (is.character(model)) model_fetch(model, connection = connection) else model
-  local$epoch_function <- as_functions(local$epoch_function)
-  loss_name(local$loss_function)
-  keep_store <- keep_store && !isTRUE(local$exact)
+  sent <- encode_computing(model, connection, c(training_sized, "error"))
+  functions <- as_functions(local[["epoch_function"]])
+  if (!is.null(local[["epoch_function"]])) local[["epoch_function"]] <- functions
+  loss_name(local[["loss_function"]], unused = identical(local[["update_rule"]], "adagrad") && !is_exact(local))
+  keep_store <- as_flag(keep_store, "keep_store") && !is_exact(local)
+  stored <- local[intersect(training_sized, names(local))]
   if (keep_store) refuse_huge_store(local, dim(X)[1]) else local[training_sized] <- NULL
   options <- new_message("TrainingOptions",
-    seq_to_seq_unsync = as.logical(seq_to_seq_unsync), keep_store = keep_store, exact = isTRUE(local$exact)
+    seq_to_seq_unsync = as_flag(seq_to_seq_unsync, "seq_to_seq_unsync"), keep_store = keep_store, exact = is_exact(local)
   )
-  list(Y = Y, X = X, local = local, options = options, model = model)
+  list(Y = Y, X = X, local = local, options = options, model = sent, stored = stored)
 }
 
 # The Training of a plan, X and Y uploaded where they are large.
@@ -62,11 +102,7 @@ training_message <- function(plan, connection) {
   training <- new_message("Training",
     y = send_array(connection, plan$Y), x = send_array(connection, plan$X), options = plan$options
   )
-  if (is.character(plan$model)) {
-    training$stored_model <- plan$model
-  } else if (!is.null(plan$model)) {
-    training$model <- encode_model(plan$model)
-  }
+  for (name in names(plan$model)) training[[name]] <- plan$model[[name]]
   training
 }
 
@@ -100,13 +136,18 @@ check_extra <- function(extra) {
   if (length(extra) > 0 && (is.null(names(extra)) || !all(nzchar(names(extra))))) {
     stop("every argument beyond Y, X and model needs its name", call. = FALSE)
   }
+  if ("epoch_model_function" %in% names(extra)) {
+    stop("`epoch_model_function` is not used any more: use `epoch_function`, and let its functions return the model",
+      call. = FALSE
+    )
+  }
   taken <- names(extra)[names(extra) %in% r_fields | are_trained(names(extra))]
   if (length(taken) > 0) stop("`", taken[1], "` is a field that training sets, it cannot be an argument", call. = FALSE)
 }
 
-loss_name <- function(f) {
+loss_name <- function(f, unused = FALSE) {
   if (is.character(f)) return(f)
-  if (is.null(f) || identical(known_function(f), "loss_L1")) return("loss_L1")
+  if (is.null(f) || unused || identical(known_function(f), "loss_L1")) return("loss_L1")
   stop("`loss_function` is a function of your own, which cannot run on the server. Use loss_L1, or with exact = TRUE ",
     "the name of one of the server's losses; epoch_function may hold functions of your own.",
     call. = FALSE

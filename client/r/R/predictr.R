@@ -8,32 +8,40 @@
 #' @param X Input values, an array (samples, time, variables), or a matrix (samples, time) of one variable.
 #' @param hidden Returns the states of every layer, as a list, instead of the output.
 #' @param real_output With one output variable the result is a matrix (samples, time); \code{FALSE} keeps it an array.
-#' @param ... Further options of the server.
+#' @param ... Further options for models of \code{exact = TRUE}: \code{mask}, and \code{return_state} and \code{state} to
+#'   predict piece by piece.
 #' @param connection A connection of \code{\link{trainr_connect}} other than the session's.
 #' @return The predictions: a matrix (samples, time) or an array (samples, time, variables); with \code{hidden} a list.
+#'   With \code{return_state = TRUE} a list of \code{prediction} and \code{state}.
 #' @export
 predictr <- function(model, X, hidden = FALSE, real_output = TRUE, ..., connection = NULL) {
   connection <- use_connection(connection)
   X <- as_samples(X, "X")
-  who <- if (is.character(model)) list(stored_model = model) else list(model = encode_model(model[predicting(model)]))
+  who <- encode_computing(model, connection, unneeded_fields(model))
   long <- 8 * length(X) > server_info(connection)$inline_bytes
   if (long && !hidden && real_output && ...length() == 0) return(predict_stream(connection, who, X))
   request <- do.call(new_message, c(list("PredictRequest"), who, list(
-    x = send_array(connection, X), hidden = hidden, keep_output_dim = !real_output, extra = encode_options(list(...))
+    x = send_array(connection, X), hidden = hidden, keep_output_dim = !real_output, extra = encode_options(list(...), function(x) send_array(connection, x))
   )))
   response <- with_patience(function() {
     unary_call(connection, "PredictionService/Predict", request, "PredictResponse")
   })
-  if (length(response$store) == 0) return(decode_array(response$prediction))
-  store <- lapply(response$store, decode_array)
-  output <- length(store)
-  if (real_output && dim(store[[output]])[3] == 1L) store[[output]] <- matrix(store[[output]], dim(X)[1]) # as in rnn
-  store
+  predicted <- if (length(response$store) == 0) {
+    decode_array(response$prediction)
+  } else {
+    store <- lapply(response$store, decode_array)
+    output <- length(store)
+    if (real_output && dim(store[[output]])[3] == 1L) store[[output]] <- matrix(store[[output]], dim(X)[1]) # as in rnn
+    store
+  }
+  more <- decode_options(response$extra)
+  if (length(more) > 0) c(list(prediction = predicted), more) else predicted
 }
 
-# The fields without which nothing can be predicted. Updates, errors and the like can stay here.
-predicting <- function(model) {
-  setdiff(names(model), c("error", grep("_synapse_", names(model), value = TRUE)))
+# The fields that prediction does not need: what is as large as the training data, what update rules keep.
+unneeded_fields <- function(model) {
+  if (is.character(model)) return(NULL)
+  c(training_sized, "error", grep("_synapse_|^attention_[a-z]+_", names(model), value = TRUE))
 }
 
 # A prediction for many samples, in pieces both ways.

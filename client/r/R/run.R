@@ -1,20 +1,64 @@
 # One call of trainr: the stream of events from the server, the caller's epoch functions in between.
 
 # Everything about a training under way, in an environment that the event handlers share:
-#   model: the list as it is here; job: the job's name; epoch: the last whole epoch seen
+#   plan: what is trained; model: the list as it is here; job: the job's name; epoch: the last whole epoch seen
 #   pause: the PauseEvent whose model is arriving; answered, answer: the last pause that was answered, and how
-#   result: the fields of the trained model; finished: the job's last message
-run_training <- function(plan, connection) {
-  run <- list2env(list(
-    plan = plan, connection = connection, model = plan$local, pausing = plan$training$pause_each_epoch, job = NULL,
-    epoch = 0, pause = NULL, answered = 0, answer = NULL, result = NULL, finished = NULL, join = NULL
+#   known: the names of the fields that the server has; result: the fields of the trained model
+#   finished: the job's last message
+new_run <- function(plan, connection, job = NULL) {
+  list2env(list(
+    plan = plan, connection = connection, model = plan$local, pausing = isTRUE(plan$training$pause_each_epoch), job = job,
+    epoch = 0, pause = NULL, answered = 0, answer = NULL, known = character(), result = NULL, finished = NULL, join = NULL
   ), parent = emptyenv())
+}
+
+# Trains. Interrupted (Ctrl-C), it returns the model of the last whole epoch, with a warning.
+run_training <- function(plan) {
+  run <- new_run(plan, plan$connection)
   # An error, an interrupt, an epoch function that stops: the server need not go on.
-  on.exit(if (is.null(run$finished)) cancel_quietly(connection, run$job))
+  on.exit(if (is.null(run$finished)) cancel_quietly(run))
   request <- new_message("TrainRequest", training = plan$training, request_id = new_uuid())
-  follow(run, request, "TrainingService/Train")
+  interrupted <- tryCatch(
+    {
+      follow(run, request, "TrainingService/Train")
+      FALSE
+    },
+    interrupt = function(condition) TRUE,
+    rnnremote_failed_precondition = function(condition) stop_diverged(run, condition)
+  )
+  if (interrupted) return(interrupted_model(run))
   set_random_state(run$finished$random_state$value)
   trained_model(run)
+}
+
+# After Ctrl-C: the model of the last whole epoch, which the server keeps when the job is cancelled.
+interrupted_model <- function(run) {
+  clear_progress(run)
+  job <- cancel_quietly(run)
+  end <- Sys.time() + 10
+  while (!is.null(job) && !job_states[job$state] %in% ended_states && Sys.time() < end) {
+    Sys.sleep(0.05)
+    job <- job_call("Get", job$name, run$connection)
+  }
+  if (is.null(job) || !nzchar(job$model)) {
+    stop_condition("rnnremote_interrupted", "interrupted before the first epoch was complete: there is no model")
+  }
+  model <- completed(run$plan, export_model(run$connection, job$model), run$model, run$answered == 0)
+  run$finished <- job
+  warning(structure(
+    class = c("rnnremote_interrupted", "warning", "condition"),
+    list(message = paste0("interrupted: this is the model after epoch ", model$current_epoch), call = NULL)
+  ))
+  model
+}
+
+# Divergence is an error that carries the last finite model, and says in which epoch it was.
+stop_diverged <- function(run, condition) {
+  name <- condition$metadata[["model"]]
+  if (!identical(condition$reason, "DIVERGED") || is.null(name)) stop(condition)
+  condition$model <- completed(run$plan, export_model(run$connection, name), run$model, run$answered == 0)
+  condition$epoch <- as.integer(condition$metadata[["epoch"]])
+  stop(condition)
 }
 
 # Receives events until the job has finished; after a broken connection again from the first epoch not yet seen.
@@ -91,7 +135,7 @@ answer_pause <- function(run, pause, fields) {
     }
     run$model <- after
     run$answer <- new_message("ContinueTrainingRequest",
-      name = run$job, epoch = pause$epoch, field = changed_fields(before, after, pause$epoch),
+      name = run$job, epoch = pause$epoch, field = changed_fields(run, before, after, pause$epoch),
       random_state = if (!identical(random_state(), pause$random_state$value)) encode_random_state()
     )
     run$answered <- pause$epoch
@@ -105,38 +149,64 @@ paused_model <- function(run, fields, epoch) {
   error <- if (run$answered == 0) matrix(0, nrow(column), run$model$numepochs) else run$model$error
   error[, epoch] <- column
   fields$error <- error
-  model <- merge_trained(run$model, fields)
+  run$known <- names(fields)
+  model <- completed(run$plan, fields, run$model, run$answered == 0)
   attr(model, "error") <- attr(run$model, "error")
   model
 }
 
-# The fields that the epoch functions changed and that the server has to know.
-changed_fields <- function(before, after, epoch) {
-  if (!identical(before$loss_function, after$loss_function)) loss_name(after$loss_function)
-  names <- names(after)[are_weights(names(after)) | names(after) %in% c(r_fields, "clipping", "error")]
-  names <- setdiff(names, c("epoch_function", "loss_function"))
+# The fields that the epoch functions changed and that the server has to know: those that it has. Fields that they took
+# away are NULL, as R has it.
+changed_fields <- function(run, before, after, epoch) {
+  unused <- identical(after[["update_rule"]], "adagrad") && !is_exact(after)
+  if (!identical(before[["loss_function"]], after[["loss_function"]])) loss_name(after[["loss_function"]], unused)
+  names <- setdiff(c(run$known, intersect(names(after), c(r_fields, r_extras))), c(function_fields, training_sized))
   names <- names[!vapply(names, function(name) identical(before[[name]], after[[name]]), NA)]
-  values <- unclass(after)[names]
+  values <- structure(lapply(names, function(name) after[[name]]), names = names)
   if ("error" %in% names) values$error <- values$error[, epoch]
-  unname(Map(encode_field, values, names))
+  encode_fields(values, TRUE, other = stays_here)
 }
 
 # The list that trainr returns.
 trained_model <- function(run) {
-  if (!run$pausing) return(merge_trained(run$model, run$result))
-  # The list here is complete, the caller's functions have had the last word; only store_best comes at the very end.
-  model <- run$model
-  new <- setdiff(names(run$result), setdiff(names(model), "store_best"))
-  model[new] <- run$result[new]
+  if (!run$pausing) return(completed(run$plan, run$result))
+  model <- completed(run$plan, run$result, run$model, first = FALSE)
+  model[setdiff(run$known, c(names(run$result), function_fields))] <- NULL
+  # What the caller's functions have made of the errors of earlier epochs is known only here.
+  model$error <- run$model$error[, seq_len(ncol(run$result$error)), drop = FALSE]
   attr(model, "error") <- colMeans(model$error)
   model
 }
 
-cancel_quietly <- function(connection, job) {
-  if (is.null(job)) return(invisible())
-  request <- new_message("CancelTrainingJobRequest", name = job)
+# The caller's list with what the server has trained, its arrays as large as the data as rnn would have left them.
+completed <- function(plan, received, local = plan$local, first = TRUE) {
+  if (isTRUE(plan$foreign)) return(received_model(received))
+  model <- merge_trained(local, received, first)
+  for (name in intersect(c("last_layer_error", "last_layer_delta"), names(received))) {
+    if (!is.null(plan$layer_attributes)) attributes(model[[name]]) <- plan$layer_attributes
+    if (!is.null(plan$stored[[name]])) model[[name]] <- laid_over(plan$stored[[name]], model[[name]])
+  }
+  if (!is.null(plan$stored$store) && !is.null(received$store)) {
+    model$store <- Map(laid_over, plan$stored$store, model$store)
+    if (!is.null(received$store_best)) model$store_best <- model$store
+  }
+  model
+}
+
+# rnn writes the states of fewer samples into the arrays of the first training, whose size and attributes stay.
+laid_over <- function(old, new) {
+  same <- length(dim(old)) == length(dim(new)) && identical(dim(old)[-1], dim(new)[-1])
+  if (!same || dim(old)[1] < dim(new)[1]) return(new)
+  rows <- seq_len(dim(old)[1]) <= dim(new)[1]
+  old[rep(rows, length.out = length(old))] <- new
+  old
+}
+
+cancel_quietly <- function(run) {
+  if (is.null(run$job)) return(NULL)
+  request <- new_message("CancelTrainingJobRequest", name = run$job)
   tryCatch(
-    unary_call(connection, "TrainingService/CancelTrainingJob", request, "TrainingJob", deadline = 5),
+    unary_call(run$connection, "TrainingService/CancelTrainingJob", request, "TrainingJob", deadline = 5),
     rnnremote_error = function(condition) NULL
   )
 }

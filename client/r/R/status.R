@@ -9,7 +9,7 @@ status_names <- c(
 # Stops with a condition whose classes are rnnremote_<status in lower case> and rnnremote_error.
 #   status, code: name and number of the gRPC status
 #   fields: named character vector, for each wrong argument what it is and should be
-#   reason: the server's constant for the error, such as "DIVERGED"
+#   reason: the server's constant for the error, such as "DIVERGED"; metadata: a list of texts with more about it
 #   retry_delay: seconds after which the server asks to try again
 stop_status <- function(code, message, details = list(), class = NULL) {
   status <- if (code + 1L <= length(status_names)) status_names[code + 1L] else "UNKNOWN"
@@ -17,6 +17,11 @@ stop_status <- function(code, message, details = list(), class = NULL) {
     class = c(class, paste0("rnnremote_", tolower(status)), "rnnremote_error", "error", "condition"),
     c(list(message = message, call = NULL, status = status, code = code), details)
   ))
+}
+
+# Stops with a condition of our own that no gRPC status stands for.
+stop_condition <- function(class, message) {
+  stop(structure(class = c(class, "rnnremote_error", "error", "condition"), list(message = message, call = NULL)))
 }
 
 # Stops unless the trailers of a response say OK.
@@ -70,14 +75,18 @@ stop_connection <- function(error, connection, deadline) {
 
 # What the trailer grpc-status-details-bin says: a google.rpc.Status in base64.
 error_details <- function(text) {
-  details <- list(fields = character(), reason = "", retry_delay = 0)
+  details <- list(fields = character(), reason = "", retry_delay = 0, metadata = list())
   if (is.null(text)) return(details)
   for (any in from_bytes("Status", base64_decode(text))$details) {
     switch(sub(".*/", "", any$type_url),
       google.rpc.BadRequest = for (violation in from_bytes("BadRequest", any$value)$field_violations) {
         details$fields[violation$field] <- violation$description
       },
-      google.rpc.ErrorInfo = details$reason <- from_bytes("ErrorInfo", any$value)$reason,
+      google.rpc.ErrorInfo = {
+        info <- from_bytes("ErrorInfo", any$value)
+        details$reason <- info$reason
+        for (entry in info$metadata) details$metadata[[entry$key]] <- entry$value
+      },
       google.rpc.RetryInfo = {
         delay <- from_bytes("RetryInfo", any$value)$retry_delay
         details$retry_delay <- delay$seconds + delay$nanos / 1e9

@@ -51,19 +51,30 @@ trainr <- function(Y, X, model = NULL, learningrate, learningrate_decay = 1, mom
                    batch_size = 1, seq_to_seq_unsync = FALSE, update_rule = "sgd",
                    epoch_function = c(epoch_print, epoch_annealing), loss_function = loss_L1, ...,
                    exact = FALSE, keep_store = TRUE, connection = NULL) {
+  call <- match.call()
+  call[[1]] <- training_plan
+  plan <- eval(call, parent.frame())
+  plan$training$random_state <- encode_random_state()
+  plan$training$pause_each_epoch <- needs_pauses(plan$local$epoch_function)
+  run_training(plan)
+}
+
+# What to train, from trainr's arguments: see plan.R.
+training_plan <- function() {
   connection <- use_connection(connection)
   plan <- if (is.null(model)) {
     new_plan(Y, X, list(
       learningrate = learningrate, learningrate_decay = learningrate_decay, momentum = momentum,
-      hidden_dim = hidden_dim, network_type = network_type, numepochs = numepochs, sigmoid = match.arg(sigmoid),
+      hidden_dim = hidden_dim, network_type = network_type, numepochs = numepochs,
+      sigmoid = if (isTRUE(exact)) sigmoid[1] else match.arg(sigmoid),
       batch_size = batch_size, update_rule = update_rule, use_bias = use_bias, seq_to_seq_unsync = seq_to_seq_unsync,
       epoch_function = epoch_function, loss_function = loss_function
-    ), list(...), exact, keep_store)
+    ), list(...), exact, keep_store, connection)
   } else {
     retrain_plan(Y, X, model, seq_to_seq_unsync, keep_store, connection)
   }
+  plan$connection <- connection
   plan$training <- training_message(plan, connection)
-  plan$training$random_state <- encode_random_state()
-  plan$training$pause_each_epoch <- needs_pauses(plan$local$epoch_function)
-  run_training(plan, connection)
+  plan
 }
+formals(training_plan) <- formals(trainr)

@@ -126,7 +126,7 @@ fetch_stream <- function(url, receive, handle) {
 # A stream has a connection of its own, so that other calls can be made while it runs; all other calls share one.
 grpc_call <- function(connection, method, request, on_message, stream = FALSE, deadline = connection$deadline) {
   url <- paste0(connection$url, "/trainr.v1.", method)
-  handle <- if (stream || is.function(request)) curl::new_handle() else connection$handle
+  handle <- if (stream || is.function(request)) curl::new_handle() else live(connection)$handle
   prepare_handle(handle, connection, request, deadline)
   receive <- unframer(on_message)
   failure <- NULL # what on_message itself stopped with

@@ -1,22 +1,69 @@
 # Arrays on their way to the server.
 
-# X or Y as a Tensor: within the request where it is small, else uploaded as a dataset.
+# An array as a Tensor: within the request where it is small, else as a dataset at the server, which is sent once.
 send_array <- function(connection, x) {
   info <- server_info(connection)
   if (8 * length(x) <= info$inline_bytes) return(encode_array(x))
-  dataset <- upload_dataset(connection, x, info$chunk_bytes)
-  new_message("Tensor", dim = dim(x), element_type = 1L, element_order = column_major, dataset = dataset)
+  new_message("Tensor",
+    dim = if (is.null(dim(x))) length(x) else dim(x), element_type = 1L, element_order = column_major,
+    dataset = dataset_of(connection, x, info$chunk_bytes)
+  )
 }
 
+# The name of the dataset with the numbers of x. It is known by its hash, so only what the server lacks is uploaded.
+dataset_of <- function(connection, x, chunk_bytes) {
+  sha256 <- sha256_of(x)
+  name <- paste0("datasets/", sha256)
+  if (nzchar(sha256) && has_dataset(connection, name)) return(name)
+  upload_dataset(connection, x, sha256, chunk_bytes)
+}
+
+has_dataset <- function(connection, name) {
+  request <- new_message("GetDatasetRequest", name = name)
+  with_patience(function() {
+    tryCatch(
+      {
+        dataset <- unary_call(connection, "DatasetService/GetDataset", request, "Dataset")
+        dataset$expire_time > as.numeric(Sys.time()) + 3600 # else uploading it keeps it for longer
+      },
+      rnnremote_not_found = function(condition) FALSE
+    )
+  })
+}
+
+# The SHA-256 of the numbers of x, as R or the system's own program computes it; "" where neither can.
+sha256_of <- function(x) {
+  file <- tempfile("rnnremote")
+  on.exit(unlink(file))
+  writeBin(as.double(x), file, endian = "little")
+  if (exists("sha256sum", asNamespace("tools"))) return(unname(get("sha256sum", asNamespace("tools"))(file)))
+  for (command in sha256_commands) {
+    program <- Sys.which(command[1])
+    if (!nzchar(program)) next
+    printed <- tryCatch(
+      system2(program, sub("FILE", shQuote(file), command[-1], fixed = TRUE), stdout = TRUE, stderr = FALSE),
+      error = function(error) character(), warning = function(warning) character()
+    )
+    found <- grep("^\\\\?[0-9a-f]{64}( |$)", gsub("\r", "", printed), value = TRUE)
+    if (length(found) == 1L) return(sub("^\\\\?([0-9a-f]{64}).*", "\\1", found))
+  }
+  ""
+}
+
+sha256_commands <- list(
+  c("sha256sum", "FILE"), c("shasum", "-a", "256", "FILE"), c("openssl", "dgst", "-sha256", "-r", "FILE"),
+  c("certutil", "-hashfile", "FILE", "SHA256") # Windows
+)
+
 # Uploads the numbers of x in pieces and returns the dataset's name. A broken upload goes on where it stopped.
-upload_dataset <- function(connection, x, chunk_bytes) {
+upload_dataset <- function(connection, x, sha256, chunk_bytes) {
   size <- 8 * length(x)
   upload_id <- new_uuid()
   first_attempt <- TRUE
   dataset <- with_patience(function() {
     offset <- if (first_attempt) 0 else committed_bytes(connection, upload_id)
     first_attempt <<- FALSE
-    next_piece <- upload_pieces(x, upload_id, size, offset, chunk_bytes)
+    next_piece <- upload_pieces(x, upload_id, size, offset, chunk_bytes, sha256)
     unary_call(connection, "DatasetService/UploadDataset", next_piece, "Dataset")
   })
   dataset$name
@@ -29,7 +76,7 @@ committed_bytes <- function(connection, upload_id) {
 }
 
 # Returns the next UploadDatasetRequest's bytes each time it is called, NULL after the last.
-upload_pieces <- function(x, upload_id, size, offset, chunk_bytes) {
+upload_pieces <- function(x, upload_id, size, offset, chunk_bytes, sha256 = "") {
   position <- offset / 8
   step <- max(chunk_bytes %/% 8, 1)
   first <- TRUE
@@ -38,7 +85,9 @@ upload_pieces <- function(x, upload_id, size, offset, chunk_bytes) {
     end <- min(position + step, length(x))
     data <- writeBin(as.double(if (end > position) x[(position + 1):end]), raw(), endian = "little")
     message <- if (first) {
-      new_message("UploadDatasetRequest", upload_id = upload_id, size_bytes = size, offset = offset, data = data)
+      new_message("UploadDatasetRequest",
+        upload_id = upload_id, sha256 = sha256, size_bytes = size, offset = offset, data = data
+      )
     } else {
       new_message("UploadDatasetRequest", data = data)
     }

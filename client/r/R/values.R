@@ -45,50 +45,53 @@ decode_int64 <- function(data) {
   halves[2L, ] * 4294967296 + halves[1L, ] %% 4294967296
 }
 
-# Any R value as a Value. `function_names` finds the name under which a function goes.
-encode_value <- function(x, field, function_names = function(f) NULL) {
+# Any R value as a Value. `array` makes Tensors; `other(field, x, what)` gives the Value for what has no form on the wire.
+encode_value <- function(x, field, array = encode_array, other = stop_value) {
   if (is.null(x)) return(new_message("Value", null_value = new_message("Null")))
   if (is.function(x)) {
-    name <- function_names(x)
-    if (is.null(name)) stop_value(field, "is a function of your own, and functions cannot be sent to the server")
+    name <- known_function(x)
+    if (is.null(name)) return(other(field, x, "is a function of your own, and functions cannot be sent to the server"))
     return(new_message("Value", function_value = name))
   }
-  if (is.factor(x) || is.object(x)) stop_value(field, paste0("is of class ", class(x)[1]))
+  if (is.factor(x) || is.object(x)) return(other(field, x, paste0("is of class ", class(x)[1])))
   single <- length(x) == 1L && is.null(dim(x)) && is.null(names(x))
   if (is.character(x)) {
     if (single) return(new_message("Value", string_value = enc2utf8(x)))
     x <- as.list(x)
   }
-  if (is.list(x)) return(encode_list(x, field, function_names))
-  if (!is.numeric(x) && !is.logical(x)) stop_value(field, paste0("is of type ", typeof(x)))
-  if (!single || (is.na(x) && !is.double(x))) return(new_message("Value", tensor_value = encode_array(x)))
+  if (is.list(x)) return(encode_list(x, field, array, other))
+  if (!is.numeric(x) && !is.logical(x)) return(other(field, x, paste0("is of type ", typeof(x))))
+  if (!single || (is.na(x) && !is.double(x))) return(new_message("Value", tensor_value = array(x)))
   if (is.logical(x)) return(new_message("Value", bool_value = x))
   if (is.integer(x)) return(new_message("Value", int64_value = x))
   new_message("Value", double_value = x)
 }
 
-stop_value <- function(field, what) {
+stop_value <- function(field, x, what) {
   stop("`", field, "` ", what, "; numbers, texts, logicals, arrays and lists of these can be sent to a server.",
     call. = FALSE
   )
 }
 
-encode_list <- function(x, field, function_names) {
-  names <- names(x)
-  if (is.null(names)) {
-    values <- lapply(x, encode_value, field = field, function_names = function_names)
-    return(new_message("Value", list_value = new_message("ValueList", value = unname(values))))
+# For values of the caller's own that have no form on the wire, or need not travel: a text in their place, so that the
+# server knows that there is such a field. What it means stays here, see unchanged().
+stays_here <- function(field, x, what = NULL) {
+  new_message("Value", string_value = paste0(stays_here_mark, class(x)[1], ">"))
+}
+stays_here_mark <- "<kept in R: "
+
+encode_list <- function(x, field, array, other) {
+  if (is.null(names(x)) || !all(nzchar(names(x))) || anyDuplicated(names(x))) {
+    values <- lapply(unname(x), encode_value, field = field, array = array, other = other)
+    return(new_message("Value", list_value = new_message("ValueList", value = values)))
   }
-  options <- new_message("OptionList", option = encode_options(x, function_names))
+  options <- new_message("OptionList", option = encode_options(x, array, other))
   new_message("Value", option_list_value = options)
 }
 
 # A named list as Options, in its order.
-encode_options <- function(x, function_names = function(f) NULL) {
-  unname(Map(
-    function(value, name) new_message("Option", name = name, value = encode_value(value, name, function_names)),
-    x, names(x)
-  ))
+encode_options <- function(x, array = encode_array, other = stop_value) {
+  unname(Map(function(value, name) new_message("Option", name = name, value = encode_value(value, name, array, other)), x, names(x)))
 }
 
 # The R value of a Value. `array` makes R arrays of Tensors, `make_function` functions of names.
@@ -143,8 +146,6 @@ model_joiner <- function(make_function = identity) {
       pieces[[as.character(deferred)]] <<- raw() # the joined bytes are enough
       decode_array(tensor, data)
     }
-    fields <- decode_options(model$field, array, make_function)
-    if (model$exact) fields$exact <- TRUE
-    structure(fields, error = model$mean_error)
+    structure(decode_options(model$field, array, make_function), error = model$mean_error)
   }
 }

@@ -248,11 +248,23 @@ def decode_options(
 # models and their pieces ---------------------------------------------------------------------------------------------
 
 
-def encode_model(
-    fields: Mapping[str, Any], *, exact: bool = False, mean_error: Iterable[float] = ()
-) -> model_pb2.Model:
+def encode_model(fields: Mapping[str, Any], *, mean_error: Iterable[float] = ()) -> model_pb2.Model:
     """A model's fields, in R's order, as a message."""
-    return model_pb2.Model(field=encode_options(fields), exact=exact, mean_error=mean_error)
+    return model_pb2.Model(field=encode_options(fields), exact=bool(fields.get("exact")), mean_error=mean_error)
+
+
+def decode_model(
+    message: model_pb2.Model,
+    array: Callable[[tensor_pb2.Tensor, str], np.ndarray] = decode_array,
+    function: Callable[[str, str], Any] | None = None,
+) -> dict[str, Any]:
+    """A model's fields. Raises ``WireError`` where the message contradicts itself about the arithmetic."""
+    fields = decode_options(message.field, "model", array, function)
+    if message.exact != bool(fields.setdefault("exact", message.exact)):
+        raise WireError("exact", f"is {fields['exact']} in the model's fields, but the model says {message.exact}")
+    if not message.exact:
+        del fields["exact"]
+    return fields
 
 
 def tensors(message: Message) -> Iterator[tensor_pb2.Tensor]:
@@ -282,7 +294,6 @@ def stream_model(
     fields: Mapping[str, Any],
     chunk_bytes: int,
     *,
-    exact: bool = False,
     mean_error: Iterable[float] = (),
     inline_bytes: int = 4096,
 ) -> Iterator[model_pb2.ModelPart]:
@@ -299,6 +310,7 @@ def stream_model(
         deferred.append(flat.view(np.uint8).data)
         return tensor
 
+    exact = bool(fields.get("exact"))
     model = model_pb2.Model(field=encode_options(fields, array), exact=exact, mean_error=mean_error)
     yield from _parts(model, deferred, chunk_bytes)
 

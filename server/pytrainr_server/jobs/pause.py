@@ -13,9 +13,10 @@ from trainr import wire
 from trainr.v1 import training_pb2
 
 import pytrainr
+from pytrainr.model_fields import checked_model
 from pytrainr_server.errors import ServiceError, invalid, precondition
 from pytrainr_server.jobs import changes
-from pytrainr_server.jobs.specification import stored_function
+from pytrainr_server.jobs.specification import named_argument, stored_function
 from pytrainr_server.store.names import job_name
 from pytrainr_server.store.schema import State
 from pytrainr_server.store.store import Store
@@ -117,11 +118,21 @@ class Pause:
         return self._store.jobs.continuation(self._key, epoch)
 
     def _apply(self, request: training_pb2.ContinueTrainingRequest, model: pytrainr.Model, epoch: int) -> None:
-        for name, value in changed_fields(request).items():
-            if name == "error":
-                model.error[:, epoch - 1] = np.asarray(value, dtype=np.float64).reshape(-1)
-            else:
-                model[name] = value
+        changed = changed_fields(request)
+        if "error" in changed:
+            column = np.asarray(changed.pop("error"), dtype=np.float64).reshape(-1)
+            if column.size != model.error.shape[0]:
+                raise invalid(
+                    "error", f"should have {model.error.shape[0]} entries, one a sample; it has {column.size}"
+                )
+            model.error[:, epoch - 1] = column
+        if changed:
+            try:
+                checked = checked_model({**dict(model.items()), **changed})
+            except (ValueError, TypeError) as error:
+                raise named_argument(error, changed) from error
+            for name in changed:
+                model[name] = checked[name]
         state = wire.decode_random_state(request.random_state)
         if state is not None:
             self._stream.random_seed = state

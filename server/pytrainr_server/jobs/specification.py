@@ -14,6 +14,7 @@ from trainr.v1 import model_pb2, tensor_pb2, training_pb2
 import pytrainr
 from pytrainr.argument_errors import ArgumentError
 from pytrainr.function_names import PROVIDED
+from pytrainr.model_fields import checked_model
 from pytrainr_server.errors import ServiceError, invalid, invalid_argument
 from pytrainr_server.store.names import dataset_sha256
 from pytrainr_server.store.store import Store
@@ -141,10 +142,13 @@ def _loss_function(name: str) -> Callable | str:
 
 
 def model_of(message: model_pb2.Model, array: Callable) -> pytrainr.Model:
-    """The library's model of a message."""
+    """The library's model of a message. Raises an error that names the field which is missing or wrong."""
     if not message.field:
         raise invalid("model", "has no fields; it should be a model as trainr returns it")
-    return pytrainr.Model.from_fields(wire.decode_options(message.field, "model", array, stored_function))
+    try:
+        return checked_model(wire.decode_model(message, array, stored_function))
+    except (ValueError, TypeError) as error:
+        raise named_argument(error, {}) from error
 
 
 def random_stream(message: training_pb2.Training) -> pytrainr.RRandom:

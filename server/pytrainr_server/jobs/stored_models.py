@@ -15,7 +15,8 @@ from trainr import wire
 from trainr.v1 import model_pb2
 
 import pytrainr
-from pytrainr_server.errors import Code, ServiceError
+from pytrainr.model_fields import checked_model
+from pytrainr_server.errors import Code, ServiceError, precondition
 from pytrainr_server.jobs import specification
 from pytrainr_server.jobs.pause import AnyFunction
 from pytrainr_server.store.files import KEPT_INLINE_BYTES
@@ -65,12 +66,21 @@ def save_model(
 
 
 def load_model(store: Store, key: str) -> pytrainr.Model:
-    """A stored model by its key."""
+    """A stored model by its key, fit to compute with."""
     content = store.models.content(key)
     if content is not None:
         return specification.model_of(model_pb2.Model.FromString(content), wire.decode_array)
+    model = _read_model(store, key)
     try:
-        return pytrainr.Model.load(store.directories.model(key), functions=AnyFunction())
+        checked_model(dict(model.items()))
+    except (ValueError, TypeError) as error:
+        raise precondition("MODEL_INCOMPLETE", f"The stored model cannot be computed with: {error}") from error
+    return model
+
+
+def _read_model(store: Store, key: str, *, mmap: bool = False) -> pytrainr.Model:
+    try:
+        return pytrainr.Model.load(store.directories.model(key), mmap=mmap, functions=AnyFunction())
     except FileNotFoundError:
         raise ServiceError(Code.NOT_FOUND, "NOT_FOUND", "The stored model is no longer there.") from None
     except pytrainr.ModelFileError as error:
@@ -83,22 +93,22 @@ def parts_of_stored(store: Store, key: str, chunk_bytes: int) -> Iterator[model_
     content = store.models.content(key)
     if content is not None:
         return wire.split_model(model_pb2.Model.FromString(content), chunk_bytes)
-    load_model(store, key)
-    return parts_of(pytrainr.Model.load(store.directories.model(key), mmap=True, functions=AnyFunction()), chunk_bytes)
+    _read_model(store, key)
+    return parts_of(_read_model(store, key, mmap=True), chunk_bytes)
 
 
 def parts_of(model: pytrainr.Model, chunk_bytes: int) -> Iterator[model_pb2.ModelPart]:
     """A model in the parts in which it is sent."""
     errors = model.get("error")
     means = () if errors is None or not errors.size else model.mean_error
-    return wire.stream_model(dict(model.items()), chunk_bytes, exact=model.exact, mean_error=means)
+    return wire.stream_model(dict(model.items()), chunk_bytes, mean_error=means)
 
 
 def message_of(model: pytrainr.Model) -> model_pb2.Model:
     """A model as one message."""
     errors = model.get("error")
     means = () if errors is None or not errors.size else model.mean_error
-    return wire.encode_model(dict(model.items()), exact=model.exact, mean_error=means)
+    return wire.encode_model(dict(model.items()), mean_error=means)
 
 
 def mean_of(errors: np.ndarray) -> float:

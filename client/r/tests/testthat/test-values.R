@@ -30,9 +30,21 @@ test_that("arrays of every type and order are read", {
 test_that("what has no form on the wire is refused by name", {
   expect_error(encode_value(function(x) x, "mine"), "`mine` is a function")
   expect_error(encode_value(Sys.Date(), "when"), "`when` is of class Date")
-  expect_false(can_be_sent(matrix(0, 200, 200)))
-  expect_false(can_be_sent(Sys.Date()))
-  expect_true(can_be_sent(list(a = 1, b = "x")))
+  # In a model they keep their place, as a text that stands for them.
+  sent <- decode_options(encode_fields(list(when = Sys.Date(), f = mean, deep = list(a = Sys.Date())), TRUE))
+  expect_match(sent$when, "kept in R: Date", fixed = TRUE)
+  expect_identical(sent$f, "callers_own_function")
+  expect_true(unchanged(list(a = Sys.Date()), sent$deep))
+})
+
+test_that("11.1: what the server left as it was stays as the caller gave it, all else is the server's", {
+  local <- list(a = c(x = 1L, y = 2L), b = "old", mask = matrix(1, 2, 2), gone = 1, when = Sys.Date(), n = NULL, l = list(1, 2))
+  received <- list(a = c(1, 2), b = "new", mask = "nan", when = "<kept in R: Date>", n = NULL, l = c(1, 2), more = TRUE, exact = TRUE)
+  merged <- merge_trained(local, received, first = TRUE)
+  expected <- c(local[c("a", "b", "mask", "when", "n", "l")], list(more = TRUE, exact = TRUE))
+  expected[c("b", "mask")] <- c("new", "nan")
+  expect_identical(merged[names(expected)], expected)
+  expect_false("gone" %in% names(merged))
 })
 
 test_that("a model in pieces is put together", {
