@@ -43,10 +43,10 @@ def checked_model(fields: Mapping[str, Any]) -> Model:
     Raises ``ValueError`` or ``TypeError`` that names the field where one that says what the network computes is missing
     or cannot be what it should.
     """
-    checked = {name: _checked(name, value) for name, value in fields.items()}
-    missing = [name for name in _DESCRIPTION if checked.get(name) is None]
+    missing = [name for name in _DESCRIPTION if fields.get(name) is None]
     if missing:
         raise wrong_value(missing[0], "{place} is missing; a model should have every field that trainr gives it")
+    checked = {name: _checked(name, value) for name, value in fields.items()}
     dims = (checked["input_dim"], *checked["hidden_dim"], checked["output_dim"])
     if checked["synapse_dim"] != dims:
         raise wrong_value(
