@@ -168,10 +168,11 @@ def load_model(path: str | os.PathLike[str], mmap: bool = False, functions: Func
 
     ``mmap=True`` maps the file into memory: the arrays are read-only and come from the disk as they are used; only
     the header's checksum is checked then. ``functions`` gives the functions that are not pytrainr's by the names the
-    model has for them.
+    model has for them; in the place of one that is not given stands an ``UnknownFunction``, with which the model can do
+    everything but be trained on.
 
-    Raises ``ModelFileError`` for a file that is damaged, truncated, of a newer format or no model file, and where a
-    function is missing (it names them). Nothing in the file is ever run.
+    Raises ``ModelFileError`` for a file that is damaged, truncated, of a newer format or no model file. Nothing in the
+    file is ever run.
     """
     path = Path(path)
     with open(path, "rb") as file:
@@ -180,14 +181,6 @@ def load_model(path: str | os.PathLike[str], mmap: bool = False, functions: Func
             fields = header["fields"]
             if start + header["data_bytes"] != os.fstat(file.fileno()).st_size:
                 raise ModelFileError(f"{path} is truncated or damaged: its length is not what its header says")
-            wanted = sorted(set(_function_names(fields)))
-            missing = [name for name in wanted if not _known(name, functions)]
-            if missing:
-                given = ", ".join(f"{name!r}: ..." for name in missing)
-                raise ModelFileError(
-                    f"{path} needs functions that are not pytrainr's: {', '.join(missing)}; "
-                    f"give them when loading: functions={{{given}}}"
-                )
             reader = _Reader(file, path, start, header["data_bytes"], mmap, functions)
             return Model.from_fields({_field_name(name): reader.decoded(value, name) for name, value in fields})
         except ModelFileError:
@@ -222,26 +215,6 @@ def _header(file: BinaryIO, path: Path) -> tuple[dict[str, Any], int]:
     return json.loads(text), _PREAMBLE.size + length
 
 
-def _function_names(encoded: Any) -> Iterable[str]:
-    if isinstance(encoded, list):
-        for item in encoded:
-            yield from _function_names(item)
-    elif isinstance(encoded, dict):
-        ((kind, content),) = encoded.items()
-        if kind == "function":
-            yield str(content)
-        elif kind != "array":
-            yield from _function_names(content)
-
-
-def _known(name: str, functions: Functions | None) -> bool:
-    try:
-        function_named(name, functions)
-    except KeyError:
-        return False
-    return True
-
-
 class _Reader:
     """Turns the JSON of the header into values, with the arrays from the data behind it."""
 
@@ -249,6 +222,7 @@ class _Reader:
         self, file: BinaryIO, path: Path, start: int, size: int, mmap: bool, functions: Functions | None
     ) -> None:
         self._file, self._path, self._start, self._size, self._functions = file, path, start, size, functions
+        self._known: dict[str, Callable[..., Any]] = {}
         self._map = memory_map.mmap(file.fileno(), 0, access=memory_map.ACCESS_READ) if mmap else None
 
     def decoded(self, value: Any, where: str) -> Any:
@@ -262,7 +236,9 @@ class _Reader:
         if kind == "dict":
             return {str(name): self.decoded(item, where) for name, item in content}
         if kind == "function":
-            return function_named(content, self._functions)
+            if not isinstance(content, str):
+                raise ValueError(f"the field {where} has a function without a name")
+            return self._known.setdefault(content, function_named(content, self._functions))
         if kind == "array":
             return self._array(content, where)
         raise ValueError(f"the field {where} is of the unknown kind {kind!r}")

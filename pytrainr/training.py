@@ -27,6 +27,7 @@ from pytrainr.prepare import new_model, retrained_model
 from pytrainr.r.bits import note_difference
 from pytrainr.r.epoch import Batch
 from pytrainr.r_random import RRandom, default_stream
+from pytrainr.schedules import Schedule, schedule_named
 
 __all__ = ["DivergedError", "Stopped", "Training"]
 
@@ -217,7 +218,8 @@ class Training:
 
     def _update_rule_scales(self) -> bool:
         """Whether the compiled loop itself does what the loss function does (adagrad, as in R, calls none)."""
-        return self.model.loss_function is loss_L1 or self.model.update_rule == "adagrad"
+        as_r = self.model.update_rule == "adagrad" and not self.model.exact
+        return self.model.loss_function is loss_L1 or as_r
 
     def _run_with_loss_function(self, batch: Batch) -> int:
         """Group after group, the caller's loss function between the gradients and the update."""
@@ -396,6 +398,7 @@ class Training:
             "done": self._done if self._groups is not None else -1,
             "scalars": json.dumps(scalars),
             "random_seed": self.rng.random_seed,
+            "schedules": json.dumps(self._schedules()),
         }
         if self._groups is not None:
             saved["epoch_random_seed"] = self._epoch_seed
@@ -407,6 +410,11 @@ class Training:
                 saved[f"store:{k}"] = array.copy()
         return saved
 
+    def _schedules(self) -> dict[int, str]:
+        """Where among the epoch functions schedules are, by the names that hold their state."""
+        functions = enumerate(self.model.epoch_function)
+        return {place: function.__name__ for place, function in functions if isinstance(function, Schedule)}
+
     def restore(self, checkpoint: dict[str, Any], error_columns: np.ndarray) -> None:
         """Go on from a :meth:`checkpoint` of a training with the same data and options.
 
@@ -415,6 +423,10 @@ class Training:
         self.epoch = int(checkpoint["epoch"])
         for name, value in json.loads(checkpoint["scalars"]).items():
             self.model[name] = value
+        functions = list(self.model.epoch_function)
+        for place, name in json.loads(str(checkpoint.get("schedules", "{}"))).items():
+            functions[int(place)] = schedule_named(name)
+        self.model.epoch_function = functions
         self._make_network()
         for name, flat in self.state.items():
             flat[...] = checkpoint["state:" + name]

@@ -39,24 +39,10 @@ def write_state(directory: Path, model: pytrainr.Model, epoch: int, random_seed:
 
 def read_state(directory: Path) -> tuple[pytrainr.Model, np.ndarray]:
     """The paused model, and the random stream as it is there."""
-    model = pytrainr.Model.load(state_path(directory), functions=AnyFunction())
+    model = pytrainr.Model.load(state_path(directory))
     random_seed = np.asarray(model["server_random_seed"])
     delattr(model, "server_random_seed")
     return model, random_seed
-
-
-class AnyFunction(dict):
-    """A function for every name: the library's where it has one."""
-
-    def __missing__(self, name: str) -> Callable:
-        return stored_function(name, "function")
-
-    def __contains__(self, name: object) -> bool:
-        return isinstance(name, str)
-
-    def get(self, name: str, default: object = None) -> Callable:  # type: ignore[override]
-        """The function of this name."""
-        return self[name]
 
 
 class Pause:
