@@ -44,9 +44,10 @@ def folder(width: str) -> Path:
 
 
 def run(width: str, settings: dict[str, str], arguments: list[str]) -> int:
-    """``train.py`` as compiled for this width, with a cache of kernels of its own."""
+    """``train.py`` as compiled for this width."""
     print(f"--- {width}", flush=True)
-    environment = {**os.environ, **settings, "NUMBA_CACHE_DIR": str(folder(width) / "cache")}
+    cache = {"NUMBA_CACHE_DIR": str(folder(width) / "cache")} if settings else {}
+    environment = {**os.environ, **settings, **cache}
     command = [sys.executable, str(HERE / "train.py"), "--output", str(folder(width)), *arguments]
     return subprocess.run(command, env=environment, check=False).returncode
 
