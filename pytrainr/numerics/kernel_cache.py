@@ -27,7 +27,7 @@ import numba
 from pytrainr.numerics import compiling
 from pytrainr.numerics.numba_internals import FAST, rebuilt, reduced, target
 
-__all__ = ["KernelCache", "folder", "use"]
+__all__ = ["KernelCache", "folder", "is_kept", "use"]
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -46,8 +46,17 @@ def folder() -> Path:
     return _chosen or _found_folder()
 
 
+def is_kept() -> bool:
+    """Whether that outlives the process."""
+    return folder() != _process_folder
+
+
+_process_folder: Path | None = None
+
+
 @cache
 def _found_folder() -> Path:
+    global _process_folder
     for place in _places():
         try:
             place.mkdir(parents=True, exist_ok=True)
@@ -55,9 +64,9 @@ def _found_folder() -> Path:
         except OSError:
             continue
         return place
-    place = Path(tempfile.mkdtemp(prefix="pytrainr-"))
-    atexit.register(shutil.rmtree, place, ignore_errors=True)
-    return place
+    _process_folder = Path(tempfile.mkdtemp(prefix="pytrainr-"))
+    atexit.register(shutil.rmtree, _process_folder, ignore_errors=True)
+    return _process_folder
 
 
 def _places() -> Iterator[Path]:
