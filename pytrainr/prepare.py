@@ -165,7 +165,8 @@ def _check_size(X: np.ndarray, Y: np.ndarray, time_dim: int, fields: dict[str, A
 
 def _check_functions(model: Model) -> None:
     """Training on calls the model's functions: of none may only the name be known."""
-    for field in ("epoch_function", "loss_function"):
+    unused = model.get("update_rule") == "adagrad" and not model.exact
+    for field in ("epoch_function",) if unused else ("epoch_function", "loss_function"):
         value = model.get(field)
         for function in value if isinstance(value, (list, tuple)) else [value]:
             if isinstance(function, UnknownFunction):

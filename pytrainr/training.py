@@ -364,10 +364,11 @@ class Training:
         model, steps = self.model, self.model.time_dim
         shapes = [(self.samples, *shape) for shape in self.network.store_shapes(steps)]
         arguments.check_memory(16 * sum(map(math.prod, shapes)), "keep_store=True")
-        if "store" not in model or [array.shape for array in model.store] != shapes:
+        if "store" not in model or not _hold(model.store, shapes):
             model.store = [np.zeros(shape) for shape in shapes]
-        model.last_layer_error = np.zeros((self.samples, steps, model.output_dim))
-        model.last_layer_delta = np.zeros((self.samples, steps, model.output_dim))
+        for name in ("last_layer_error", "last_layer_delta"):
+            if name not in model or not _hold([model[name]], shapes[-1:]):
+                model[name] = np.zeros(shapes[-1])
 
     def _store(self, rows: np.ndarray, record: np.ndarray) -> None:
         column = 0
@@ -450,6 +451,12 @@ def _stream(rng: Any) -> RRandom:
     if isinstance(rng, RRandom):
         return rng
     raise wrong_type("rng", "{place} should be a pytrainr.RRandom, for example RRandom(1); it is {value}", value=rng)
+
+
+def _hold(arrays: list[np.ndarray], shapes: list[tuple[int, ...]]) -> bool:
+    """Whether arrays of an earlier training have room for as many samples as these: R then goes on in them."""
+    kept = [(len(array) >= shape[0], *array.shape[1:]) for array, shape in zip(arrays, shapes, strict=False)]
+    return len(arrays) == len(shapes) and kept == [(True, *shape[1:]) for shape in shapes]
 
 
 def _is_ready(samples: np.ndarray, steps: int, dtype: np.dtype) -> bool:

@@ -95,6 +95,23 @@ def test_a_loss_function_of_the_callers_is_refused(client: Client, data: Data) -
         client.trainr(data[1], data[0], loss_function=lambda model: model, **OPTIONS)
 
 
+def test_a_loss_function_that_adagrad_never_calls_may_be_any(client: Client, data: Data) -> None:
+    """11.20: as in R, where an unused loss function is no error; it stays on the model."""
+
+    def mine(model: pytrainr.Model) -> pytrainr.Model:
+        raise AssertionError("adagrad calls no loss function")
+
+    X, Y = data
+    given = {"epoch_function": pytrainr.epoch_annealing, "loss_function": mine, "update_rule": "adagrad", **OPTIONS}
+    remote, here = (train(Y, X, rng=RRandom(1), **given) for train in (client.trainr, pytrainr.trainr))
+    assert remote == here
+    assert remote.loss_function is mine
+    again, here = (train(Y, X, model=here, rng=RRandom(2)) for train in (client.trainr, pytrainr.trainr))
+    assert again == here
+    with pytest.raises(ValueError, match="function of your own"):
+        client.trainr(Y, X, **{**given, "exact": True})
+
+
 def test_retraining_from_a_stored_model(client: Client, data: Data) -> None:
     X, Y = data
     first = pytrainr.trainr(Y, X, rng=RRandom(1), epoch_function=pytrainr.epoch_annealing, **OPTIONS)
