@@ -146,13 +146,15 @@ def random_stream(message: training_pb2.Training) -> pytrainr.RRandom:
     return set_random_stream(pytrainr.RRandom(0), message)
 
 
-def set_random_stream(stream: pytrainr.RRandom, message: training_pb2.Training) -> pytrainr.RRandom:
+def set_random_stream(
+    stream: pytrainr.RRandom, message: training_pb2.Training | training_pb2.ContinueTrainingRequest
+) -> pytrainr.RRandom:
     """Put a stream where the message says that it stands."""
     state = wire.decode_random_state(message.random_state)
     try:
         if state is not None:
             stream.random_seed = state
-        else:
+        elif isinstance(message, training_pb2.Training):
             stream.set_seed(message.seed)
     except (ValueError, TypeError) as error:
         raise invalid("random_state" if state is not None else "seed", str(error)) from error
