@@ -48,8 +48,13 @@ class ModelFileError(ValueError):
 # saving -------------------------------------------------------------------------------------------------------------
 
 
-def save_model(model: Mapping[str, Any] | Model, path: str | os.PathLike[str], *, keep_store: bool = False) -> None:
+def save_model(
+    model: Mapping[str, Any] | Model, path: str | os.PathLike[str], *, keep_store: bool = False, durable: bool = True
+) -> None:
     """Write ``model`` to the file ``path``, replacing what was there only when all of it is on the disk.
+
+    With ``durable=False`` nobody waits for the disk: readers see the old file or the new one whole, a power cut may
+    take both.
 
     A field may hold numbers, strings, None, arrays of numbers, functions (stored by name), and lists, tuples and
     dicts of these; ``TypeError`` names the first that holds anything else. The fields as large as the training data
@@ -64,10 +69,10 @@ def save_model(model: Mapping[str, Any] | Model, path: str | os.PathLike[str], *
     header = json.dumps({"fields": fields, "data_bytes": writer.size}, separators=(",", ":")).encode()
     header += b" " * (-(_PREAMBLE.size + len(header)) % _ALIGNMENT)
     preamble = _PREAMBLE.pack(_MAGIC, FORMAT_VERSION, len(header), hashlib.sha256(header).digest())
-    write_atomically(path, [preamble, header, *writer.pieces])
+    write_atomically(path, [preamble, header, *writer.pieces], durable)
 
 
-def write_atomically(path: str | os.PathLike[str], pieces: Iterable[Any]) -> None:
+def write_atomically(path: str | os.PathLike[str], pieces: Iterable[Any], durable: bool = True) -> None:
     """Write the bytes of ``pieces`` to ``path``; a crash at any time leaves the old file or the new one whole."""
     target = Path(path).resolve()  # of a link, the file it points to
     temporary = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
@@ -76,12 +81,13 @@ def write_atomically(path: str | os.PathLike[str], pieces: Iterable[Any]) -> Non
             for piece in pieces:
                 file.write(piece)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         os.replace(temporary, target)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    if os.name == "posix":  # the rename itself is on the disk once the folder is
+    if durable and os.name == "posix":  # the rename itself is on the disk once the folder is
         folder = os.open(target.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
