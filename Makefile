@@ -10,7 +10,7 @@ WORKERS ?= 2
 # The oldest that Python 3.13 has a wheel of: what it generates runs on every protobuf and gRPC from then on.
 PROTOC := grpcio-tools==1.67.1
 
-.PHONY: demo test portable lint format proto proto-check warmup benchmark ratios clean
+.PHONY: demo test portable lint format proto proto-check warmup benchmark ratios arm64 clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python examples/demo.py
@@ -37,15 +37,19 @@ proto-check: $(VENV)/proto/.$(PROTOC)
 	$(VENV)/proto/bin/python proto/generate.py --check
 
 benchmark: $(VENV)/.test
-	$(BIN)/python benchmarks/widths.py
+	$(BIN)/python benchmarks/train.py
 	$(BIN)/python benchmarks/prediction.py
 	$(BIN)/python benchmarks/scaling.py
 
 ratios: $(VENV)/.test
-	$(BIN)/python benchmarks/widths.py --check
+	$(BIN)/python benchmarks/train.py --check
 
 warmup: $(VENV)/.demo
 	$(BIN)/pytrainr warmup
+
+# On an emulated ARM processor, half an hour; needs Debian's qemu-user-static.
+arm64: $(VENV)/.test
+	$(BIN)/python tests/machines/arm64.py
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

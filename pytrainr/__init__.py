@@ -6,25 +6,25 @@ model = pytrainr.trainr(Y, X, learningrate=0.1, hidden_dim=16, numepochs=10)
 predictions = pytrainr.predictr(model, X)
 """
 
-from pytrainr import _loading  # before the others
-from pytrainr.argument_errors import ArgumentError
-from pytrainr.arguments import NotEnoughMemoryError
-from pytrainr.binary import bin2int, int2bin
-from pytrainr.epoch_functions import epoch_annealing, epoch_print, epoch_progress
-from pytrainr.interop import RModelFileError, read_r_model, write_r_model
-from pytrainr.loss_functions import loss_L1
-from pytrainr.many import Trained, trainr_many
-from pytrainr.model import Model
-from pytrainr.predictr import predict_rows, predictr
-from pytrainr.r_random import RRandom, rnorm, runif, sample, set_seed
-from pytrainr.schedules import CosineSchedule, ExponentialSchedule, ReduceOnPlateau, StepSchedule
-from pytrainr.storage import ModelFileError
-from pytrainr.tables import trainr_table
-from pytrainr.threads import set_threads, thread_count
-from pytrainr.training import DivergedError
-from pytrainr.trainr import TrainingInterrupted, trainr
+from pytrainr import _loading
 
-_loading.finish()
+with _loading.quickly():
+    from pytrainr.argument_errors import ArgumentError
+    from pytrainr.arguments import NotEnoughMemoryError
+    from pytrainr.binary import bin2int, int2bin
+    from pytrainr.epoch_functions import epoch_annealing, epoch_print, epoch_progress
+    from pytrainr.interop import RModelFileError, read_r_model, write_r_model
+    from pytrainr.loss_functions import loss_L1
+    from pytrainr.many import Trained, trainr_many
+    from pytrainr.model import Model
+    from pytrainr.predictr import predict_rows, predictr
+    from pytrainr.r_random import RRandom, rnorm, runif, sample, set_seed
+    from pytrainr.schedules import CosineSchedule, ExponentialSchedule, ReduceOnPlateau, StepSchedule
+    from pytrainr.storage import ModelFileError
+    from pytrainr.tables import trainr_table
+    from pytrainr.threads import set_threads, thread_count
+    from pytrainr.training import DivergedError
+    from pytrainr.trainr import TrainingInterrupted, trainr
 
 __version__ = "0.1.0"
 

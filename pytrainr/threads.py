@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import TypeVar
 
 from pytrainr import arguments
+from pytrainr.forks import in_child
 
 __all__ = ["in_threads", "limited_threads", "set_threads", "thread_count", "together"]
 
@@ -66,6 +67,9 @@ def _pool(count: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(count, thread_name_prefix="pytrainr")
 
 
+in_child(_pool.cache_clear)  # the pools' threads stayed in the parent
+
+
 def in_threads(function: Callable[[Part], Result], parts: Iterable[Part]) -> list[Result]:
     """``[function(part) for part in parts]``, the parts shared among :func:`thread_count` threads."""
     parts, count = list(parts), thread_count()
@@ -74,19 +78,35 @@ def in_threads(function: Callable[[Part], Result], parts: Iterable[Part]) -> lis
     return list(_pool(count).map(function, parts))
 
 
-def together(function: Callable[[int], Result], count: int) -> Result:
+def together(function: Callable[[int], Result], count: int, give_up: Callable[[], None]) -> Result:
     """``function(number)`` for numbers 0 … ``count`` − 1 at the same time, each in a thread of its own; the first's
     result.
 
-    For functions that wait for each other, which threads of a pool that others use too must not.
+    For functions that wait for each other, which threads of a pool that others use too must not. Where one of them
+    fails, or cannot even begin, ``give_up`` tells the others not to wait for it, and the error is raised.
     """
-    threads = [
-        threading.Thread(target=function, args=(number,), name=f"pytrainr-{number}", daemon=True)
-        for number in range(1, count)
-    ]
-    for thread in threads:
-        thread.start()
-    result = function(0)
-    for thread in threads:
-        thread.join()
+    errors: list[BaseException] = []
+
+    def work(number: int) -> None:
+        try:
+            function(number)
+        except BaseException as error:  # handed to the caller
+            errors.append(error)
+            give_up()
+
+    threads: list[threading.Thread] = []
+    try:
+        for number in range(1, count):
+            thread = threading.Thread(target=work, args=(number,), name=f"pytrainr-{number}", daemon=True)
+            thread.start()
+            threads.append(thread)
+        result = function(0)
+    except BaseException:
+        give_up()
+        raise
+    finally:
+        for thread in threads:
+            thread.join()
+    if errors:
+        raise errors[0]
     return result

@@ -21,25 +21,13 @@ import time
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import IO, Any, NamedTuple, TextIO
+from typing import IO, Any, NamedTuple
 
 import numba
 
-__all__ = [
-    "Line",
-    "Progress",
-    "Task",
-    "begin",
-    "compiled_so_far",
-    "end",
-    "help_out",
-    "helper_count",
-    "listen",
-    "now_compiling",
-    "obtain",
-    "register",
-    "want",
-]
+from pytrainr.forks import in_child
+
+__all__ = ["Progress", "Task", "begin", "end", "help_out", "listen", "now_compiling", "obtain", "register", "want"]
 
 _MOST_HELPERS = 3
 _SILENT_SECONDS = 0.7  # what is shorter needs no explanation
@@ -104,7 +92,7 @@ class _List:
                 self.changed.notify_all()
 
     def start_helpers(self, wanted: int) -> None:
-        while self.may_start and self.helpers < min(wanted, helper_count()):
+        while self.may_start and self.helpers < min(wanted, _helper_count()):
             self.helpers += 1
             threading.Thread(target=_supervise, args=(self,), daemon=True, name="pytrainr-compiling").start()
 
@@ -161,7 +149,7 @@ class _List:
             return Progress(str(current[-1] if self.here else current[0]), self.done + 1, known)
 
 
-def helper_count() -> int:
+def _helper_count() -> int:
     """As many as there are processors beside this one's."""
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     wanted = os.environ.get("PYTRAINR_THREADS", "")
@@ -172,7 +160,7 @@ def helper_count() -> int:
 
 def _can_help() -> bool:
     is_python = Path(sys.executable or "").name.lower().startswith(("python", "pypy"))
-    return is_python and not getattr(sys, "frozen", False) and helper_count() > 0
+    return is_python and not getattr(sys, "frozen", False) and _helper_count() > 0
 
 
 _list = _List()
@@ -185,8 +173,7 @@ def _forget_in_child() -> None:
     _list.may_start = False
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_in_child)
+in_child(_forget_in_child)
 
 
 def want(task: Task) -> None:
@@ -296,16 +283,15 @@ def _received(stream: IO[bytes]) -> Task | None:
 # telling --------------------------------------------------------------------------------------------------------------
 
 
-class Line:
-    """A line on ``stream``, or the standard error: on a terminal the same one again and again, else one that stays."""
+class _Line:
+    """A line on the standard error: on a terminal the same one again and again, else one that stays."""
 
-    def __init__(self, stream: TextIO | None = None) -> None:
-        self.stream = stream
+    def __init__(self) -> None:
         self.since: float | None = None
         self.shown = self.left = False
 
     def __call__(self, progress: Progress | None) -> None:
-        stream = self.stream or sys.stderr
+        stream = sys.stderr
         if stream is None:
             return
         if progress is None:
@@ -326,18 +312,13 @@ class Line:
             print(f"pytrainr: {progress} …", file=stream, flush=True)
 
 
-_listener: Callable[[Progress | None], None] = Line()
+_listener: Callable[[Progress | None], None] = _Line()
 
 
 def listen(listener: Callable[[Progress | None], None]) -> None:
     """Tell ``listener`` of every change: what is being compiled, or None. It is called from any thread."""
     global _listener
     _listener = listener
-
-
-def compiled_so_far() -> int:
-    """How many kernels this process and its helpers have compiled."""
-    return _list.done
 
 
 def now_compiling() -> Progress | None:

@@ -15,9 +15,9 @@ from numba.core import cgutils
 
 from pytrainr.numerics.jit import intrinsic, strict_part
 
-__all__ = ["Crew", "agreed", "meet", "meeting"]
+__all__ = ["Crew", "agreed", "break_up", "meet", "meeting"]
 
-_ARRIVED, _MEETINGS, _ANSWER = 0, 8, 16  # a cache line apart
+_ARRIVED, _MEETINGS, _ANSWER, _BROKEN = 0, 8, 16, 24  # a cache line apart
 _PATIENCE = 2000  # looks before the processor is left to others
 
 
@@ -30,8 +30,13 @@ class Crew(NamedTuple):
 
 
 def meeting() -> np.ndarray:
-    """What a crew shares to meet: arrivals, meetings so far, and the answer that all agree on."""
-    return np.zeros(24, dtype=np.int64)
+    """What a crew shares to meet: arrivals, meetings so far, the answer that all agree on, whether it broke up."""
+    return np.zeros(32, dtype=np.int64)
+
+
+def break_up(meeting: np.ndarray) -> None:
+    """One of the crew failed: the others wait for nobody any more, and stop where they next ask for an agreement."""
+    meeting[_BROKEN] = 1
 
 
 def _pointer(context: Any, builder: Any, kind: Any, array: Any, place: Any) -> Any:
@@ -86,7 +91,7 @@ def _let_others_run(typing: Any) -> Any:
 
 @strict_part
 def meet(crew):
-    """Wait until all of the crew are here."""
+    """Wait until all of the crew are here, or it breaks up."""
     if crew.are > 1:
         meetings = _look(crew.meeting, _MEETINGS)
         if _count(crew.meeting, _ARRIVED) == crew.are - 1:
@@ -94,7 +99,7 @@ def meet(crew):
             _count(crew.meeting, _MEETINGS)
         else:
             looks = 0
-            while _look(crew.meeting, _MEETINGS) == meetings:
+            while _look(crew.meeting, _MEETINGS) == meetings and _look(crew.meeting, _BROKEN) == 0:
                 looks += 1
                 if looks > _PATIENCE:
                     _let_others_run()
@@ -102,7 +107,7 @@ def meet(crew):
 
 @strict_part
 def agreed(crew, answer):
-    """The ``answer`` (true or false) of the crew's first, for all."""
+    """The ``answer`` (true or false) of the crew's first, for all; true, which means to stop, if the crew broke up."""
     if crew.are == 1:
         return answer
     if crew.number == 0:
@@ -110,4 +115,4 @@ def agreed(crew, answer):
     meet(crew)
     result = _look(crew.meeting, _ANSWER) == 1
     meet(crew)  # nobody asks the next question before all have heard this answer
-    return result
+    return result or _look(crew.meeting, _BROKEN) != 0

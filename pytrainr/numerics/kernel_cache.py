@@ -24,10 +24,11 @@ from typing import Any
 import llvmlite
 import numba
 
+from pytrainr.forks import in_child
 from pytrainr.numerics import compiling
 from pytrainr.numerics.numba_internals import FAST, rebuilt, reduced, target
 
-__all__ = ["KernelCache", "folder", "is_kept", "use"]
+__all__ = ["KernelCache", "folder", "use"]
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -46,17 +47,8 @@ def folder() -> Path:
     return _chosen or _found_folder()
 
 
-def is_kept() -> bool:
-    """Whether that outlives the process."""
-    return folder() != _process_folder
-
-
-_process_folder: Path | None = None
-
-
 @cache
 def _found_folder() -> Path:
-    global _process_folder
     for place in _places():
         try:
             place.mkdir(parents=True, exist_ok=True)
@@ -64,9 +56,14 @@ def _found_folder() -> Path:
         except OSError:
             continue
         return place
-    _process_folder = Path(tempfile.mkdtemp(prefix="pytrainr-"))
-    atexit.register(shutil.rmtree, _process_folder, ignore_errors=True)
-    return _process_folder
+    place = Path(tempfile.mkdtemp(prefix="pytrainr-"))
+    atexit.register(_remove, place)
+    in_child(lambda: atexit.unregister(_remove))  # it is the parent's
+    return place
+
+
+def _remove(place: Path) -> None:
+    shutil.rmtree(place, ignore_errors=True)
 
 
 def _places() -> Iterator[Path]:

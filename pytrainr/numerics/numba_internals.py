@@ -14,6 +14,9 @@ from typing import Any
 
 import llvmlite.binding as llvm
 import numba
+from numba.core.compiler_lock import global_compiler_lock
+
+from pytrainr.forks import around_fork
 
 __all__ = ["FAST", "NEWEST_TRIED", "OLDEST", "address_of", "part_policy", "rebuilt", "reduced", "target", "use_cache"]
 
@@ -49,6 +52,8 @@ def _load_array_functions_without_scipy() -> None:
 
 if FAST:
     _load_array_functions_without_scipy()
+    # A fork waits until no other thread compiles: in the child Numba's lock would stay with a thread that is not there.
+    around_fork(global_compiler_lock.acquire, global_compiler_lock.release)
 
 
 def target() -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pytrainr.model import Model
-from pytrainr.numerics.crew import Crew, meeting
+from pytrainr.numerics.crew import Crew, break_up, meeting
 from pytrainr.numerics.elementwise import vector_bits_equal
 from pytrainr.numerics.jit import compile_ahead
 from pytrainr.parameters import Block, Flat, Layout
@@ -143,7 +143,7 @@ class RNetwork:
             crew = Crew(number, threads, at)
             return run_groups(self.cell, self.places, state, rule, batch, first, updating, stop, crew, shared)
 
-        return run(0) if threads == 1 else together(run, threads)
+        return run(0) if threads == 1 else together(run, threads, lambda: break_up(at))
 
     def finish_update(self, model: Model, state: dict[str, Flat], rng: RRandom) -> None:
         """Clip the pending updates, where asked for, and apply the update rule."""

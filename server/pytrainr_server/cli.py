@@ -112,7 +112,7 @@ def _serve(config: Config, parsed: argparse.Namespace) -> int:
 def _leave_with_parent() -> None:
     while os.read(0, 4096):  # not by way of sys.stdin, whose lock would be held while Python ends
         pass
-    os.kill(os.getpid(), signal.SIGTERM)
+    signal.raise_signal(signal.SIGTERM)  # not os.kill, which on Windows ends the process at once
 
 
 def _open(config: Config) -> Store:

@@ -27,16 +27,16 @@ class LocalServer:
         self.log = log
 
     def stop(self) -> int:
-        """Let it checkpoint and leave (SIGTERM); its exit status."""
-        if self.process.poll() is None:
-            self.process.terminate()
+        """Let it checkpoint and leave; its exit status."""
+        if self.process.stdin is not None:
+            self.process.stdin.close()  # as if this process had ended: SIGTERM would be the end of it on Windows
         try:
             return self.process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             return self.kill()
 
     def kill(self) -> int:
-        """End it at once (SIGKILL), as a crash would; its exit status."""
+        """End it at once, as a crash would; its exit status."""
         self.process.kill()
         return self.process.wait()
 
@@ -85,7 +85,9 @@ def start_local_server(
             command,
             stdin=subprocess.PIPE,  # closed when this process ends, however that happens
             stdout=output,
-            start_new_session=True,  # Ctrl-C is for this program, which then stops the server in order
+            # Ctrl-C is for this program, which then stops the server in order.
+            start_new_session=True,
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # the same on Windows
             stderr=subprocess.STDOUT,
             env={**os.environ, **(environment or {})},
         )

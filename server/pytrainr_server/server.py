@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import signal
 import socket
@@ -57,6 +56,17 @@ SERVICES = tuple(
 log = logging.getLogger("pytrainr_server")
 
 
+def _on_signals(stopping: asyncio.Event) -> None:
+    """Set ``stopping`` where the process is told to end; on Windows also by Ctrl-Break and the console's end."""
+    loop = asyncio.get_running_loop()
+    names = ("SIGTERM", "SIGINT", "SIGBREAK")
+    for number in (getattr(signal, name) for name in names if hasattr(signal, name)):
+        try:
+            loop.add_signal_handler(number, stopping.set)
+        except NotImplementedError:  # Windows: Python's own handler, which wakes the loop
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stopping.set))
+
+
 def store_settings(config: Config) -> StoreSettings:
     """What opens the store of these settings."""
     return StoreSettings(
@@ -82,10 +92,7 @@ class Server:
     async def run(self, ready: Callable[[list[str]], None] | None = None) -> None:
         """Serve until SIGTERM or SIGINT; ``ready`` gets the addresses once calls are answered."""
         stopping = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            with contextlib.suppress(NotImplementedError):  # Windows
-                loop.add_signal_handler(number, stopping.set)
+        _on_signals(stopping)
         await self._start()
         try:
             log.info("serving on %s", ", ".join(self.addresses))

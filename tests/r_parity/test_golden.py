@@ -11,26 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-import pytrainr
-from pytrainr import Model, RRandom, predictr, trainr
+from pytrainr import Model, predictr
 from pytrainr.r.bits import difference
-from tests.r_parity.golden import RUNS, STOPS, array, run
+from tests.r_parity.golden import RUNS, STOPS, array, run, train
 
 WEIGHTS = ("time_synapse", "recurrent_synapse", "bias_synapse")
 CHAOTIC = {"exploding_gru": 1e-2, "adder_gru_batch7_momentum_decay": 1e-7, "adder_gru_bias_two_layers": 1e-8}
 """What the last bits of exp grow to in these runs; measured 3.5e-3, 5e-9, 2.4e-10."""
-
-
-def train(name: str, **changes: Any) -> tuple[Model, RRandom]:
-    golden = run(name)
-    rng = RRandom(golden["seed"])
-    X, Y = array(golden["X"]), array(golden["Y"])
-    options = {"epoch_function": pytrainr.epoch_annealing, "keep_store": True, **golden["args"], **changes}
-    model = trainr(Y, X, rng=rng, **options)
-    if golden.get("retrain"):
-        unsync = golden["args"].get("seq_to_seq_unsync", False)
-        model = trainr(Y, X, model=model, rng=rng, keep_store=True, seq_to_seq_unsync=unsync)
-    return model, rng
 
 
 class Same:

@@ -12,11 +12,13 @@ from pytrainr_client import _installed  # noqa: F401  before the others
 from pytrainr_client.aio import AsyncClient, connect_async
 from pytrainr_client.client import Client, connect
 from pytrainr_client.errors import InvalidArgumentError, NotFoundError, ServerError
+from pytrainr_client.forks import ForkedError
 from pytrainr_client.jobs import Job, JobInfo
 
 __all__ = [
     "AsyncClient",
     "Client",
+    "ForkedError",
     "InvalidArgumentError",
     "Job",
     "JobInfo",

@@ -32,6 +32,7 @@ from pytrainr.r_text import message as show
 from pytrainr_client import models, options
 from pytrainr_client.channel import Pem, open_channel
 from pytrainr_client.conversation import Conversation
+from pytrainr_client.forks import check_not_forked, closed, opened
 from pytrainr_client.functions import EpochFunctions, sorted_out
 from pytrainr_client.jobs import Job, JobInfo, info_of
 from pytrainr_client.retry import retried
@@ -72,8 +73,9 @@ def connect(
         For how long a server that cannot be reached is tried again.
 
     Raises ``ValueError`` for an address that is none and for settings that contradict each other. Nothing is sent
-    before the first call.
+    before the first call. Raises ``ForkedError`` in a child of a process that forked with a client open.
     """
+    check_not_forked()
     channel, address = open_channel(address, token, ca, cert, key, insecure)
     return Client(channel, address, retry_seconds)
 
@@ -84,8 +86,13 @@ class Client:
     def __init__(self, channel: grpc.Channel, address: str, retry_seconds: float = 60.0) -> None:
         self.address = address
         self.retry_seconds = retry_seconds
-        self._channel = channel
         self._limits: server_info_pb2.ServerInfo | None = None
+        self.use(channel)
+        opened(self)
+
+    def use(self, channel: grpc.Channel) -> None:
+        """Call the server through this channel from now on."""
+        self._channel = channel
         self.training = training_pb2_grpc.TrainingServiceStub(channel)
         self._models = model_pb2_grpc.ModelServiceStub(channel)
         self._predictions = prediction_pb2_grpc.PredictionServiceStub(channel)
@@ -106,6 +113,7 @@ class Client:
     def close(self) -> None:
         """Close the connection. A training under way goes on at the server for its time of grace."""
         self._channel.close()
+        closed(self)
 
     def retried(self, call: Callable[[], Result]) -> Result:
         """The result of a call that may be repeated, tried again while the server cannot be reached."""
@@ -215,7 +223,7 @@ class Client:
         stream: pytrainr.RRandom,
     ) -> training_pb2.Training:
         training = training_pb2.Training(
-            options=options.message_of(given, functions.names, _sent_loss(loss_function, given, model)),
+            options=options.message_of(given, functions.names, loss_function),
             random_state=wire.encode_random_state(stream.random_seed),
             pause_each_epoch=functions.pause,
         )
@@ -374,14 +382,6 @@ def _stream(rng: pytrainr.RRandom | None) -> pytrainr.RRandom:
     if not isinstance(rng, pytrainr.RRandom):
         raise TypeError(f"rng should be a pytrainr.RRandom, for example RRandom(1); it is {rng!r}")
     return rng
-
-
-def _sent_loss(loss: Any, given: dict[str, Any], model: pytrainr.Model | str | None) -> Any:
-    """The loss function as the server has to know it: one of the caller's own that adagrad, as in R, never calls need
-    not run there."""
-    options = model if isinstance(model, pytrainr.Model) else given
-    unused = options.get("update_rule") == "adagrad" and not options.get("exact")
-    return None if unused and callable(loss) else loss
 
 
 def _to_retrain(model: pytrainr.Model, keep_store: bool) -> model_pb2.Model:

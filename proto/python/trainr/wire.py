@@ -19,7 +19,7 @@ from trainr.v1 import model_pb2, tensor_pb2
 MAX_DIMENSIONS = 8
 MAX_BYTES = 1 << 40
 MAX_DEPTH = 16
-MAX_RANDOM_STATE = 626
+RANDOM_STATE_LENGTH = 626
 
 _DTYPES: dict[int, np.dtype] = {
     tensor_pb2.ELEMENT_TYPE_UNSPECIFIED: np.dtype("<f8"),
@@ -125,16 +125,18 @@ def decode_array(tensor: tensor_pb2.Tensor, field: str, data: Any = None) -> np.
 
 
 def encode_random_state(state: Any) -> tensor_pb2.RandomState:
-    """The integers of R's ``.Random.seed`` as a message."""
+    """R's 626 integers as a message."""
     return tensor_pb2.RandomState(value=np.asarray(state, dtype=np.int32).tolist())
 
 
 def decode_random_state(message: tensor_pb2.RandomState, field: str = "random_state") -> np.ndarray | None:
-    """The integers of R's ``.Random.seed`` as int32, or None when none were sent."""
+    """R's 626 integers as int32, or None when none were sent."""
     if not message.value:
         return None
-    if len(message.value) > MAX_RANDOM_STATE:
-        raise WireError(field, f"has {len(message.value)} integers; R's .Random.seed has at most {MAX_RANDOM_STATE}")
+    if len(message.value) != RANDOM_STATE_LENGTH:
+        raise WireError(
+            field, f"has {len(message.value)} integers; R's .Random.seed has {RANDOM_STATE_LENGTH} (Mersenne-Twister)"
+        )
     return np.array(message.value, dtype=np.int32)
 
 
@@ -273,7 +275,7 @@ def tensors(message: Message) -> Iterator[tensor_pb2.Tensor]:
     for descriptor, value in message.ListFields():
         if descriptor.message_type is None:
             continue
-        for item in value if descriptor.is_repeated else [value]:
+        for item in [value] if isinstance(value, Message) else value:  # one, or a repeated field's
             yield from tensors(item)
 
 

@@ -18,7 +18,7 @@ from pytrainr_server.service.follow import Run, sent
 from pytrainr_server.service.guard import Context, current_owner
 from pytrainr_server.service.messages import model_message
 from pytrainr_server.service.missing import deleted_or_missing
-from pytrainr_server.store import names
+from pytrainr_server.store import files, names
 from pytrainr_server.store.jobs import check_storage
 from pytrainr_server.store.models import NEWEST
 from pytrainr_server.store.pages import decode_token, encode_token, page_size
@@ -82,7 +82,7 @@ class ModelService(model_pb2_grpc.ModelServiceServicer):
         with self._store.keeping_files():
             keys = self._store.models.delete(owner, id, version)
             for key in keys:
-                self._store.directories.model(key).unlink(missing_ok=True)
+                files.remove(self._store.directories.model(key))
         return len(keys)
 
     async def SetModelAlias(  # noqa: N802

@@ -176,7 +176,10 @@ class DatasetStore:
     def adopt(self, upload: Upload, sha256: str) -> Row[Any]:
         """Make a complete, synced upload a dataset."""
         failpoint("dataset-before-rename")
-        os.replace(self.upload_path(upload.file), self.path(sha256))
+        try:
+            os.replace(self.upload_path(upload.file), self.path(sha256))
+        except PermissionError:  # Windows replaces no file that a training has mapped; it has these very bytes
+            os.utime(self.path(sha256))
         sync_directory(self.path(sha256).parent)
         self._record(upload.owner, sha256, upload.size_bytes)
         self.forget_upload(upload)

@@ -28,6 +28,20 @@ def sync_directory(path: Path) -> None:
         os.close(handle)
 
 
+def remove(path: Path) -> bool:
+    """Remove a file, if it is there; false where it has to wait.
+
+    Windows removes no file that is mapped or open: the next collection of garbage will.
+    """
+    try:
+        path.unlink(missing_ok=True)
+    except PermissionError:
+        if os.name != "nt":
+            raise
+        return False
+    return True
+
+
 @contextmanager
 def replacing(path: Path, point: str = "") -> Iterator[BinaryIO]:
     """A file to write that takes the place of ``path`` when all went well, and vanishes otherwise.

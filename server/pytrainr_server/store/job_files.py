@@ -240,6 +240,7 @@ def _scalar(value: np.ndarray) -> Any:
     return value.item() if value.ndim == 0 else value
 
 
-def remove(directory: Path) -> None:
-    """Remove a job's files."""
+def remove(directory: Path) -> bool:
+    """Remove a job's files; false where some have to wait."""
     shutil.rmtree(directory, ignore_errors=True)
+    return not directory.exists()

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import and_, select
 
 from pytrainr_server.failpoints import failpoint
-from pytrainr_server.store import job_files
+from pytrainr_server.store import files, job_files
 from pytrainr_server.store.database import Database
 from pytrainr_server.store.datasets import DatasetStore
 from pytrainr_server.store.files import TEMPORARY, Directories
@@ -138,8 +138,7 @@ class Store:
         ):
             for path in directory.iterdir():
                 if path.name not in known and _age(path, now) > ORPHAN_SECONDS:
-                    job_files.remove(path) if path.is_dir() else path.unlink(missing_ok=True)
-                    removed += 1
+                    removed += job_files.remove(path) if path.is_dir() else files.remove(path)
         return removed
 
     def remove_temporary_files(self) -> None:
