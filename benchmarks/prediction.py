@@ -22,7 +22,7 @@ from numba import njit
 
 import pytrainr
 from pytrainr import Model, RRandom, predictr, thread_count, trainr, trainr_many
-from pytrainr.exact import group
+from pytrainr.exact import run
 from pytrainr.exact.network import ExactNetwork
 from pytrainr.groups import draw_groups
 from pytrainr.networks import kept_network
@@ -108,13 +108,12 @@ def forward_groups(cell, table, weights, X, order, starts, work):
 
 
 @fast
-def forward_in_exact(plan, weights, memory, X, order, starts):
+def forward_in_exact(program, weights, room, X, order, starts):
     """The same of exact training."""
     for g in range(starts.size - 1):
-        n = starts[g + 1] - starts[g]
-        group.clear_states(plan, memory, n, X.shape[1])
-        chunk = group.Chunk(order[starts[g] : starts[g + 1]], 0, X.shape[1], X.shape[1], np.uint64(0), 0)
-        group.forward_pass(plan, weights, memory, X, chunk)
+        run.clear_states(program, room.memory, starts[g + 1] - starts[g])
+        chunk = run.Chunk(order[starts[g] : starts[g + 1]], 0, np.uint64(0), 0)
+        run.forward_pass(program, weights, room, X, chunk)
 
 
 def forward_pass(model: Model, X: np.ndarray) -> Callable[[], object]:
@@ -123,8 +122,10 @@ def forward_pass(model: Model, X: np.ndarray) -> Callable[[], object]:
     network, weights = kept_network(model)
     largest, order = int(np.diff(groups.starts).max()), np.arange(len(X))
     if isinstance(network, ExactNetwork):
-        memory = np.zeros(network.size * largest)
-        return lambda: forward_in_exact(network.plan, weights, memory, X, order, groups.starts)
+        plan = network.prediction_plan(X.shape[1])
+        memory = np.zeros(plan.size * largest)
+        room = run.Room(memory, memory, memory, np.zeros(run.CALL_SIZE, np.int64))
+        return lambda: forward_in_exact(plan.program, weights, room, X, order, groups.starts)
     assert isinstance(network, RNetwork)
     shared = epoch.Shared(np.empty(weights.size), np.empty(0), np.empty(0), largest)
     return lambda: forward_in_r(network.cell, network.places, weights, X, order, groups.starts, shared)

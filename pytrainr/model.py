@@ -141,6 +141,24 @@ class Model:
         return bool(self._fields.get("exact", False))
 
     @property
+    def layers(self) -> tuple[Any, ...]:
+        """The layers of an exact network, those given as a shorthand too; see ``pytrainr.layers``."""
+        return tuple(self._architecture().layers)
+
+    def summary(self) -> str:
+        """Keras's table of an exact network: layer, output shape, parameters."""
+        from pytrainr.exact.layer_list import summary_of
+
+        return summary_of(self._architecture())
+
+    def _architecture(self) -> Any:
+        if not self.exact:
+            raise ValueError("a model in R's arithmetic is no list of layers; those of trainr(exact=True) are")
+        from pytrainr.exact.network import architecture_of
+
+        return architecture_of(self)
+
+    @property
     def mean_error(self) -> np.ndarray:
         """The mean error of each epoch so far, shape (epochs,): R's attribute ``error``."""
         from pytrainr.numerics.long_double import column_means

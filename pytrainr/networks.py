@@ -66,9 +66,9 @@ def network_of(model: Model) -> Network:
 def description_of(model: Model) -> tuple[Any, ...]:
     """What makes ``model`` another network when it changes."""
     if model.exact:
-        from pytrainr.exact.network import options_of
+        from pytrainr.exact.network import architecture_of
 
-        return options_of(model), model.update_rule
+        return architecture_of(model), model.update_rule
     return tuple(model.get(name) for name in ("sigmoid", "use_bias", "update_rule"))
 
 

@@ -62,7 +62,7 @@ _ADVICE = (
         },
     ),
     _Advice(
-        "layers num_layers n_layers hidden_layers",
+        "num_layers n_layers hidden_layers",
         "{dims} has a number for each hidden layer",
         {"dims": Setting("hidden_dim", (16, 8))},
     ),

@@ -114,14 +114,14 @@ def _check_extra(options: Mapping[str, Any]) -> None:
 
 
 def _new_exact_model(Y: Any, X: Any, options: dict[str, Any]) -> tuple[Model, np.ndarray, np.ndarray]:
-    from pytrainr.exact.activations import ACTIVATIONS
     from pytrainr.exact.preparation import EXACT_DEFAULTS, SET_BY_EXACT_TRAINING, exact_checks, new_exact_model
+    from pytrainr.exact.shorthand import SIGMOIDS
 
     known = [*DEFAULTS, *OURS, *EXACT_DEFAULTS, "validation"]
     arguments.check_extra(options, known, [*SET_BY_TRAINING, *SET_BY_EXACT_TRAINING])
 
     if options.get("hidden_activation") is not None:
-        options["sigmoid"] = arguments.choice(options.pop("hidden_activation"), "hidden_activation", ACTIVATIONS)
+        options["sigmoid"] = arguments.choice(options.pop("hidden_activation"), "hidden_activation", SIGMOIDS)
     given = {name: options.pop(name) for name in DEFAULTS if name in options}
     fields = _checked({**DEFAULTS, **given}, exact_checks())
     return new_exact_model(Y, X, fields, options)

@@ -132,8 +132,11 @@ def _check(model: Model) -> None:
     for name in ("bidirectional", "attention", "seq_to_seq_unsync"):
         if model.get(name):
             raise ValueError(f"a network with {name}=True needs the whole sequence, it has no stepper; use predictr")
-    if model.pyramid > 1:
+    if model.get("pyramid", 1) > 1:
         raise ValueError("a pyramid joins time steps, it has no stepper; use predictr")
+    for layer in model.layers:
+        if not layer.causal:
+            raise ValueError(f"{type(layer).__name__} needs the whole sequence, it has no stepper; use predictr")
     if model.time_dim > 1 and model.get("one_to_many", False):
         raise ValueError("a network trained one-to-many (X of one step) has no stepper; use predictr")
 

@@ -1,20 +1,50 @@
-"""Activations of hidden units: the function, and its slope by its result."""
+"""Activations: the function, and its slope by its result.
+
+A new activation is its two functions, a line in each chain below, and one in ``ACTIVATIONS``.
+"""
 
 from __future__ import annotations
 
 import math
 
-from pytrainr.exact.vectors import flat
+from pytrainr.exact.scalars import exp
+from pytrainr.exact.vectors import dot, flat, largest, total
+from pytrainr.numerics.compiled_once import fast_compiled_once
 from pytrainr.numerics.elementwise import fast_exp, fast_logistic, fast_tanh
 from pytrainr.numerics.jit import fast_part
 from pytrainr.numerics.vectors import fast_map
 
-__all__ = ["ACTIVATIONS", "activate", "times_logistic_slope", "times_slope", "times_tanh_slope"]
+__all__ = [
+    "ACTIVATIONS",
+    "HIDDEN",
+    "activate",
+    "activate_rows",
+    "known_as",
+    "number_of",
+    "slope_of_rows",
+    "times_logistic_slope",
+    "times_slope",
+    "times_tanh_slope",
+]
 
-ACTIVATIONS = ("logistic", "tanh", "Gompertz", "relu")
+ACTIVATIONS = ("linear", "logistic", "tanh", "Gompertz", "relu", "softmax")
 """Names of the activations; compiled code knows each by its place."""
 
-_LOGISTIC, _TANH, _GOMPERTZ = range(3)
+HIDDEN = ("logistic", "tanh", "Gompertz", "relu")
+"""Those that hidden units of a recurrent cell may have."""
+
+LINEAR, _LOGISTIC, _TANH, _GOMPERTZ, _RELU, _SOFTMAX = range(6)
+_ALIASES = {None: "linear", "sigmoid": "logistic", "gompertz": "Gompertz"}
+
+
+def known_as(activation: str | None) -> str:
+    """An activation's name here: Keras's ``sigmoid`` is R's ``logistic``, None is ``linear``."""
+    return str(_ALIASES.get(activation, activation))
+
+
+def number_of(activation: str | None) -> int:
+    """The place of an activation by its name."""
+    return ACTIVATIONS.index(known_as(activation))
 
 
 @fast_map("y")
@@ -39,7 +69,7 @@ def _relu(x):
 
 @fast_part
 def activate(activation, y, x):
-    """``y = f(x)``: 1/(1+e⁻ˣ), tanh x, exp(−e⁻ˣ) or max(x, 0)."""
+    """``y = f(x)`` for each number: 1/(1+e⁻ˣ), tanh x, exp(−e⁻ˣ) or max(x, 0)."""
     if activation == _LOGISTIC:
         _logistic(y, x)
     elif activation == _TANH:
@@ -81,3 +111,40 @@ def times_slope(activation, before, after, y):
             result[i] = given[i] * -values[i] * math.log(values[i]) if values[i] > 0.0 else 0.0
     else:
         _times_relu_slope(before, after, y)
+
+
+@fast_compiled_once
+def activate_rows(activation, y, x):
+    """``y = f(x)`` for matrices, which may be the same; softmax over the columns of each row."""
+    if activation == LINEAR:
+        for row in range(y.shape[0]):
+            for k in range(y.shape[1]):
+                y[row, k] = x[row, k]
+    elif activation == _SOFTMAX:
+        for row in range(y.shape[0]):
+            values, given = y[row], x[row]
+            highest = largest(given)
+            for k in range(values.size):
+                values[k] = exp(given[k] - highest)
+            mass = total(values)
+            for k in range(values.size):
+                values[k] /= mass
+    else:
+        activate(activation, y, x)
+
+
+@fast_compiled_once
+def slope_of_rows(activation, before, after, y):
+    """``before`` = ``after · ∂y/∂x`` for matrices, which may be the same; for softmax y∘(d − Σ d∘y)."""
+    if activation == LINEAR:
+        for row in range(y.shape[0]):
+            for k in range(y.shape[1]):
+                before[row, k] = after[row, k]
+    elif activation == _SOFTMAX:
+        for row in range(y.shape[0]):
+            d, given, values = before[row], after[row], y[row]
+            inner = dot(given, values)
+            for k in range(values.size):
+                d[k] = values[k] * (given[k] - inner)
+    else:
+        times_slope(activation, before, after, y)

@@ -10,7 +10,7 @@ import numpy as np
 
 from pytrainr.numerics.jit import fast_part
 
-__all__ = ["fill_mask", "mixed"]
+__all__ = ["fill_mask", "input_key", "mixed", "recurrent_key"]
 
 
 @fast_part
@@ -20,6 +20,18 @@ def mixed(a, b):
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return x ^ (x >> np.uint64(31))
+
+
+@fast_part
+def input_key(key, number):
+    """The key of the mask on a layer's input: ``key`` of the group, ``number`` of the layer."""
+    return mixed(key, np.uint64(2 * number))
+
+
+@fast_part
+def recurrent_key(key, number):
+    """The key of the mask on a layer's recurrent state."""
+    return mixed(input_key(key, number), np.uint64(1))
 
 
 @fast_part

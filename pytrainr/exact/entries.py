@@ -96,8 +96,8 @@ def _check_present(array: np.ndarray, name: str) -> None:
 
 def check_targets(Y: np.ndarray, place: Place | str, output: str, loss: str) -> None:
     """Raise ``ValueError``, naming the entry, where Y is no target of this output and loss; NaN is no target."""
-    by_row = output == "softmax" or LOSSES[loss].TARGETS == "probabilities"
-    if not by_row and LOSSES[loss].TARGETS == "any":
+    by_row = output == "softmax" or LOSSES[loss].targets == "probabilities"
+    if not by_row and LOSSES[loss].targets == "any":
         return
     setting = Setting("output", output) if output == "softmax" else Setting("loss", loss)
     if wrong := arguments.first_entry(Y, lambda part: (part < 0.0) | (part > 1.0)):

@@ -7,12 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pytrainr.exact.dropout import mixed
-from pytrainr.exact.group import (
-    Chunk,
-    carry_states,
-    clear_states,
-    group_gradient,
-)
+from pytrainr.exact.run import Chunk, carry_states, chunk_gradient, clear_states
 from pytrainr.exact.update_rules import add_gradient_to_update, apply_rule, learn
 from pytrainr.numerics.elementwise import fill
 from pytrainr.numerics.jit import fast, is_set
@@ -33,8 +28,7 @@ class Groups(NamedTuple):
 
 class Schedule(NamedTuple):
     """``bptt_steps`` time steps are trained at once; ``seed`` of the dropout; ``counts`` = updates and groups done so
-    far;
-    ``first_sample``: the place of the first sample in its group."""
+    far; ``first_sample``: the place of the first sample in its group."""
 
     bptt_steps: int
     seed: np.uint64
@@ -43,13 +37,12 @@ class Schedule(NamedTuple):
 
 
 @fast
-def run_groups(plan, state, rule, groups, schedule, room, first, updating, stop):
+def run_groups(program, rest, state, rule, groups, schedule, room, first, updating, stop):
     """Train on the groups from ``first`` on; how many are done. With ``updating`` false only the gradient of one is
     taken.
 
     Ends early where ``stop`` is set. A sequence longer than ``bptt_steps`` is trained piece by piece, each with its
-    update;
-    the state is carried over, the gradient is not.
+    update; the state is carried over, the gradient is not. ``rest`` is the program of a last piece that is shorter.
     """
     total = groups.X.shape[1]
     for g in range(first, groups.starts.size - 1):
@@ -59,13 +52,13 @@ def run_groups(plan, state, rule, groups, schedule, room, first, updating, stop)
         n, rows, error = end - begin, groups.order[begin:end], groups.error[begin:end]
         key = mixed(schedule.seed, np.uint64(schedule.counts[1]))
         fill(error, 0.0)
-        clear_states(plan, room.memory, n, min(schedule.bptt_steps, total))
+        clear_states(program, room.memory, n)
         for begin_step in range(0, total, schedule.bptt_steps):
-            steps = min(schedule.bptt_steps, total - begin_step)
             if begin_step > 0:
-                carry_states(plan, room.memory, n, schedule.bptt_steps)
-            chunk = Chunk(rows, begin_step, steps, total, key, schedule.first_sample)
-            group_gradient(plan, state.weights, room, groups.X, groups.Y, chunk, error)
+                carry_states(program, room.memory, n)
+            piece = program if begin_step + schedule.bptt_steps <= total else rest
+            chunk = Chunk(rows, begin_step, key, schedule.first_sample)
+            chunk_gradient(piece, state.weights, room, groups.X, groups.Y, chunk, error)
             if updating:
                 schedule.counts[0] += 1
                 learn(state, rule, room.gradient, schedule.counts[0])

@@ -1,21 +1,25 @@
-"""Initial weights: R's uniform ones from R's stream, or Glorot's, or orthogonal."""
+"""Initial weights: R's uniform ones from R's stream, or Glorot's, or orthogonal; for lists of layers, Keras's."""
 
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytrainr.exact.options import Options
 from pytrainr.parameters import Block, Flat, Layout
 from pytrainr.r_random import RRandom
 
-__all__ = ["initial_weights"]
+if TYPE_CHECKING:
+    from pytrainr.exact.layers.layer import Weight
+    from pytrainr.exact.shorthand import Shorthand
+
+__all__ = ["draw", "initial_weights"]
 
 _R_FIELDS = ("time_synapse", "recurrent_synapse", "bias_synapse")
 
 
-def initial_weights(options: Options, layout: Layout, rng: RRandom) -> Flat:
+def initial_weights(options: Shorthand, rng: RRandom) -> Flat:
     """Draw the initial weights, every array column-major.
 
     ``uniform``: R's, in R's order, so that a seed gives the same weights as in R's arithmetic: rnn (and jordan, esn)
@@ -27,6 +31,7 @@ def initial_weights(options: Options, layout: Layout, rng: RRandom) -> Flat:
     2014): the
     same, and each gate's square recurrent matrix orthogonal. ``forget_bias`` sets the bias of the lstm's forget gates.
     """
+    layout = options.layout
     flat = layout.zeros()
     simple = options.network_type in ("rnn", "jordan", "esn")
     if simple:
@@ -65,7 +70,7 @@ def _make_orthogonal(block: Block, flat: Flat, rng: RRandom) -> None:
             view[...] = matrix
 
 
-def _make_reservoir(options: Options, layout: Layout, flat: Flat, rng: RRandom) -> None:
+def _make_reservoir(options: Shorthand, layout: Layout, flat: Flat, rng: RRandom) -> None:
     """Keep the share ``density`` of the recurrent connections and scale them to the spectral radius."""
     for block in layout:
         if not block.field.endswith("recurrent_synapse"):
@@ -76,3 +81,26 @@ def _make_reservoir(options: Options, layout: Layout, flat: Flat, rng: RRandom) 
         radius = np.abs(np.linalg.eigvals(view)).max()
         if radius > 0.0:
             view[...] *= options.spectral_radius / radius
+
+
+def draw(weight: Weight, rng: RRandom) -> np.ndarray:
+    """Initial values by the name that the weight has for them, column-major.
+
+    ``zeros``, ``ones``; ``glorot``: U(−a, a), a = √(6/(rows + columns)); ``orthogonal`` rows or columns; ``uniform``:
+    U(−0.05, 0.05); ``forget``: 1 for the first of the gates, 0 for the others.
+    """
+    shape = weight.shape
+    if weight.initial in ("zeros", "ones"):
+        return np.full(shape, float(weight.initial == "ones"))
+    if weight.initial == "forget":
+        values = np.zeros(shape)
+        values[: shape[0] // weight.gates] = 1.0
+        return values
+    size = int(np.prod(shape))
+    if weight.initial == "orthogonal":
+        tall, narrow = max(shape), min(shape)
+        q, r = np.linalg.qr(rng.rnorm(size).reshape(tall, narrow, order="F"))
+        q *= np.sign(np.diag(r))
+        return q if shape[0] == tall else q.T
+    limit = {"uniform": 0.05, "glorot": math.sqrt(6.0 / sum(shape))}[weight.initial]
+    return rng.runif(size, -limit, limit).reshape(shape, order="F")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -12,11 +11,11 @@ import numpy as np
 
 from pytrainr.exact.epoch import Groups, Schedule, finish_update, run_groups
 from pytrainr.exact.forward import predict_rows, step
-from pytrainr.exact.group import Plan, Room
-from pytrainr.exact.initial import initial_weights
-from pytrainr.exact.options import Options
-from pytrainr.exact.planning import layout_of, plan_of
+from pytrainr.exact.layer_list import LayerList, layers_from
+from pytrainr.exact.plan import Plan, Planner, Program
 from pytrainr.exact.reservoir import Reservoir
+from pytrainr.exact.run import CALL_SIZE, Room
+from pytrainr.exact.shorthand import Shorthand
 from pytrainr.exact.update_rules import RULES, Rule, RuleState
 from pytrainr.model import Model
 from pytrainr.parameters import Flat, Layout
@@ -33,13 +32,12 @@ _MOST_PLANS = 64  # kept, for sequences of so many different lengths
 _EMPTY = np.empty(0)
 
 
-class _Planned(NamedTuple):
-    """A network for sequences of some length, its workspace's size, and the plan as compiled code takes it quickest."""
+class _Pieces(NamedTuple):
+    """A network for training: its plan for a piece of ``steps``, and the program of a last piece that is shorter."""
 
-    options: Options
+    steps: int
     plan: Plan
-    size: int
-    pieces: tuple[Any, tuple[Any, ...], tuple[np.ndarray | None, ...]]  # cell, wiring, tables
+    rest: Program
 
 
 class ExactNetwork:
@@ -54,11 +52,10 @@ class ExactNetwork:
 
     def __init__(self, model: Model) -> None:
         self.model = model
-        self.options = options_of(model)
-        self.takes_whole_epochs = self.options.network_type == "esn"
-        self.layout = layout_of(self.options)
+        self.options = architecture_of(model)
+        self.takes_whole_epochs = self.options.fits_readout
+        self.layout = self.options.layout
         self.dtype = np.dtype(self.options.dtype)
-        self.plan, self.size = plan_of(self.options, self.layout)
         remembered = RULES[model.update_rule]
         self.slots: Mapping[str, Layout] = {"_update": self.layout}
         for suffix in (remembered.first, remembered.second):
@@ -68,13 +65,14 @@ class ExactNetwork:
             self.slots = {**self.slots, "_best": self.layout}
         self.decayed = self._decayed()
         self._rooms: list[Room] = []
-        self._plans: dict[int, _Planned] = {}
-        self.reservoir = Reservoir(self, model) if self.options.network_type == "esn" else None
+        self._plans: dict[int, Plan] = {}
+        self._pieces: _Pieces | None = None
+        self.reservoir = Reservoir(self, model) if self.options.fits_readout else None
 
     def _decayed(self) -> np.ndarray:
-        decayed = self.layout.zeros()
+        decayed, biases = self.layout.zeros(), self.options.biases()
         for block in self.layout:
-            if "bias" not in block.field:
+            if block not in biases:
                 block.view(decayed)[...] = 1.0
         return decayed.astype(self.dtype)
 
@@ -82,10 +80,9 @@ class ExactNetwork:
         """What its kernels call is announced while they are compiled."""
 
     def initial_weights(self, rng: RRandom) -> Flat:
-        """The random initial weights; see :func:`pytrainr.exact.initial.initial_weights`. Dropout's seed follows
-        them."""
-        flat = initial_weights(self.options, self.layout, rng)
-        if self.options.dropout or self.options.recurrent_dropout:
+        """The random initial weights; dropout's seed follows them."""
+        flat = self.options.initial_weights(rng)
+        if self.options.draws_masks:
             self.model.dropout_seed = int(rng.runif(1, 0.0, 1.0)[0] * 2.0**53)
         return flat
 
@@ -108,13 +105,15 @@ class ExactNetwork:
         groups = Groups(batch.X, batch.Y, batch.order, batch.starts, _as(batch.error, self.dtype))
         rule = self._rule(model)
         mine = self._state(state, model)
-        schedule = self._schedule(model)
+        pieces = self._in_pieces(int(model.get("bptt_steps") or self.options.steps))
+        schedule = self._schedule(model, pieces.steps)
         largest = int(np.diff(batch.starts).max())
         if updating and schedule.bptt_steps >= batch.X.shape[1] and self._shares(largest) > 1:
-            done = self._run_shared(mine, rule, groups, schedule, first, stop)
+            done = self._run_shared(pieces, mine, rule, groups, schedule, first, stop)
         else:
-            room = self._room(0, largest)
-            done = run_groups(self.plan, mine, rule, groups, schedule, room, first, updating, stop)
+            room = self._room(0, pieces.plan.size * largest)
+            programs = pieces.plan.program, pieces.rest
+            done = run_groups(*programs, mine, rule, groups, schedule, room, first, updating, stop)
         model.updates_done, model.groups_done = (int(n) for n in schedule.counts)
         self._store(state, mine, model)
         batch.error[...] = groups.error
@@ -127,12 +126,37 @@ class ExactNetwork:
         model.updates_done = int(counts[0])
         self._store(state, mine, model)
 
+    def _in_pieces(self, steps: int) -> _Pieces:
+        """The plan for training on pieces of ``steps`` time steps, all of them or fewer."""
+        if self._pieces is None or self._pieces.steps != steps:
+            options, in_pieces = self.options, steps < self.options.steps
+            ends = {"width": options.input_dim, "padded": options.padded}
+            if in_pieces:
+                ends["whole_steps"] = options.steps
+
+            def planned(steps: int, taken: Sequence[int] | None = None) -> Plan:
+                planner = Planner(options.places, training=True, in_pieces=in_pieces, taken=taken)
+                return planner.plan(options.layers, options.loss_layer, {**ends, "steps": steps}, self.dtype)
+
+            plan = planned(steps)
+            rest = planned(options.steps % steps, plan.taken) if options.steps % steps else plan
+            self._pieces = _Pieces(steps, plan, rest.program)
+        return self._pieces
+
     def _run_shared(
-        self, state: RuleState, rule: Rule, groups: Groups, schedule: Schedule, first: int, stop: np.ndarray
+        self,
+        pieces: _Pieces,
+        state: RuleState,
+        rule: Rule,
+        groups: Groups,
+        schedule: Schedule,
+        first: int,
+        stop: np.ndarray,
     ) -> int:
         """Group after group, its samples shared among threads. Shares follow from the group's size alone, and so do
         bits."""
         alone = rule._replace(l2=0.0)
+        programs = pieces.plan.program, pieces.rest
         for g in range(first, groups.starts.size - 1):
             if stop[0]:
                 return g
@@ -143,14 +167,14 @@ class ExactNetwork:
                 rows = slice(cuts[number], cuts[number + 1])
                 starts = np.array([0, cuts[number + 1] - cuts[number]])
                 part = groups._replace(order=groups.order[rows], starts=starts, error=groups.error[rows])
-                room = self._room(number, int(starts[1]))
+                room = self._room(number, pieces.plan.size * int(starts[1]))
                 mine = RuleState(state.weights, np.zeros_like(state.weights), state.first, state.second)
                 own = Schedule(schedule.bptt_steps, schedule.seed, schedule.counts.copy(), int(cuts[number]) - begin)
-                run_groups(self.plan, mine, alone, part, own, room, 0, False, np.zeros(1, np.uint8))
+                run_groups(*programs, mine, alone, part, own, room, 0, False, np.zeros(1, np.uint8))
                 return mine.update
 
             for number in range(cuts.size - 1):
-                self._room(number, int(cuts[number + 1] - cuts[number]))
+                self._room(number, pieces.plan.size * int(cuts[number + 1] - cuts[number]))
             for update in in_threads(share, range(cuts.size - 1)):
                 state.update[...] += update
             if rule.l2:
@@ -164,18 +188,13 @@ class ExactNetwork:
         work = float(samples) * self.options.steps * self.layout.size
         return max(1, min(4, int(work / _SHARED_FROM), samples // _SHARE_SAMPLES))
 
-    def _room(self, number: int, samples: int) -> Room:
+    def _room(self, number: int, size: int) -> Room:
         while len(self._rooms) <= number:
-            self._rooms.append(
-                Room(
-                    np.zeros(self.layout.size, self.dtype),
-                    np.zeros(self.layout.size, self.dtype),
-                    np.empty(0, self.dtype),
-                )
-            )
+            gradient, transposed = (np.zeros(self.layout.size, self.dtype) for _ in range(2))
+            self._rooms.append(Room(gradient, transposed, np.empty(0, self.dtype), np.zeros(CALL_SIZE, np.int64)))
         room = self._rooms[number]
-        if room.memory.size < self.size * samples:
-            room = self._rooms[number] = room._replace(memory=np.zeros(self.size * samples, self.dtype))
+        if room.memory.size < size:
+            room = self._rooms[number] = room._replace(memory=np.zeros(size, self.dtype))
         return room
 
     def _state(self, state: dict[str, Flat], model: Model) -> RuleState:
@@ -193,10 +212,9 @@ class ExactNetwork:
             if suffix:
                 state[suffix][...] = flat
 
-    def _schedule(self, model: Model) -> Schedule:
-        steps = model.get("bptt_steps") or self.options.steps
+    def _schedule(self, model: Model, steps: int) -> Schedule:
         counts = np.array([model.updates_done, model.groups_done], dtype=np.int64)
-        return Schedule(int(steps), np.uint64(model.get("dropout_seed", 0)), counts, 0)
+        return Schedule(steps, np.uint64(model.get("dropout_seed", 0)), counts, 0)
 
     def _rule(self, model: Model) -> Rule:
         def limit(name: str) -> float:
@@ -237,14 +255,23 @@ class ExactNetwork:
         record: np.ndarray | None = None,
         steps: int | None = None,
         prepare: Callable[[np.ndarray], np.ndarray] | None = None,
+        before_output: bool = False,
     ) -> tuple[np.ndarray, float, np.ndarray]:
         """Outputs (n, output steps, output), the summed loss against ``Y`` (0 without), the states afterwards (n,
-        width). ``prepare`` makes of some samples of X what the network takes, of ``steps`` time steps."""
+        width).
+
+        ``prepare`` makes of some samples of X what the network takes, of ``steps`` time steps. ``before_output`` asks
+        for what the last layer reads, (n, steps, width), instead of the outputs.
+        """
         steps = X.shape[1] if steps is None else steps
-        options, plan, size, pieces = self._planned(steps)
-        n = X.shape[0]
-        out = np.empty((n, options.output_steps, options.output_dim), self.dtype)
-        targets = np.empty((n, 0, options.output_dim), self.dtype) if Y is None else _as(Y, self.dtype)
+        plan = self.prediction_plan(steps)
+        size, n, program = plan.size, X.shape[0], plan.program
+        if before_output:
+            x = plan.rows[-2].x
+            ends = program.ends._replace(output=x.place, output_steps=x.steps, outputs=x.width)
+            program = program._replace(ends=ends)
+        out = np.empty((n, program.ends.output_steps, program.ends.outputs), self.dtype)
+        targets = np.empty((n, 0, program.ends.outputs), self.dtype) if Y is None else _as(Y, self.dtype)
         after = np.empty((n, 0), self.dtype) if states is None else np.array(states, dtype=self.dtype, order="C")
         weights = _as(weights, self.dtype)
         recording = record is not None and record.shape[1] > 0
@@ -255,11 +282,12 @@ class ExactNetwork:
 
         def forward_of(first: int) -> float:
             rows = slice(first, min(n, first + piece))
-            memory = np.zeros(size * min(at_once, rows.stop - first), self.dtype)
+            memory, call = np.zeros(size * min(at_once, rows.stop - first), self.dtype), np.zeros(CALL_SIZE, np.int64)
             inputs = _as(prepare(X[rows]) if prepare else X[rows], np.dtype(np.float64))
-            loss = predict_rows(*pieces, weights, memory, inputs, targets[rows], after[rows], out[rows], at_once)
+            arrays = inputs, targets[rows], after[rows], out[rows]
+            loss = predict_rows(program, weights, memory, call, *arrays, at_once)
             if recording:
-                self._record(options, plan, memory, record[rows])  # type: ignore[index]
+                _record(plan, memory, record[rows])  # type: ignore[index]
             return float(loss)
 
         loss = math.fsum(in_threads(forward_of, range(0, n, piece))) if n > piece else forward_of(0)
@@ -273,99 +301,89 @@ class ExactNetwork:
         It returns False, and does nothing, where x is not finite. ``scales`` (2 or 0, variables) are those of input and
         output.
         """
-        options, _, size, pieces = self._planned(1)
-        state = np.zeros((samples, self.state_width), self.dtype)
-        room = np.zeros(size * samples, self.dtype), np.empty((samples, 1, options.input_dim)), np.arange(samples)
-        return partial(step, *pieces, _as(weights, self.dtype), room, scales, state), state
+        plan = self.prediction_plan(1)
+        state = np.zeros((samples, plan.state_width), self.dtype)
+        memory, call = np.zeros(plan.size * samples, self.dtype), np.zeros(CALL_SIZE, np.int64)
+        room = memory, call, np.empty((samples, 1, self.options.input_dim)), np.arange(samples)
+        return partial(step, plan.program, _as(weights, self.dtype), room, scales, state), state
 
-    def _planned(self, steps: int) -> _Planned:
-        """The network for sequences of ``steps`` time steps, which may be others than in training."""
+    def prediction_plan(self, steps: int) -> Plan:
+        """The plan for prediction on sequences of ``steps`` time steps, which may be others than in training."""
         if steps not in self._plans:
-            options = self.options
-            if steps != options.steps:
-                output_steps = options.output_steps
-                if not options.attention and output_steps > 1:
-                    output_steps = replace(options, steps=steps, output_steps=1).top_steps
-                options = replace(options, steps=steps, output_steps=output_steps)
             if len(self._plans) >= _MOST_PLANS:
                 self._plans.clear()
-            plan, size = plan_of(options, self.layout, training=False)
-            pieces = plan.cell, tuple(plan.wiring), (plan.layers, plan.levels, plan.readout, plan.attention)
-            self._plans[steps] = planned = _Planned(options, plan, size, pieces)
-            return planned
+            options = self.options.for_steps(steps)
+            ends = {"steps": steps, "width": options.input_dim, "padded": options.padded}
+            planner = Planner(options.places, training=False)
+            self._plans[steps] = planner.plan(options.layers, options.loss_layer, ends, self.dtype)
         return self._plans[steps]
 
     @property
     def state_width(self) -> int:
         """How many numbers the state of one sample is."""
-        return int(sum(layer["outputs"] + layer["cells"] for layer in self.plan.layers))
+        return self.prediction_plan(self.options.steps).state_width
 
     def store_shapes(self, steps: int) -> list[tuple[int, ...]]:
         """The shape of each entry of ``predictr(hidden=True)`` for one sample: per layer and direction, then the
         output."""
-        options, plan, _, _ = self._planned(steps)
+        plan = self.prediction_plan(steps)
         shapes: list[tuple[int, ...]] = []
-        for number, layer in enumerate(plan.layers):
-            steps_here = self._steps_of(options, number)
-            arrays = _recorded(layer)
-            width = int(layer["memories"] if options.feeds_back and layer["projected"] else layer["outputs"])
-            shapes.append((steps_here, width) if arrays == 1 else (steps_here, width, arrays))
-        return [*shapes, (options.output_steps, options.output_dim)]
-
-    @staticmethod
-    def _steps_of(options: Options, number: int) -> int:
-        level = number // options.directions
-        return options.output_steps if options.attention and level >= options.depth else options.steps_of(level)
-
-    def _record(self, options: Options, plan: Plan, memory: np.ndarray, record: np.ndarray) -> None:
-        """Write every layer's states over time into ``record`` (n, size): for gru h, z, r, candidate; lstm h, c, f,
-        i, c̃, o."""
-        n, column = record.shape[0], 0
-
-        def block(place: Any, steps: int, width: Any) -> np.ndarray:
-            first = int(place) * n
-            return memory[first : first + steps * n * int(width)].reshape(steps, n, int(width))
-
-        for number, layer in enumerate(plan.layers):
-            steps = self._steps_of(options, number)
-            if options.feeds_back and layer["projected"]:
-                arrays = [block(layer["memory"], steps, layer["memories"])]
-            else:
-                arrays = [block(layer["state"], steps + 1, layer["outputs"])[1:]]
-            if _recorded(layer) > 1:
-                if layer["cells"]:
-                    arrays.append(block(layer["cell"], steps + 1, layer["cells"])[1:])
-                gates = block(layer["gate"], steps, layer["gates"] * layer["hidden"])
-                arrays += np.split(gates, int(layer["gates"]), axis=2)
-            values = np.stack(arrays, axis=-1) if len(arrays) > 1 else arrays[0]
-            if options.bidirectional and number % 2 == 1 and number < 2 * options.depth:
-                values = values[::-1]
-            flat = values.swapaxes(0, 1).reshape(n, -1)
-            record[:, column : column + flat.shape[1]] = flat
-            column += flat.shape[1]
+        for row in _recurrent(plan):
+            parts = sum(count for _, count in row.layer.recorded())
+            name, _ = row.layer.recorded()[0]
+            width = row.arrays[name][2]
+            shapes.append((row.x.steps, width) if parts == 1 else (row.x.steps, width, parts))
+        return [*shapes, (plan.output.steps, plan.output.width)]
 
 
-_OPTIONS = tuple(sorted(Options.names() - {"steps", "output_steps", "hidden_dim", "hidden_activation", "padded"}))
+def _recurrent(plan: Plan) -> list[Any]:
+    """The rows of recurrent layers."""
+    return [row for row in plan.rows if hasattr(row.layer, "recorded")]
 
 
-def options_of(model: Model) -> Options:
-    """The shape of the network, from the fields of the model."""
+def _record(plan: Plan, memory: np.ndarray, record: np.ndarray) -> None:
+    """Write every recurrent layer's states over time into ``record`` (n, size): for gru h, z, r, candidate; lstm h, c,
+    f, i, c̃, o."""
+    n, column = record.shape[0], 0
+    for row in _recurrent(plan):
+        arrays = []
+        for name, parts in row.layer.recorded():
+            place, steps, width = row.arrays[name]
+            values = memory[place * n : (place + steps * width) * n].reshape(steps, n, width)
+            arrays += np.split(values[steps - row.x.steps :], parts, axis=2)  # states begin before the first step
+        stacked = np.stack(arrays, axis=-1) if len(arrays) > 1 else arrays[0]
+        if row.x.turned:
+            stacked = stacked[::-1]
+        flat = stacked.swapaxes(0, 1).reshape(n, -1)
+        record[:, column : column + flat.shape[1]] = flat
+        column += flat.shape[1]
+
+
+_OPTIONS = tuple(sorted(Shorthand.names() - {"steps", "output_steps", "hidden_dim", "hidden_activation", "padded"}))
+
+
+def architecture_of(model: Model) -> Any:
+    """What the network is made of, from the fields of the model: a ``LayerList`` or a ``Shorthand`` for one."""
+    padded = model.get("mask") is not None
+    if model.get("layers") is not None:
+        return LayerList(
+            layers_from(model["layers"]),
+            int(model.input_dim),
+            int(model.time_dim),
+            model.loss,
+            float(model.huber_width),
+            padded,
+            model.dtype,
+        )
     fields = {name: model[name] for name in _OPTIONS if name in model}
-    return Options(
+    return Shorthand(
         **fields,
         hidden_dim=tuple(int(n) for n in model.hidden_dim),
         hidden_activation=model.sigmoid,
         steps=int(model.time_dim),
         output_steps=int(model.output_time_dim),
-        padded=model.get("mask") is not None,
+        padded=padded,
     )
-
-
-def _recorded(layer: Any) -> int:
-    """Arrays per unit that ``hidden=True`` returns; only the state itself where a projection makes it narrower."""
-    if layer["gates"] == 1 or layer["projected"]:
-        return 1
-    return 1 + bool(layer["cells"]) + int(layer["gates"])
 
 
 def _scales(model: Model) -> bool:

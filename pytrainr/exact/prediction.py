@@ -91,7 +91,7 @@ def predict_exact(
 
 def _steps(model: Model, samples: np.ndarray) -> int:
     """How many steps the network runs over X: more than X has where the output goes on after the input."""
-    one_to_many = not model["attention"] and model["time_dim"] > 1 and model.get("one_to_many", False)
+    one_to_many = not model.get("attention") and model["time_dim"] > 1 and model.get("one_to_many", False)
     if not model["seq_to_seq_unsync"] and not one_to_many:
         return samples.shape[1]
     expected = model.time_dim_input if model.seq_to_seq_unsync else 1
@@ -117,7 +117,11 @@ def _check_stateful(model: Model) -> None:
                 "{place}: a network with {option} needs the whole sequence, it cannot go on from a state",
                 option=Setting(name, True),
             )
-    if model.pyramid > 1:
+    for layer in model.layers:
+        if not layer.causal:
+            kind = type(layer).__name__
+            raise wrong_value("state", f"{{place}}: {kind} needs the whole sequence, it cannot go on from a state")
+    if model.get("pyramid", 1) > 1:
         raise wrong_value("state", "{place}: a pyramid joins steps, it cannot go on from a state")
 
 

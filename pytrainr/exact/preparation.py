@@ -10,10 +10,14 @@ import numpy as np
 from pytrainr import arguments
 from pytrainr.argument_errors import ArgumentValueError, Setting, wrong_value
 from pytrainr.epoch_functions import message
-from pytrainr.exact.activations import ACTIVATIONS
-from pytrainr.exact.cells import CELLS
+from pytrainr.exact.activations import known_as
 from pytrainr.exact.entries import check_finite, check_targets, with_mask
-from pytrainr.exact.network import options_of
+from pytrainr.exact.layer_list import LayerList, described, layers_from, named
+from pytrainr.exact.layers.dense import Dense
+from pytrainr.exact.layers.layer import Layer
+from pytrainr.exact.losses import LOSSES
+from pytrainr.exact.network import architecture_of
+from pytrainr.exact.shorthand import NETWORK_TYPES, SENSIBLE_LOSS, SIGMOIDS, check_loss
 from pytrainr.exact.update_rules import RULES
 from pytrainr.groups import number_of_groups
 from pytrainr.loss_functions import loss_L1
@@ -21,7 +25,7 @@ from pytrainr.model import Model
 
 __all__ = ["EXACT_DEFAULTS", "SET_BY_EXACT_TRAINING", "check_exact_fields", "new_exact_model", "retrained_exact_model"]
 
-EXACT_DEFAULTS: dict[str, Any] = {
+_SHORTHAND: dict[str, Any] = {
     "hidden_activation": None,
     "peephole": False,
     "proj_size": 0,
@@ -29,27 +33,33 @@ EXACT_DEFAULTS: dict[str, Any] = {
     "pyramid": 1,
     "attention": False,
     "output": None,
+    "dropout": 0.0,
+    "recurrent_dropout": 0.0,
+    "init": "uniform",
+    "forget_bias": None,
+    "leak": 1.0,
+    "spectral_radius": 0.9,
+    "density": 0.1,
+    "ridge": 1e-6,
+}
+"""The arguments that are a shorthand for a list of layers."""
+
+EXACT_DEFAULTS: dict[str, Any] = {
+    **_SHORTHAND,
+    "layers": None,
     "loss": None,
     "huber_width": 1.0,
     "clipping": None,
     "clip_norm": None,
     "bptt_steps": None,
-    "dropout": 0.0,
-    "recurrent_dropout": 0.0,
     "l2": 0.0,
     "rho": 0.99,
     "beta1": 0.9,
     "beta2": 0.999,
     "epsilon": 1e-8,
     "patience": None,
-    "init": "uniform",
-    "forget_bias": None,
     "mask": None,
     "dtype": "float64",
-    "leak": 1.0,
-    "spectral_radius": 0.9,
-    "density": 0.1,
-    "ridge": 1e-6,
 }
 """Arguments of ``trainr`` that come with ``exact=True``, with their defaults (``validation`` is the trainer's own)."""
 
@@ -84,14 +94,20 @@ def new_exact_model(
     given = {**EXACT_DEFAULTS, **{name: options.pop(name) for name in EXACT_DEFAULTS if name in options}}
     X, Y = arguments.as_samples(X, "X"), arguments.as_samples(Y, "Y")
     _check(given)
-    del given["hidden_activation"]  # it is the model's ``sigmoid``
+    layers = given.pop("layers")
+    if layers is not None:
+        _check_no_shorthand(fields, given)
+        given = {name: value for name, value in given.items() if name not in _SHORTHAND}
+        layers = layers_from(layers)
+    else:
+        del given["hidden_activation"]  # it is the model's ``sigmoid``
     mask = given["mask"]
     X, Y = with_mask(X, Y, mask)
     given["mask"] = None if mask is None else "nan"
     unsync = fields["seq_to_seq_unsync"]
-    time_dim = _time_dim(X, Y, unsync, given)
+    time_dim = X.shape[1] if layers is not None else _time_dim(X, Y, unsync, given)
     if given["bptt_steps"] is not None:
-        _check_bptt(given, time_dim)
+        _check_bptt(given, time_dim, layers)
         if fields["loss_function"] is not loss_L1:
             raise wrong_value(
                 "bptt_steps",
@@ -103,6 +119,11 @@ def new_exact_model(
         raise arguments.too_large_batch(samples, batch_size)
     arguments.check_memory(8.0 * samples * (fields["numepochs"] + 2), f"training {fields['numepochs']} epochs")
     hidden_dim = fields.pop("hidden_dim")
+    if layers is not None:
+        hidden_dim = ()
+        fields = {name: value for name, value in fields.items() if name not in ("sigmoid", "use_bias")}
+        given |= {"layers": described(layers)}
+        fields["network_type"] = "layers"
     model = Model(
         {
             **options,
@@ -120,10 +141,17 @@ def new_exact_model(
             **fields,
         }
     )
+    if layers is not None:
+        model.output = known_as(getattr(layers[-1], "activation", None)) if isinstance(layers[-1], Dense) else "linear"
+        loss = given["loss"] or SENSIBLE_LOSS.get(model.output, "squared")
+        model.loss = check_loss(arguments.choice(loss, "loss", tuple(LOSSES)), model.output)
+        _check_shape(architecture_of(model), Y)
+        _check_entries(X, Y, mask is not None, model)
+        return model, X, Y
     model.one_to_many = bool(not unsync and not given["attention"] and X.shape[1] == 1 < Y.shape[1])
     if unsync:
         model.time_dim_input = X.shape[1]
-    chosen = options_of(model)
+    chosen = architecture_of(model)
     model.output, model.loss = chosen.output, chosen.loss
     _check_entries(X, Y, mask is not None, model)
     return model, X, Y
@@ -138,14 +166,18 @@ def check_exact_fields(fields: dict[str, Any]) -> None:
 
     What may be None may be absent, as R has it. Raises ``ValueError`` or ``TypeError`` that names the option.
     """
-    given = {}
+    given, layers = {}, fields.get("layers")
     for name in EXACT_DEFAULTS:
-        if name == "hidden_activation":
-            continue  # it is the model's ``sigmoid``
+        if name in ("hidden_activation", "layers") or (layers is not None and name in _SHORTHAND):
+            continue  # the first is the model's ``sigmoid``
         if fields.get(name) is None and name not in _MAY_BE_NONE:
             raise _missing(name)
         given[name] = fields.get(name)
-    _check(given)
+    checked = {**_SHORTHAND, **given}
+    _check(checked)
+    given = {name: checked[name] for name in given}
+    if layers is not None:
+        fields["layers"] = described(layers_from(layers))
     if not (given["mask"] is None or (isinstance(given["mask"], str) and given["mask"] == "nan")):
         raise wrong_value(
             "mask",
@@ -168,11 +200,34 @@ def _missing(name: str) -> ArgumentValueError:
     )
 
 
+def _check_no_shorthand(fields: dict[str, Any], given: dict[str, Any]) -> None:
+    """The list says what the shorthand's arguments would."""
+    from pytrainr.prepare import DEFAULTS
+
+    ours = ("network_type", "hidden_dim", "sigmoid", "use_bias", "seq_to_seq_unsync")
+    standard = {name: DEFAULTS[name] for name in ours} | {"hidden_dim": arguments.hidden_dims(10, "hidden_dim")}
+    for name, value in {**standard, **_SHORTHAND}.items():
+        if fields.get(name, given.get(name, value)) != value:
+            raise wrong_value(name, "{place} is a shorthand for layers: give one of them, or say it in the layers")
+
+
+def _check_shape(network: LayerList, Y: np.ndarray) -> None:
+    """The last layer puts out what Y asks for."""
+    steps, width = network.shapes()[-1]
+    if (steps, width) != Y.shape[1:]:
+        last = f"layer {len(network.layers)} ({named(network.layers)[-1]})"
+        raise wrong_value(
+            "Y",
+            f"{{place}} has {Y.shape[1]} steps of {Y.shape[2]} variables, the last of the layers, {last}, puts out "
+            f"{steps} of {width}",
+        )
+
+
 def exact_checks() -> dict[str, Callable[[Any, str], Any]]:
     """The checks of R's arguments that ``exact=True`` widens."""
     return {
-        "network_type": lambda value, name: arguments.choice(value, name, tuple(CELLS)),
-        "sigmoid": lambda value, name: arguments.choice(value, name, ACTIVATIONS),
+        "network_type": lambda value, name: arguments.choice(value, name, tuple(NETWORK_TYPES)),
+        "sigmoid": lambda value, name: arguments.choice(value, name, SIGMOIDS),
         "update_rule": lambda value, name: arguments.choice(value, name, tuple(RULES)),
     }
 
@@ -201,15 +256,22 @@ def _check(given: dict[str, Any]) -> None:
             )
 
 
-def _check_bptt(given: dict[str, Any], time_dim: int) -> None:
+def _check_bptt(given: dict[str, Any], time_dim: int, layers: tuple[Layer, ...] | None) -> None:
+    for number, layer in enumerate(layers or ()):
+        if not layer.causal:
+            raise wrong_value(
+                "bptt_steps",
+                f"{{place}} trains a sequence piece by piece, but layer {number + 1} ({type(layer).__name__}) needs "
+                "the whole of it at once",
+            )
     for name in ("bidirectional", "attention"):
-        if given[name]:
+        if given.get(name):
             raise wrong_value(
                 "bptt_steps",
                 "{place} trains a sequence piece by piece, but {option} needs the whole of it at once",
                 option=Setting(name, True),
             )
-    if given["pyramid"] > 1:
+    if given.get("pyramid", 1) > 1:
         raise wrong_value("bptt_steps", "{place} trains a sequence piece by piece, but pyramid joins its steps")
     given["bptt_steps"] = min(given["bptt_steps"], time_dim)
 
@@ -256,7 +318,8 @@ def retrained_exact_model(
     X, Y = with_mask(X, Y, mask)
     _check_entries(X, Y, mask is not None, model)
     given = {name: model.get(name, value) for name, value in EXACT_DEFAULTS.items()}
-    time_dim = _time_dim(X, Y, bool(model.seq_to_seq_unsync), given)
+    listed = model.get("network_type") == "layers"
+    time_dim = X.shape[1] if listed else _time_dim(X, Y, bool(model.seq_to_seq_unsync), given)
     arguments.check_dimensions(
         ("X", "variables", X, X.shape[2], model.input_dim),
         ("Y", "variables", Y, Y.shape[2], model.output_dim),

@@ -40,11 +40,8 @@ class Reservoir:
         solution."""
         network, options = self.network, self.network.options
         weights = state["weights"]
-        sizes = [int(np.prod(shape)) for shape in network.store_shapes(options.steps)]
         X, Y = batch.X[batch.order], batch.Y[batch.order]
-        record = np.empty((X.shape[0], sum(sizes)))
-        network.forward(weights, X, record=record)
-        top = self._top_states(record, sizes)
+        top = network.forward(weights, X, before_output=True)[0]
         present = ~np.isnan(Y[:, :, 0])
         weights_block = network.layout.find("time_synapse", options.depth).view(weights)
         bias_block = network.layout.find("bias_synapse", options.depth).view(weights)
@@ -54,17 +51,3 @@ class Reservoir:
         output, _, _ = network.forward(weights, X)
         batch.error[...] = np.where(present[:, :, None], np.abs(Y - output), 0.0).sum(axis=(1, 2))
         return batch.starts.size - 1
-
-    def _top_states(self, record: np.ndarray, sizes: list[int]) -> np.ndarray:
-        """(samples, output steps, width) of what the output layer reads."""
-        options, n = self.network.options, record.shape[0]
-        last = sum(sizes[: -1 - options.directions])
-        steps = options.steps_of(options.depth - 1)
-        sides = []
-        for side in range(options.directions):
-            size = sizes[(options.depth - 1) * options.directions + side]
-            states = record[:, last : last + size].reshape(n, steps, -1)
-            ends = side == 1 and options.output_steps == 1
-            sides.append(states[:, :1] if ends else states[:, steps - options.output_steps :])
-            last += size
-        return np.concatenate(sides, axis=2)

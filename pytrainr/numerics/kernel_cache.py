@@ -80,6 +80,13 @@ def _places() -> Iterator[Path]:
         yield Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "numba" / mine
 
 
+def _part_of_package(folder: Path) -> Path:
+    """The part of the package that ``folder`` belongs to, as ``exact``: kernels call all of it, and ``numerics``."""
+    while _PACKAGE in folder.parents and folder.parent != _PACKAGE:
+        folder = folder.parent
+    return folder
+
+
 @cache
 def _source_stamp(sources: Path) -> bytes:
     """A digest of the compilers and of every source file that a kernel in ``sources`` can call."""
@@ -95,7 +102,7 @@ class KernelCache:
 
     def __init__(self, function: Callable) -> None:
         self._module, self.name = function.__module__, f"{function.__module__}.{function.__qualname__}"
-        self._sources = Path(function.__code__.co_filename).resolve().parent
+        self._sources = _part_of_package(Path(function.__code__.co_filename).resolve().parent)
 
     @property
     def cache_path(self) -> str:

@@ -16,7 +16,7 @@ from numba.np import arrayobj
 
 from pytrainr.numerics.jit import intrinsic, strict_part
 
-__all__ = ["columns", "four_gates", "keep", "three_gates", "view"]
+__all__ = ["View", "columns", "contiguous_view", "four_gates", "keep", "three_gates", "view"]
 
 
 class View(types.Array):
@@ -66,6 +66,22 @@ def keep(typing: Any, value: Any) -> Any:
     return types.void(value), generate
 
 
+def contiguous_view(context: Any, builder: Any, kind: View, data: Any, sizes: list[Any]) -> Any:
+    """Emit a view of the memory at ``data``, row after row in the shape ``sizes``."""
+    result = arrayobj.make_array(kind)(context, builder)
+    step = itemsize = cgutils.sizeof(builder, data.type)
+    strides: list[Any] = []
+    for size in reversed(sizes):
+        strides.insert(0, step)
+        step = builder.mul(step, size)
+    null = cgutils.get_null_value(cgutils.voidptr_t)
+    result.meminfo, result.parent = null, null
+    result.data, result.itemsize = data, itemsize
+    result.nitems = builder.udiv(step, itemsize)
+    result.shape, result.strides = cgutils.pack_array(builder, sizes), cgutils.pack_array(builder, strides)
+    return result._getvalue()
+
+
 @intrinsic
 def view(typing: Any, memory: types.Array, start: Any, shape: types.BaseTuple) -> Any:
     """``size`` elements of contiguous memory from ``start`` on in a shape of their own, as a view."""
@@ -75,23 +91,11 @@ def view(typing: Any, memory: types.Array, start: Any, shape: types.BaseTuple) -
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         array = arrayobj.make_array(memory)(context, builder, arguments[0])
-        result = arrayobj.make_array(kind)(context, builder)
         sizes = [
             context.cast(builder, size, given, types.intp)
             for given, size in zip(signature.args[2].types, cgutils.unpack_tuple(builder, arguments[2]), strict=True)
         ]
-        step = cgutils.sizeof(builder, array.data.type)
-        strides: list[Any] = []
-        for size in reversed(sizes):
-            strides.insert(0, step)
-            step = builder.mul(step, size)
-        null = cgutils.get_null_value(cgutils.voidptr_t)
-        result.meminfo, result.parent = null, null
-        result.data = builder.gep(array.data, [arguments[1]])
-        result.itemsize = strides[-1]
-        result.nitems = builder.udiv(step, strides[-1])
-        result.shape, result.strides = cgutils.pack_array(builder, sizes), cgutils.pack_array(builder, strides)
-        return result._getvalue()
+        return contiguous_view(context, builder, kind, builder.gep(array.data, [arguments[1]]), sizes)
 
     return kind(memory, types.int64, shape), generate
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from pytrainr.exact.layer_list import LayerList, described
 from pytrainr.exact.network import ExactNetwork
 from pytrainr.exact.preparation import EXACT_DEFAULTS
 from pytrainr.loss_functions import loss_L1
@@ -77,3 +78,38 @@ def central_difference(function: Any, array: np.ndarray, place: Any, step: float
     array[place] = value
     near, far = results[0] - results[1], results[2] - results[3]
     return (8.0 * near - far) / (12.0 * step)
+
+
+class ListCase(Case):
+    """A network of the given layers, with random weights and data; ``options`` as those of ``trainr``."""
+
+    def __init__(
+        self,
+        layers: list[Any],
+        steps: int = 5,
+        width: int = 2,
+        samples: int = 3,
+        seed: int = 0,
+        scale: float = 1.0,
+        X: np.ndarray | None = None,
+        **options: Any,
+    ) -> None:
+        network = LayerList(tuple(layers), width, steps)
+        output_steps, outputs = network.shapes()[-1]
+        given = {**EXACT_DEFAULTS, "update_rule": "sgd", "learningrate": 1.0, "momentum": 0.0, **options}
+        given |= {"loss": given["loss"] or "squared", "layers": described(layers), "network_type": "layers"}
+        given |= {"input_dim": width, "time_dim": steps, "output_time_dim": output_steps, "output_dim": outputs}
+        given |= {"updates_done": 0, "groups_done": 0, "dropout_seed": 77, "exact": True, "loss_function": loss_L1}
+        self.model = Model(given)
+        self.network = ExactNetwork(self.model)
+        random = np.random.default_rng(seed)
+        drawn = self.network.initial_weights(RRandom(seed))
+        self.weights = (drawn + random.uniform(-0.5, 0.5, drawn.size)) * scale  # zeros would hide a mistake
+        self.model.dropout_seed = 77
+        self.X = random.standard_normal((samples, steps, width)) * 1.5 if X is None else X
+        self.Y = random.uniform(0.1, 0.9, (samples, output_steps, outputs))
+        if given["mask"] is not None:
+            for sample in range(1, samples):
+                self.X[sample, max(1, steps - sample) :] = np.nan
+                if output_steps == steps:
+                    self.Y[sample, max(1, steps - sample) :] = np.nan

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pytrainr.exact.activations import ACTIVATIONS
 from pytrainr.exact.losses import LOSSES
-from pytrainr.exact.outputs import OUTPUTS
+from pytrainr.exact.shorthand import OUTPUTS, SIGMOIDS
 from tests.exact.checking import Case
 
 CELLS: dict[str, dict[str, Any]] = {
@@ -74,7 +73,7 @@ def test_output_and_loss(cell, output, loss):
     assert Case(output_dim=3, **options, seed=4).worst_difference(step=step) < 1e-6
 
 
-@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("activation", SIGMOIDS)
 @pytest.mark.parametrize("cell", ["rnn", "jordan"])
 def test_hidden_activation(cell, activation):
     step = NEAR_A_BEND if activation == "relu" else SMOOTH

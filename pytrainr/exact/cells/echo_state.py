@@ -3,30 +3,21 @@ regression."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from pytrainr.exact.gradients import add_plain_gradient
+from pytrainr.exact.cells.gradients import add_plain_gradient
+from pytrainr.exact.layers.recurrent import Recurrent, recurrent_kernels
 from pytrainr.exact.products import add_product, product
 from pytrainr.numerics.elementwise import fast_tanh
 from pytrainr.numerics.jit import fast_part
 from pytrainr.numerics.vectors import fast_map
 
-GATES = ("hidden",)
 
-
-class EchoState(NamedTuple):
+class LeakyReservoir(NamedTuple):
     """h ← (1 − a)·h + a·tanh(x W + h R [+ b]), leak a."""
 
-    activation: int
     leak: float
-
-
-Cell = EchoState
-
-
-def widths(hidden: int, outputs: int) -> dict[str, int]:
-    """``memory`` is the tanh."""
-    return {"memories": hidden}
 
 
 @fast_map("m, after")
@@ -38,7 +29,7 @@ def _next_state(s, before, leak):
 @fast_part
 def forward(cell, weights, tape, t):
     """h_t = h_{t−1} + a·(tanh(x_t W + h_{t−1} R [+ b]) − h_{t−1})."""
-    add_product(tape.gates[t], tape.context[t], weights.recurrent)
+    add_product(tape.gates[t], tape.context[t], weights.recurrent_kernel)
     _next_state(tape.memory[t], tape.hidden[t + 1], tape.gates[t], tape.hidden[t], cell.leak)
 
 
@@ -50,9 +41,28 @@ def _back(d_h, m, leak):
 @fast_part
 def backward(cell, weights, transposed, tape, t):
     """δ_t = a·dh_t·(1 − tanh²);  dh_{t−1} = (1 − a)·dh_t + δ_t Rᵀ."""
-    _back(tape.delta[t], tape.direct, tape.upstream[t], tape.memory[t], cell.leak)
+    _back(tape.delta[t], tape.direct, tape.d_y[t], tape.memory[t], cell.leak)
     if t > 0:
-        product(tape.carried, tape.delta[t], transposed.recurrent)
+        product(tape.carried, tape.delta[t], transposed.recurrent_kernel)
 
 
 add_gradient = add_plain_gradient
+
+
+@dataclass(frozen=True)
+class EchoState(Recurrent):
+    """h_t = (1 − a)·h_{t−1} + a·tanh(x_t W + h_{t−1} R [+ b]) with fixed weights: a share ``density`` of R's
+    connections, scaled to the ``spectral_radius``; a is ``leak``."""
+
+    leak: float = 1.0
+    spectral_radius: float = 0.9
+    density: float = 0.1
+
+    kernels = recurrent_kernels("EchoState", LeakyReservoir)
+
+    def widths(self) -> dict[str, int]:
+        """``memory`` is the tanh."""
+        return {"memory": self.units}
+
+    def numbers(self) -> dict[str, float]:
+        return {"leak": self.leak}

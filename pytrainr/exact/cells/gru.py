@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
 
-from pytrainr.exact.gradients import input_gradient
+from pytrainr.exact.arrays import flattened, past, rows
+from pytrainr.exact.cells.gradients import input_gradient
+from pytrainr.exact.layers.recurrent import Recurrent, recurrent_kernels
 from pytrainr.exact.products import add_product, product, transposed_product
-from pytrainr.exact.shapes import flattened, past, rows
 from pytrainr.numerics.elementwise import fast_logistic, fast_tanh
 from pytrainr.numerics.jit import fast_part
 from pytrainr.numerics.vectors import fast_map
 from pytrainr.numerics.views import columns, three_gates
 
-GATES = ("update", "reset", "candidate")
-
 
 class Gru(NamedTuple):
     """z, r = σ(x W + h R [+ b]);  g = tanh(x W_g + (h∘r) R_g [+ b_g]);  h ← (1 − z)∘h + z∘g."""
-
-    activation: int
-
-
-Cell = Gru
-
-
-def widths(hidden: int, outputs: int) -> dict[str, int]:
-    """``memory`` is h∘r."""
-    return {"memories": hidden}
 
 
 @fast_map("z, r, reset")
@@ -46,9 +36,10 @@ def forward(cell, weights, tape, t):
     """z, r = σ(x_t W + h_{t−1} R);  g = tanh(x_t W_g + (h_{t−1}∘r) R_g);  h_t = (1 − z)∘h_{t−1} + z∘g."""
     hidden = tape.carried.shape[1]
     z, r, g = three_gates(tape.gates[t])
-    add_product(columns(tape.gates[t], 0, 2 * hidden), tape.context[t], columns(weights.recurrent, 0, 2 * hidden))
+    recurrent = weights.recurrent_kernel
+    add_product(columns(tape.gates[t], 0, 2 * hidden), tape.context[t], columns(recurrent, 0, 2 * hidden))
     _gates(tape.memory[t], z, r, tape.context[t])
-    add_product(g, tape.memory[t], columns(weights.recurrent, 2 * hidden, hidden))
+    add_product(g, tape.memory[t], columns(recurrent, 2 * hidden, hidden))
     _next_state(tape.hidden[t + 1], g, z, tape.hidden[t])
 
 
@@ -77,12 +68,12 @@ def backward(cell, weights, transposed, tape, t):
     z, r, g = three_gates(tape.gates[t])
     delta_z, delta_r, delta_g = three_gates(tape.delta[t])
     d_reset = columns(tape.product, 0, hidden)
-    _back_to_z_and_g(delta_z, delta_g, tape.direct, tape.upstream[t], tape.hidden[t], z, g)
-    product(d_reset, delta_g, rows(transposed.recurrent, 2 * hidden, hidden))
+    _back_to_z_and_g(delta_z, delta_g, tape.direct, tape.d_y[t], tape.hidden[t], z, g)
+    product(d_reset, delta_g, rows(transposed.recurrent_kernel, 2 * hidden, hidden))
     _back_to_r(delta_r, d_reset, tape.context[t], r)
     if t > 0:
         delta_z_and_r = columns(tape.delta[t], 0, 2 * hidden)
-        product(tape.carried, delta_z_and_r, rows(transposed.recurrent, 0, 2 * hidden))
+        product(tape.carried, delta_z_and_r, rows(transposed.recurrent_kernel, 0, 2 * hidden))
         _add_through_reset(tape.carried, d_reset, r)
 
 
@@ -91,6 +82,22 @@ def add_gradient(cell, gradient, weights, tape):
     """dR_{z,r} = Σ_t h_{t−1}ᵀ δ_{z,r},  dR_g = Σ_t (h_{t−1}∘r)ᵀ δ_g."""
     hidden, delta = tape.carried.shape[1], flattened(tape.delta)
     input_gradient(gradient, tape)
-    z_and_r, g = columns(gradient.recurrent, 0, 2 * hidden), columns(gradient.recurrent, 2 * hidden, hidden)
+    recurrent = gradient.recurrent_kernel
+    z_and_r, g = columns(recurrent, 0, 2 * hidden), columns(recurrent, 2 * hidden, hidden)
     transposed_product(z_and_r, flattened(past(tape.context)), columns(delta, 0, 2 * hidden))
     transposed_product(g, flattened(tape.memory), columns(delta, 2 * hidden, hidden))
+
+
+@dataclass(frozen=True)
+class GRU(Recurrent):
+    """z, r = σ(x W + h R + b);  g = tanh(x W_g + (h∘r) R_g + b_g);  h ← (1 − z)∘h + z∘g."""
+
+    kernels = recurrent_kernels("GRU", Gru)
+    gates: ClassVar[tuple[str, ...]] = ("update", "reset", "candidate")
+
+    def widths(self) -> dict[str, int]:
+        """``memory`` is h∘r."""
+        return {"memory": self.units}
+
+    def recorded(self) -> list[tuple[str, int]]:
+        return [("hidden", 1), ("gates", 3)]

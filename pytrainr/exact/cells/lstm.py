@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
 
-from pytrainr.exact.gradients import add_plain_gradient
+from pytrainr.exact.arrays import flattened
+from pytrainr.exact.cells.gradients import add_plain_gradient
+from pytrainr.exact.layers.layer import Weight, check_range
+from pytrainr.exact.layers.recurrent import Recurrent, recurrent_kernels
 from pytrainr.exact.products import add_product, product, transposed_product
-from pytrainr.exact.shapes import flattened
 from pytrainr.numerics.elementwise import fast_logistic, fast_tanh, fill
 from pytrainr.numerics.jit import fast_part
 from pytrainr.numerics.vectors import fast_map
 from pytrainr.numerics.views import four_gates
 
-GATES = ("forget", "input", "candidate", "output")
-
 
 class Lstm(NamedTuple):
     """f, i, o = σ(x W + h R [+ b] [+ c∘p]);  g = tanh(…);  c ← f∘c + i∘g;  m = o∘tanh(c);  h ← m, or m P."""
-
-    activation: int
-
-
-Cell = Lstm
-
-
-def widths(hidden: int, outputs: int) -> dict[str, int]:
-    """``cell`` is c; ``memory`` is m, if projected; ``memory_delta`` its gradient; ``gate_delta`` keeps tanh(c)."""
-    return {"cells": hidden, "memories": hidden, "gate_deltas": hidden, "memory_deltas": hidden}
 
 
 @fast_map("s")
@@ -54,7 +45,7 @@ def forward(cell, weights, tape, t):
     """
     f, i, g, o = four_gates(tape.gates[t])
     before, after, squashed = tape.cell[t], tape.cell[t + 1], tape.gate_delta[t]
-    add_product(tape.gates[t], tape.context[t], weights.recurrent)
+    add_product(tape.gates[t], tape.context[t], weights.recurrent_kernel)
     peephole = weights.peephole.shape[0] > 0
     if peephole:
         _peep(f, before, weights.peephole[0])
@@ -92,10 +83,10 @@ def backward(cell, weights, transposed, tape, t):
     d_c, squashed = tape.carried_cell, tape.gate_delta[t]
     peephole = weights.peephole.shape[0] > 0
     if weights.projection.shape[0] > 0:
-        product(tape.memory_delta[t], tape.upstream[t], transposed.projection)
+        product(tape.memory_delta[t], tape.d_y[t], transposed.projection)
         _back_to_cell(delta_o, tape.memory_delta[t], d_c, squashed, o)
     else:
-        _back_to_cell(delta_o, tape.upstream[t], d_c, squashed, o)
+        _back_to_cell(delta_o, tape.d_y[t], d_c, squashed, o)
     if peephole:
         _peep(d_c, delta_o, weights.peephole[2])
     _back_to_gates(delta_f, delta_i, delta_g, d_c, tape.cell[t], f, i, g)
@@ -103,7 +94,7 @@ def backward(cell, weights, transposed, tape, t):
         _peep(d_c, delta_f, weights.peephole[0])
         _peep(d_c, delta_i, weights.peephole[1])
     if t > 0:
-        product(tape.carried, tape.delta[t], transposed.recurrent)
+        product(tape.carried, tape.delta[t], transposed.recurrent_kernel)
 
 
 @fast_part
@@ -112,7 +103,7 @@ def add_gradient(cell, gradient, weights, tape):
     add_plain_gradient(cell, gradient, weights, tape)
     hidden = tape.cell.shape[2]
     if weights.projection.shape[0] > 0:
-        transposed_product(gradient.projection, flattened(tape.memory), flattened(tape.upstream))
+        transposed_product(gradient.projection, flattened(tape.memory), flattened(tape.d_y))
     if weights.peephole.shape[0] > 0:
         fill(gradient.peephole, 0.0)
         for t in range(tape.delta.shape[0]):
@@ -122,3 +113,45 @@ def add_gradient(cell, gradient, weights, tape):
                     gradient.peephole[0, k] += delta[k] * before[k]
                     gradient.peephole[1, k] += delta[hidden + k] * before[k]
                     gradient.peephole[2, k] += delta[3 * hidden + k] * after[k]
+
+
+@dataclass(frozen=True)
+class LSTM(Recurrent):
+    """f, i, o = σ(x W + h R + b);  g = tanh(…);  c ← f∘c + i∘g;  h ← o∘tanh(c).
+
+    The forget gate's bias begins as 1 (``unit_forget_bias``). With ``peephole`` the gates see c as well; with
+    ``projection`` the state is (o∘tanh(c)) P of so many numbers.
+    """
+
+    unit_forget_bias: bool = True
+    peephole: bool = False
+    projection: int = 0
+
+    kernels = recurrent_kernels("LSTM", Lstm)
+    gates: ClassVar[tuple[str, ...]] = ("forget", "input", "candidate", "output")
+
+    def check(self) -> None:
+        super().check()
+        right = 0 <= self.projection < self.units
+        check_range(self, "projection", right, "should be 0 (none) or fewer than the units")
+
+    @property
+    def outputs(self) -> int:
+        return self.projection or self.units
+
+    def widths(self) -> dict[str, int]:
+        """``cell`` is c; ``gate_delta`` keeps tanh(c); ``memory`` is m, if projected; ``memory_delta`` its gradient."""
+        projected = {"memory": self.units, "memory_delta": self.units} if self.projection else {}
+        return {"cell": self.units, "gate_delta": self.units, **projected}
+
+    def weights(self, steps: int, width: int) -> tuple[Weight, ...]:
+        kernel, recurrent_kernel, *bias = super().weights(steps, width)
+        if self.unit_forget_bias:
+            bias = [weight._replace(initial="forget") for weight in bias]
+        more = [Weight("peephole", (3, self.units), "glorot")] if self.peephole else []
+        if self.projection:
+            more.append(Weight("projection", (self.units, self.projection), "glorot"))
+        return (kernel, recurrent_kernel, *bias, *more)
+
+    def recorded(self) -> list[tuple[str, int]]:
+        return [("hidden", 1)] if self.projection else [("hidden", 1), ("cell", 1), ("gates", 4)]

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from pytrainr.exact.losses.loss import Loss, loss_kernels
 from pytrainr.numerics.jit import fast_part
 
-TARGETS = "any"
-CANONICAL = None
+
+class AbsoluteError(NamedTuple):
+    """No options."""
 
 
 @fast_part
-def value(y, target, width):
+def value(loss, y, target):
     """Σ |y − target|."""
     total = 0.0
     for k in range(y.size):
@@ -18,8 +23,15 @@ def value(y, target, width):
 
 
 @fast_part
-def gradient(d, y, target, width):
+def gradient(loss, d, y, target):
     """The sign of y − target, 0 where they are equal."""
     for k in range(y.size):
         difference = y[k] - target[k]
         d[k] = 1.0 if difference > 0.0 else -1.0 if difference < 0.0 else difference  # so that NaN stays NaN
+
+
+@dataclass(frozen=True)
+class Absolute(Loss):
+    """The absolute error."""
+
+    kernels = loss_kernels("Absolute", AbsoluteError)

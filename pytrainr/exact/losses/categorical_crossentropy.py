@@ -4,16 +4,21 @@ probabilities."""
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
 
+from pytrainr.exact.losses.loss import Loss, loss_kernels
 from pytrainr.numerics.jit import fast_part
 
-TARGETS = "probabilities"
-CANONICAL = "softmax"
 _SMALLEST = 1e-300  # keeps the logarithm of an output that rounded to 0 finite
 
 
+class CategoricalLikelihood(NamedTuple):
+    """No options."""
+
+
 @fast_part
-def value(y, target, width):
+def value(loss, y, target):
     """−Σ target·ln y."""
     total = 0.0
     for k in range(y.size):
@@ -22,7 +27,16 @@ def value(y, target, width):
 
 
 @fast_part
-def gradient(d, y, target, width):
+def gradient(loss, d, y, target):
     """−target / y."""
     for k in range(y.size):
         d[k] = -target[k] / max(float(y[k]), _SMALLEST)
+
+
+@dataclass(frozen=True)
+class CategoricalCrossentropy(Loss):
+    """Categorical cross-entropy: the negative log-likelihood of one class among several, targets one-hot or"""
+
+    kernels = loss_kernels("CategoricalCrossentropy", CategoricalLikelihood)
+    canonical: ClassVar[str | None] = "softmax"
+    targets: ClassVar[str] = "probabilities"

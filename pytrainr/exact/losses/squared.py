@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+from pytrainr.exact.losses.loss import Loss, loss_kernels
 from pytrainr.numerics.jit import fast_part
 
-TARGETS = "any"
-CANONICAL = "linear"
+
+class HalfSquares(NamedTuple):
+    """No options."""
 
 
 @fast_part
-def value(y, target, width):
+def value(loss, y, target):
     """½ Σ (y − target)²."""
     total = 0.0
     for k in range(y.size):
@@ -18,7 +23,15 @@ def value(y, target, width):
 
 
 @fast_part
-def gradient(d, y, target, width):
+def gradient(loss, d, y, target):
     """y − target."""
     for k in range(y.size):
         d[k] = y[k] - target[k]
+
+
+@dataclass(frozen=True)
+class Squared(Loss):
+    """Half the squared error, R's loss."""
+
+    kernels = loss_kernels("Squared", HalfSquares)
+    canonical: ClassVar[str | None] = "linear"

@@ -1,0 +1,210 @@
+"""A network given as a list of layers, ``trainr(exact=True, layers=[…])``: names, weights, whether they fit."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from pytrainr.argument_errors import ArgumentError, wrong_type, wrong_value
+from pytrainr.exact.initial import draw
+from pytrainr.exact.layers.layer import Layer, LayerDoesNotFit, Weight
+from pytrainr.exact.losses import LOSSES, Loss
+from pytrainr.exact.losses.huber import Huber
+from pytrainr.exact.plan import Path, weights_of
+from pytrainr.parameters import Block, Flat, Layout
+from pytrainr.r_random import RRandom
+
+__all__ = ["LayerList", "described", "layers_from", "named", "summary_of"]
+
+
+def named(layers: tuple[Layer, ...]) -> list[str]:
+    """Keras's names: the class in snake case, numbered from the second of a kind on (``gru``, ``gru_1``)."""
+    seen: Counter[str] = Counter()
+    names = []
+    for layer in layers:
+        name = re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z])", "_", type(layer).__name__).lower()
+        names.append(f"{name}_{seen[name]}" if seen[name] else name)
+        seen[name] += 1
+    return names
+
+
+@dataclass(frozen=True)
+class LayerList:
+    """The network, for sequences of ``steps`` time steps of ``input_dim`` variables."""
+
+    layers: tuple[Layer, ...]
+    input_dim: int
+    steps: int
+    loss: str = "squared"
+    huber_width: float = 1.0
+    padded: bool = False
+    dtype: str = "float64"
+    fits_readout: bool = False
+
+    def for_steps(self, steps: int) -> LayerList:
+        """The same network for sequences of another length."""
+        return self if steps == self.steps else replace(self, steps=steps)
+
+    def shapes(self) -> list[tuple[int, int]]:
+        """(steps, width) of what goes in, and of what comes out of each layer.
+
+        Raises ``ValueError`` that names two layers that do not fit each other, with their shapes.
+        """
+        shapes, names = [(self.steps, self.input_dim)], named(self.layers)
+        for number, layer in enumerate(self.layers):
+            try:
+                shapes.append(layer.output_shape(*shapes[-1]))
+            except LayerDoesNotFit as error:
+                steps, width = shapes[-1]
+                below = f"layer {number} ({names[number - 1]})" if number else "the input"
+                raise wrong_value(
+                    "layers",
+                    f"{{place}}: layer {number + 1} ({names[number]}) does not fit {below}, which gives {steps} steps "
+                    f"of {width} variables: {error}",
+                ) from None
+        return shapes
+
+    @property
+    def output_steps(self) -> int:
+        return self.shapes()[-1][0]
+
+    @property
+    def output_dim(self) -> int:
+        return self.shapes()[-1][1]
+
+    @cached_property
+    def _weights(self) -> list[tuple[Path, Layer, Weight]]:
+        return list(weights_of(self.layers, self.steps, self.input_dim))
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Weights by the layer's name, in the layer's order: ``model.gru_weights[0]`` is its kernel."""
+        names, seen, blocks = named(self.layers), Counter[str](), []
+        for path, _, weight in self._weights:
+            name = f"{names[int(path[0])]}_weights"
+            rows, columns = weight.shape if len(weight.shape) == 2 else (0, *weight.shape)
+            blocks.append(Block(name, seen[name], rows, columns))
+            seen[name] += 1
+        return Layout(blocks)
+
+    @cached_property
+    def places(self) -> dict[tuple[Path, str], int]:
+        """Where each layer's weights lie in the flat vector."""
+        return {
+            (path, weight.name): block.offset
+            for (path, _, weight), block in zip(self._weights, self.layout, strict=True)
+        }
+
+    @property
+    def loss_layer(self) -> Loss:
+        """The loss."""
+        return Huber(self.huber_width) if self.loss == "huber" else LOSSES[self.loss]()
+
+    @property
+    def draws_masks(self) -> bool:
+        """Whether a layer, or one inside it, draws dropout masks."""
+        return any(map(_draws_masks, self.layers))
+
+    def initial_weights(self, rng: RRandom) -> Flat:
+        """Every layer's initial weights, in order."""
+        flat = self.layout.zeros()
+        for (_, _, weight), block in zip(self._weights, self.layout, strict=True):
+            block.view(flat)[...] = draw(weight, rng)
+        return flat
+
+    def biases(self) -> list[Block]:
+        """What L2 leaves out."""
+        return [
+            block for (_, _, weight), block in zip(self._weights, self.layout, strict=True) if "bias" in weight.name
+        ]
+
+
+def layers_from(described: Any) -> tuple[Layer, ...]:
+    """Layers from what a caller gave, or a model kept: layers, or their descriptions. Everything is checked."""
+    if not isinstance(described, (list, tuple)) or not described:
+        should = "{place} should be a list of layers such as [GRU(32), Dense(1)], it is {value}"
+        raise wrong_type("layers", should, value=described)
+    return tuple(map(_layer_from, described))
+
+
+def _layer_from(described: Any) -> Any:
+    from pytrainr.layers import LAYERS
+
+    if not isinstance(described, dict):
+        if not isinstance(described, Layer):
+            raise wrong_type("layers", "{place} should hold layers such as GRU(32), it holds {value}", value=described)
+        return described
+    options = dict(described)
+    kind = options.pop("kind", None)
+    if not isinstance(kind, str) or kind not in LAYERS:
+        known = ", ".join(LAYERS)
+        raise wrong_value("layers", f"{{place}} has no layer {{kind}}; there are {known}", kind=kind)
+    known_options = [field.name for field in fields(LAYERS[kind])]
+    unknown = sorted(set(options) - set(known_options))
+    if unknown:
+        raise wrong_type(
+            "layers", f"{{place}}: {kind} has no option {{name}}; it has {', '.join(known_options)}", name=unknown[0]
+        )
+    for name, value in options.items():
+        if isinstance(value, dict) and "kind" in value:
+            options[name] = _layer_from(value)
+        elif isinstance(value, (list, tuple)) and any(isinstance(each, (dict, Layer)) for each in value):
+            options[name] = tuple(map(_layer_from, value))
+    try:
+        return LAYERS[kind](**options)
+    except TypeError as error:
+        if isinstance(error, ArgumentError):
+            raise
+        raise wrong_type("layers", f"{{place}}: {kind} {str(error).split(' ', 1)[-1]}") from None
+
+
+def _draws_masks(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return any(map(_draws_masks, value))
+    if not is_dataclass(value):
+        return False
+    return any(
+        (field.name in ("dropout", "recurrent_dropout", "rate") and bool(getattr(value, field.name)))
+        or _draws_masks(getattr(value, field.name))
+        for field in fields(value)
+    )
+
+
+def described(layer: Any) -> Any:
+    """A layer as plain values: its class and the options that are not the default; what a model keeps and sends."""
+    if isinstance(layer, (list, tuple)):
+        return [described(each) for each in layer]
+    if not isinstance(layer, Layer):
+        return layer
+    options = {
+        field.name: described(getattr(layer, field.name))
+        for field in fields(layer)
+        if getattr(layer, field.name) != field.default
+    }
+    return {"kind": type(layer).__name__, **options}
+
+
+def summary_of(network: Any) -> str:
+    """Keras's table: layer, output shape, parameters."""
+    lines = [("Layer (type)", "Output Shape", "Param #")]
+    total = 0
+    names = named(network.layers)
+    shape = network.steps, network.input_dim
+    counts: Counter[int] = Counter()
+    for path, _, weight in weights_of(network.layers, *shape):
+        counts[int(path[0])] += int(np.prod(weight.shape))
+    for number, layer in enumerate(network.layers):
+        shape = layer.output_shape(*shape)
+        total += counts[number]
+        lines.append(
+            (f"{names[number]} ({type(layer).__name__})", f"(None, {shape[0]}, {shape[1]})", f"{counts[number]:,}")
+        )
+    widths = [max(len(line[k]) for line in lines) for k in range(3)]
+    rows = ["  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+    rule = "─" * (sum(widths) + 4)
+    return "\n".join(['Model: "sequential"', rule, rows[0], rule, *rows[1:], rule, f"Total params: {total:,}"])

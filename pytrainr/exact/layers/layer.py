@@ -1,0 +1,115 @@
+"""What a layer is. Each is one small file: its options, its sizes, and its equations forward and backward.
+
+A layer is a frozen dataclass of its options, with Keras's names and defaults, that says
+
+    output_shape(steps, width)   what comes out for an incoming (steps, width)
+    weights(steps, width)        the weights it has
+    memory(steps, width)         the arrays it needs beside x, d_x, y and d_y, by their names in ``Tape``
+    numbers()                    its options as compiled code reads them, by their names in ``Options``
+    kernels                      the compiled functions; see ``exact/kernels.py``
+
+A container, or a layer that is several in turn, lays out the rows itself (``lay``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from pytrainr.argument_errors import wrong_type, wrong_value
+from pytrainr.exact.activations import ACTIVATIONS, known_as
+
+if TYPE_CHECKING:
+    from pytrainr.exact.kernels import Kernels
+    from pytrainr.exact.plan import Path, Planner, Stream
+
+__all__ = ["Layer", "LayerDoesNotFit", "Weight", "check_activation", "check_range"]
+
+
+class LayerDoesNotFit(ValueError):  # noqa: N818 - read as a sentence
+    """What comes in is nothing for the layer; the message says what it needs. ``LayerList`` names both."""
+
+
+class Weight(NamedTuple):
+    """One array of a layer's weights, (size,) or (rows, columns); a matrix for all of several ``gates`` side by side.
+
+    ``initial`` is the name of its initial values: see ``exact/initial.py``.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    initial: str
+    gates: int = 1
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer that keeps the number of steps and the width, and has no weights, unless it says otherwise."""
+
+    kernels: ClassVar[Kernels] = None  # type: ignore[assignment]  # a container has none of its own
+    causal: ClassVar[bool] = True
+    """Whether it gives one step for each, that depends on no later one: so that it can go step by step."""
+
+    def __post_init__(self) -> None:
+        """Check the options: first their types, then what the layer itself asks for."""
+        for field in fields(self):
+            _check_type(type(self).__name__, field.name, str(field.type), getattr(self, field.name))
+        self.check()
+
+    def check(self) -> None:
+        """Raise ``ValueError`` where an option is impossible."""
+
+    def output_shape(self, steps: int, width: int) -> tuple[int, int]:
+        """What comes out; raises :class:`LayerDoesNotFit` where the layer can make nothing of what comes in."""
+        return steps, width
+
+    def weights(self, steps: int, width: int) -> tuple[Weight, ...]:
+        """The weights."""
+        return ()
+
+    def memory(self, steps: int, width: int) -> dict[str, tuple[int, ...]]:
+        """Sizes, without the samples, of the arrays of its own."""
+        return {}
+
+    def numbers(self) -> dict[str, float]:
+        """Options as compiled code reads them."""
+        return {}
+
+    def lay(self, plan: Planner, x: Stream, path: Path) -> Stream:
+        """Add the layer's row, or rows, to the plan; gives back what comes out."""
+        return plan.row(self, x, path)
+
+
+_KINDS: dict[str, tuple[tuple[type, ...], str]] = {
+    "int": ((int, np.integer), "a whole number"),
+    "float": ((int, float, np.integer, np.floating), "a number"),
+    "bool": ((bool, np.bool_), "True or False"),
+    "str": ((str,), "a text"),
+    "Layer": ((Layer,), "a layer"),
+}
+
+
+def _check_type(layer: str, name: str, kind: str, value: Any) -> None:
+    """Raise ``TypeError`` where an option is of another kind than its annotation says."""
+    if kind.endswith(" | None"):
+        if value is None:
+            return
+        kind = kind.removesuffix(" | None")
+    known, should = _KINDS.get(kind, ((Layer,), "a layer") if kind[:1].isupper() else ((object,), ""))
+    if not isinstance(value, known) or (isinstance(value, bool) and kind in ("int", "float")):
+        raise wrong_type("layers", f"{layer}: {name} should be {should}, it is {{value}}", value=value)
+
+
+def check_range(layer: Layer, name: str, right: bool, should: str) -> None:
+    """Raise ``ValueError`` that names the layer and its option."""
+    if not right:
+        value = getattr(layer, name)
+        raise wrong_value("layers", f"{type(layer).__name__}: {name} {should}, not {{value}}", value=value)
+
+
+def check_activation(layer: Layer, name: str, among: tuple[str, ...] = ACTIVATIONS) -> None:
+    """Raise ``ValueError`` where an option is no activation."""
+    known = ", ".join(map(repr, among))
+    check_range(layer, name, known_as(getattr(layer, name)) in among, f"should be one of {known}")

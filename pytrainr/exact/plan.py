@@ -1,0 +1,306 @@
+"""From a list of layers to what compiled code runs: a row of numbers for each layer, and places in one workspace.
+
+All arrays of a group are proportional to its number of samples n, so a place in the workspace is kept per sample and
+multiplied by n.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pytrainr.exact.activations import number_of
+from pytrainr.exact.kernels import Kernels
+from pytrainr.exact.layers.layer import Layer, Weight
+from pytrainr.exact.losses.loss import Loss
+
+__all__ = ["Ends", "Path", "Plan", "Planner", "Program", "Row", "Stream", "weights_of"]
+
+Path = tuple[int | str, ...]
+"""Where a layer stands: its place in the list, and inside containers their names for it."""
+
+_ALIGNMENT = 8
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A sequence between two layers, (steps, n, width): the places of it, of the gradient by it, of its presence.
+
+    ``gradient`` is None where nothing asks for it, ``present`` where all sequences are whole; ``turned`` says that time
+    runs backwards.
+    """
+
+    steps: int
+    width: int
+    place: int
+    gradient: int | None
+    present: int | None
+    turned: bool = False
+
+    def with_presence(self, place: int) -> Stream:
+        """The same, with a presence of its own."""
+        return replace(self, present=place)
+
+
+class Row(NamedTuple):
+    """One layer as it is laid out: what it reads and gives out, its arrays in the workspace and options by name."""
+
+    layer: Layer
+    kernels: Kernels
+    x: Stream
+    y: Stream
+    options: dict[str, float]
+    weights: dict[str, list[int]]
+    arrays: dict[str, list[int]]
+    goes_back: bool
+
+
+class Ends(NamedTuple):
+    """Both ends of a network, as compiled code sees them: places per sample, steps and widths.
+
+    ``present`` is -1 where all sequences are whole. The network puts out ``output_steps``, of ``whole_steps`` where it
+    is trained piece by piece; Y has the last of these.
+    """
+
+    steps: int
+    width: int
+    input: int
+    present: int
+    output: int
+    output_steps: int
+    whole_steps: int
+    outputs: int
+    target: int
+    value: int
+
+
+class Program(NamedTuple):
+    """A network as compiled code runs it.
+
+    ``rows`` of all layers one after another, each from ``starts`` on, the last that of the loss; ``functions``
+    (rows, 2) their addresses, forward and backward, 0 for none; ``states`` (·, 3): the places of what is carried from
+    step to step, before the first and after the last, and its width.
+    """
+
+    rows: np.ndarray
+    starts: np.ndarray
+    functions: np.ndarray
+    states: np.ndarray
+    ends: Ends
+
+
+class Plan(NamedTuple):
+    """A network laid out for some number of steps: its program, the workspace's numbers per sample, its rows."""
+
+    program: Program
+    size: int
+    rows: list[Row]
+    taken: list[int]
+
+    @property
+    def output(self) -> Stream:
+        """What the network puts out."""
+        return self.rows[-1].x
+
+    @property
+    def state_width(self) -> int:
+        """How many numbers the state of one sample is."""
+        return int(self.program.states[:, 2].sum())
+
+
+class Planner:
+    """Lays out a network: hands out places in the workspace and collects the rows.
+
+    ``places`` of the weights in the flat vector, by path and name; ``training`` lays out what the way back needs too;
+    ``in_pieces`` are networks trained piece by piece. ``taken`` are the places of a plan whose workspace this one
+    shares: the same network for fewer steps.
+    """
+
+    def __init__(
+        self,
+        places: Mapping[tuple[Path, str], int] | None,
+        *,
+        training: bool,
+        in_pieces: bool = False,
+        taken: Sequence[int] | None = None,
+    ) -> None:
+        self.training, self.in_pieces = training, in_pieces
+        self.rows: list[Row] = []
+        self.weights: list[tuple[Path, Layer, Weight]] = []
+        self._places, self._again = places, iter(taken) if taken is not None else None
+        self._taken: list[int] = []
+        self._states: list[tuple[int, int, int]] = []
+        self._size, self._number = 0, -1
+
+    def take(self, size: int) -> int:
+        """A place for so many numbers per sample."""
+        if self._again is not None:
+            return next(self._again)
+        place = self._size
+        self._size += -(-size // _ALIGNMENT) * _ALIGNMENT
+        self._taken.append(place)
+        return place
+
+    def next_number(self) -> int:
+        """The number of a layer with dropout: the key of its masks."""
+        self._number += 1
+        return self._number
+
+    def arrays(self, sizes: Mapping[str, tuple[int, ...]]) -> dict[str, list[int]]:
+        """Places and sizes of arrays in the workspace."""
+        return {name: [self.take(int(np.prod(size))), *size] for name, size in sizes.items()}
+
+    def stream(
+        self,
+        steps: int,
+        width: int,
+        x: Stream,
+        *,
+        place: int | None = None,
+        gradient: int | None = None,
+        present: int | None = -1,
+        turned: bool | None = None,
+    ) -> Stream:
+        """What comes out of a layer that reads ``x``: where it lies already, or in a place of its own.
+
+        It has a gradient in training; where it has no weights below it, :meth:`row` takes it away again.
+        """
+        place = self.take(steps * width) if place is None else place
+        if gradient is None and self.training:
+            gradient = self.take(steps * width)
+        if present == -1:
+            present = x.present
+        return Stream(steps, width, place, gradient, present, x.turned if turned is None else turned)
+
+    def keep_state(self, before: int, after: int, width: int) -> None:
+        """What is carried from step to step: its place before the first step and after the last."""
+        if width:
+            self._states.append((before, after, width))
+
+    def row(
+        self,
+        layer: Layer,
+        x: Stream,
+        path: Path,
+        *,
+        y: Stream | None = None,
+        arrays: Mapping[str, list[int]] | None = None,
+        options: Mapping[str, float] | None = None,
+    ) -> Stream:
+        """Add a layer's row; ``arrays`` and ``options`` are those the layer has placed and set itself."""
+        steps, width = layer.output_shape(x.steps, x.width)
+        y = self.stream(steps, width, x) if y is None else y
+        placed = dict(arrays) if arrays is not None else self.arrays(layer.memory(x.steps, x.width))
+        names = layer.kernels.tape
+        for name, stream in (("x", x), ("y", y)):
+            if name in names:
+                placed[name] = [stream.place, stream.steps, stream.width]
+            if f"d_{name}" in names and stream.gradient is not None:
+                placed[f"d_{name}"] = [stream.gradient, stream.steps, stream.width]
+        for name, stream in (("present", x), ("y_present", y)):
+            if name in names and stream.present is not None:
+                placed[name] = [stream.present, stream.steps]
+        weights = {}
+        for weight in layer.weights(x.steps, x.width):
+            self.weights.append((path, layer, weight))
+            place = self._places[path, weight.name] if self._places is not None else 0
+            weights[weight.name] = [place, *weight.shape]
+        y = self._add(layer, x, y, {**layer.numbers(), **(options or {})}, weights, placed, x.gradient is not None)
+        return y
+
+    def row_of_two(self, layer: Layer, a: Stream, b: Stream, y: Stream, path: Path) -> Stream:
+        """Add the row of a layer that reads ``a`` and ``b``, or that both read from ``y``."""
+        arrays = {}
+        for name, stream in (("a", a), ("b", b), ("y", y)):
+            arrays[name] = [stream.place, stream.steps, stream.width]
+            if stream.gradient is not None:
+                arrays[f"d_{name}"] = [stream.gradient, stream.steps, stream.width]
+        return self._add(layer, a, y, {}, {}, arrays, a.gradient is not None or b.gradient is not None)
+
+    def _add(
+        self,
+        layer: Layer,
+        x: Stream,
+        y: Stream,
+        options: dict[str, float],
+        weights: dict[str, list[int]],
+        arrays: dict[str, list[int]],
+        asked: bool,
+    ) -> Stream:
+        goes_back = self.training and (asked or bool(weights))
+        if not goes_back:
+            y = replace(y, gradient=None)
+        self.rows.append(Row(layer, layer.kernels, x, y, options, weights, arrays, goes_back))
+        return y
+
+    def plan(self, layers: Sequence[Layer], loss: Loss, ends: Mapping[str, Any], dtype: Any) -> Plan:
+        """The plan of a list of layers.
+
+        ``ends``: ``steps`` and ``width`` of the input, whether it is ``padded``, and where it is trained in pieces
+        ``whole_steps`` of all of them.
+        """
+        steps, width = ends["steps"], ends["width"]
+        place = self.take(steps * width)
+        present = self.take(steps) if ends["padded"] else None
+        stream = first = Stream(steps, width, place, None, present)
+        for number, layer in enumerate(layers):
+            stream = layer.lay(self, stream, (number,))
+        y = stream
+        size = y.steps * y.width
+        target, value = self.take(size), self.take(1)
+        self._finish(loss, y, target, value)
+        program = Program(
+            *_encoded(self.rows, dtype),
+            np.array(self._states, np.int64).reshape(-1, 3),
+            Ends(
+                steps=steps,
+                width=width,
+                input=first.place,
+                present=-1 if present is None else present,
+                output=y.place,
+                output_steps=y.steps,
+                whole_steps=ends.get("whole_steps") or y.steps,
+                outputs=y.width,
+                target=target,
+                value=value,
+            ),
+        )
+        return Plan(program, self._size, self.rows, self._taken)
+
+    def _finish(self, loss: Loss, y: Stream, target: int, value: int) -> None:
+        """The loss's row. Where the last layer's activation cancels against the loss, the loss goes back past it."""
+        canonical = 0
+        for last in self.rows[-1:]:
+            if "slope" in last.options:
+                canonical = loss.canonical_of(last.layer.activation)  # type: ignore[attr-defined]
+            if canonical:
+                last.options["slope"] = number_of(None)
+        arrays = {"y": [y.place, y.steps, y.width], "target": [target, y.steps, y.width], "value": [value, 1]}
+        if y.gradient is not None:
+            arrays["d_y"] = [y.gradient, y.steps, y.width]
+        options = {**loss.numbers(), "canonical": canonical}
+        self.rows.append(Row(loss, loss.kernels, y, y, options, {}, arrays, self.training))
+
+
+def _encoded(rows: Sequence[Row], dtype: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    encoded: list[int] = []
+    starts, functions = [], []
+    for row in rows:
+        row.kernels.announce(dtype, row.goes_back)
+    for row in rows:
+        starts.append(len(encoded))
+        functions.append(row.kernels.addresses(dtype, row.goes_back))
+        encoded += row.kernels.row(row.options, row.weights, row.arrays)
+    return np.array(encoded, np.int64), np.array(starts, np.int64), np.array(functions, np.int64).reshape(-1, 2)
+
+
+def weights_of(layers: Sequence[Layer], steps: int, width: int) -> Iterator[tuple[Path, Layer, Weight]]:
+    """All weights of a list of layers, in order."""
+    planner = Planner(None, training=False)
+    stream = Stream(steps, width, 0, None, None)
+    for number, layer in enumerate(layers):
+        stream = layer.lay(planner, stream, (number,))
+    yield from planner.weights

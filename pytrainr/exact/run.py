@@ -1,0 +1,202 @@
+"""A program run over a chunk of samples: gather, forward, loss, and all the way back. It knows no layer by name."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from pytrainr.exact.vectors import total
+from pytrainr.numerics.by_address import call_at, memory_address
+from pytrainr.numerics.elementwise import copy, fill
+from pytrainr.numerics.jit import fast_part
+from pytrainr.numerics.vectors import memory_of, moved
+from pytrainr.numerics.views import view
+
+__all__ = [
+    "CALL_SIZE",
+    "Chunk",
+    "Room",
+    "carry_states",
+    "chunk_gradient",
+    "clear_states",
+    "copy_outputs",
+    "forward_pass",
+    "keep_states",
+    "loss_of",
+]
+
+CALL_SIZE = 7  # fields of kernels.Call
+_WEIGHTS, _TRANSPOSED, _GRADIENT, _MEMORY, _SAMPLES, _KEY, _FIRST_SAMPLE = range(CALL_SIZE)
+
+
+class Room(NamedTuple):
+    """Where a group is computed: the gradient, transposed weights, everything proportional to the group's size, and
+    what the layers are called with."""
+
+    gradient: np.ndarray
+    transposed: np.ndarray
+    memory: np.ndarray
+    call: np.ndarray
+
+
+class Chunk(NamedTuple):
+    """The samples of X and Y to compute, by their rows there; the first time step; the dropout's key."""
+
+    rows: np.ndarray
+    first: int
+    key: np.uint64
+    first_sample: int
+
+
+@fast_part
+def _begin(weights, room, chunk):
+    call = room.call
+    call[_WEIGHTS], call[_MEMORY] = memory_address(weights), memory_address(room.memory)
+    call[_TRANSPOSED], call[_GRADIENT] = memory_address(room.transposed), memory_address(room.gradient)
+    call[_SAMPLES], call[_KEY], call[_FIRST_SAMPLE] = chunk.rows.size, np.int64(chunk.key), chunk.first_sample
+
+
+@fast_part
+def _run(program, number, way, call):
+    """Call the function of one row, forward (0) or backward (1), if it has one."""
+    address = program.functions[number, way]
+    if address != 0:
+        call_at(address, moved(memory_of(program.rows), program.starts[number]), memory_of(call))
+
+
+@fast_part
+def _block(memory, place, steps, n, width):
+    return view(memory, place * n, (steps, n, width))
+
+
+@fast_part
+def _gather(program, memory, X, chunk):
+    """``input[t, s] = X[rows[s], first + t]``; where sequences may end early, a step of NaN has no entry."""
+    ends, n = program.ends, chunk.rows.size
+    padded = ends.present >= 0
+    sequence = _block(memory, ends.input, ends.steps, n, ends.width)
+    present = view(memory, ends.present * n if padded else 0, (ends.steps if padded else 0, n))
+    for t in range(sequence.shape[0]):
+        for s in range(n):
+            to, source = sequence[t, s], X[chunk.rows[s], chunk.first + t]
+            for k in range(to.size):
+                to[k] = source[k]
+            if padded:
+                there = source[0] == source[0]
+                present[t, s] = 1.0 if there else 0.0
+                if not there:
+                    fill(to, 0.0)
+
+
+@fast_part
+def _gather_targets(program, memory, Y, chunk):
+    """The targets of the chunk (output steps, n, outputs): Y has the last steps of all, the others have none (NaN)."""
+    ends, n = program.ends, chunk.rows.size
+    target = _block(memory, ends.target, ends.output_steps, n, ends.outputs)
+    offset = ends.whole_steps - Y.shape[1] - chunk.first
+    for t in range(target.shape[0]):
+        for s in range(n):
+            to = target[t, s]
+            if t < offset:
+                fill(to, np.nan)
+            else:
+                source = Y[chunk.rows[s], t - offset]
+                for k in range(to.size):
+                    to[k] = source[k]
+
+
+@fast_part
+def forward_pass(program, weights, room, X, chunk):
+    """All layers over the chunk's samples; X (samples, time, variables)."""
+    _gather(program, room.memory, X, chunk)
+    _begin(weights, room, chunk)
+    for number in range(program.starts.size - 1):
+        _run(program, number, 0, room.call)
+
+
+@fast_part
+def loss_of(program, room, Y, chunk):
+    """The loss of the outputs that the last forward pass left in the memory."""
+    _gather_targets(program, room.memory, Y, chunk)
+    _run(program, program.starts.size - 1, 0, room.call)
+    return total(view(room.memory, program.ends.value * chunk.rows.size, (chunk.rows.size,)))
+
+
+@fast_part
+def _add_errors(program, memory, error):
+    """Add Σ|target − y|, over what has a target, to ``error`` (n)."""
+    ends, n = program.ends, error.size
+    target = _block(memory, ends.target, ends.output_steps, n, ends.outputs)
+    y = _block(memory, ends.output, ends.output_steps, n, ends.outputs)
+    for t in range(target.shape[0]):
+        for s in range(n):
+            summed, computed, wanted = error[s], y[t, s], target[t, s]
+            if wanted[0] == wanted[0]:
+                for k in range(computed.size):
+                    summed += abs(wanted[k] - computed[k])
+            error[s] = summed
+
+
+@fast_part
+def chunk_gradient(program, weights, room, X, Y, chunk, error):
+    """``room.gradient`` = the gradient of the summed loss of the chunk by all weights.
+
+    X (samples, time, variables), Y (samples, output steps, outputs); ``error`` (n) is added to. The states before the
+    first step lie in ``room.memory`` already.
+    """
+    forward_pass(program, weights, room, X, chunk)
+    _gather_targets(program, room.memory, Y, chunk)
+    _add_errors(program, room.memory, error)
+    for number in range(program.starts.size - 1, -1, -1):
+        _run(program, number, 1, room.call)
+
+
+@fast_part
+def copy_outputs(program, memory, out):
+    """``out`` (n, output steps, outputs), the last of them, from the last forward pass."""
+    ends, n = program.ends, out.shape[0]
+    y = _block(memory, ends.output, ends.output_steps, n, ends.outputs)
+    for s in range(n):
+        for t in range(out.shape[1]):
+            copy(out[s, t], y[ends.output_steps - out.shape[1] + t, s])
+
+
+# states ---------------------------------------------------------------------------------------------------------------
+
+
+@fast_part
+def _state(memory, place, n, width):
+    return view(memory, place * n, (n, width))
+
+
+@fast_part
+def clear_states(program, memory, n):
+    """The state before the first step is 0."""
+    for number in range(program.states.shape[0]):
+        before, width = program.states[number, 0], program.states[number, 2]
+        fill(_state(memory, before, n, width), 0.0)
+
+
+@fast_part
+def carry_states(program, memory, n):
+    """The state after the last step becomes the state before the first: truncated back-propagation."""
+    for number in range(program.states.shape[0]):
+        before, after, width = program.states[number, 0], program.states[number, 1], program.states[number, 2]
+        copy(_state(memory, before, n, width), _state(memory, after, n, width))
+
+
+@fast_part
+def keep_states(program, memory, states, write):
+    """Copy every state from ``states`` (n, ·) to before the first step, or (``write``) after the last to ``states``."""
+    first, n = 0, states.shape[0]
+    for number in range(program.states.shape[0]):
+        before, after, width = program.states[number, 0], program.states[number, 1], program.states[number, 2]
+        state = _state(memory, after if write else before, n, width)
+        for s in range(n):
+            outside = states[s, first : first + width]
+            if write:
+                copy(outside, state[s])
+            else:
+                copy(state[s], outside)
+        first += width

@@ -1,0 +1,47 @@
+"""The layers of exact networks, with Keras's names and defaults: what ``trainr(exact=True, layers=[…])`` takes.
+
+A new layer is a file in ``exact/layers``, a new recurrent one a file in ``exact/cells``, and one line in ``LAYERS``.
+"""
+
+from __future__ import annotations
+
+from pytrainr.exact.cells.echo_state import EchoState
+from pytrainr.exact.cells.elman import SimpleRNN
+from pytrainr.exact.cells.gru import GRU
+from pytrainr.exact.cells.jordan import Jordan
+from pytrainr.exact.cells.lstm import LSTM
+from pytrainr.exact.layers.activation import Activation
+from pytrainr.exact.layers.bidirectional import Bidirectional
+from pytrainr.exact.layers.decoder import Decoder
+from pytrainr.exact.layers.dense import Dense
+from pytrainr.exact.layers.dropout import SpatialDropout1D
+from pytrainr.exact.layers.last_steps import LastSteps
+from pytrainr.exact.layers.layer import Layer
+from pytrainr.exact.layers.pyramid import Pyramid
+
+__all__ = [
+    "GRU",
+    "LAYERS",
+    "LSTM",
+    "Activation",
+    "Bidirectional",
+    "Decoder",
+    "Dense",
+    "EchoState",
+    "Jordan",
+    "LastSteps",
+    "Pyramid",
+    "SimpleRNN",
+    "SpatialDropout1D",
+]
+
+LAYERS: dict[str, type[Layer]] = {
+    layer.__name__: layer
+    for layer in (
+        *(SimpleRNN, Jordan, GRU, LSTM, EchoState, Decoder),
+        *(Dense, Activation, SpatialDropout1D),
+        *(LastSteps, Pyramid),
+        Bidirectional,
+    )
+}
+"""Every layer that a list may hold, by the name of its class."""

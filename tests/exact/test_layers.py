@@ -1,0 +1,142 @@
+"""Networks given as lists of layers (issue 12): gradients against central differences, wherever a layer stands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pytrainr import Model, RRandom, predictr, trainr
+from pytrainr.layers import (
+    GRU,
+    LAYERS,
+    LSTM,
+    Activation,
+    Bidirectional,
+    Dense,
+    Jordan,
+    LastSteps,
+    Pyramid,
+    SimpleRNN,
+    SpatialDropout1D,
+)
+from tests.exact.checking import ListCase
+
+STEP, NEAR_A_BEND = 2e-3, 1e-5
+
+EXAMPLES: dict[str, list[Any]] = {
+    "SimpleRNN": [SimpleRNN(3), SimpleRNN(2, activation="logistic", use_bias=False, return_sequences=True)],
+    "Jordan": [Jordan(3, outputs=2, return_sequences=True)],
+    "GRU": [GRU(3), GRU(2, return_sequences=True)],
+    "LSTM": [LSTM(3), LSTM(3, peephole=True, projection=2, return_sequences=True)],
+    "Dense": [Dense(3, activation="tanh"), Dense(2, activation="softmax"), Dense(2, use_bias=False)],
+    "Activation": [Activation("tanh"), Activation("softmax"), Activation("Gompertz")],
+    "SpatialDropout1D": [SpatialDropout1D(0.3)],
+    "LastSteps": [LastSteps(2)],
+    "Pyramid": [Pyramid(2)],
+    "Bidirectional": [
+        Bidirectional(GRU(2, return_sequences=True)),
+        Bidirectional(SimpleRNN(2), merge_mode="sum"),
+    ],
+}
+"""Each layer with some of its options. A layer that is added is added here, and checked in every place."""
+
+layers = st.sampled_from([layer for examples in EXAMPLES.values() for layer in examples])
+
+
+def without_dropout(stack: list[Any]) -> bool:
+    return not any(isinstance(layer, SpatialDropout1D) for layer in stack)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    stack=st.lists(layers, min_size=1, max_size=4).filter(without_dropout),
+    steps=st.integers(1, 6),
+    width=st.integers(1, 3),
+    samples=st.integers(1, 4),
+    mask=st.sampled_from([None, "nan"]),
+    seed=st.integers(0, 9),
+)
+def test_gradient_of_any_list(
+    stack: list[Any], steps: int, width: int, samples: int, mask: str | None, seed: int
+) -> None:
+    """The gradient is that of the loss, for lists of any layers on any shape, masked or not."""
+    case = ListCase(stack, steps, width, samples, seed, mask=mask)
+    assert case.worst_difference(step=STEP) < 1e-5
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_every_layer_has_an_example(name: str) -> None:
+    """No layer of the registry is left out of the property above, but for those with a test of their own."""
+    assert name in EXAMPLES or name in ("EchoState", "Decoder")
+
+
+def data(samples: int = 40) -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(0)
+    X = random.standard_normal((samples, 6, 2))
+    return X, 1 / (1 + np.exp(-X.sum(axis=(1, 2))))[:, np.newaxis, np.newaxis]
+
+
+def test_a_list_trains_is_saved_and_predicts(tmp_path: Any) -> None:
+    """trainr(layers=…) learns; the model keeps its list and its weights by layer, on the disk too."""
+    X, Y = data()
+    stack = [Bidirectional(GRU(4, return_sequences=True)), GRU(3), Dense(1, activation="logistic")]
+    model = trainr(
+        Y,
+        X,
+        exact=True,
+        layers=stack,
+        learningrate=0.05,
+        update_rule="adam",
+        batch_size=8,
+        numepochs=15,
+        rng=RRandom(1),
+        epoch_function=[],
+    )
+    assert model.layers == tuple(stack)
+    assert model.mean_error[-1] < 0.5 * model.mean_error[0]
+    assert [array.shape for array in model.gru_weights] == [(8, 9), (3, 9), (9,)]
+    model.save(tmp_path / "model")
+    loaded = Model.load(tmp_path / "model")
+    assert loaded == model
+    assert np.array_equal(predictr(loaded, X), predictr(model, X))
+
+
+def test_a_shorthand_shows_its_list() -> None:
+    """model.layers of a shorthand is the list that it stands for; trained from that, it is the same network."""
+    X, Y = data()
+    model = trainr(
+        Y, X, exact=True, network_type="gru", hidden_dim=3, learningrate=0.1, use_bias=True, epoch_function=[]
+    )
+    assert model.layers == (GRU(3), Dense(1, activation="logistic"))
+    assert "Total params: " in model.summary()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"layers": [GRU(3)]}, "Y has 1 steps of 1 variables.*puts out 1 of 3"),
+        ({"layers": []}, "layers should be a list of layers"),
+        ({"layers": [3]}, "layers should hold layers"),
+        ({"layers": [Dense(1)], "bidirectional": True}, "bidirectional is a shorthand"),
+        ({"layers": [{"kind": "Nothing"}]}, "no layer 'Nothing'"),
+        ({"layers": [{"kind": "Dense", "unit": 1}]}, "Dense has no option 'unit'"),
+    ],
+)
+def test_errors_teach(arguments: dict[str, Any], says: str) -> None:
+    X, Y = data()
+    with pytest.raises((TypeError, ValueError), match=says):
+        trainr(Y, X, exact=True, learningrate=0.1, epoch_function=[], **arguments)
+
+
+def test_options_are_checked() -> None:
+    """A layer's options are checked where it is made."""
+    with pytest.raises(ValueError, match="GRU: units should be 1 or more"):
+        GRU(0)
+    with pytest.raises(TypeError, match="Dense: units should be a whole number"):
+        Dense(2.5)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="Dense: activation should be one of"):
+        Dense(2, activation="sine")
