@@ -37,12 +37,12 @@ proto-check: $(VENV)/proto/.$(PROTOC)
 	$(VENV)/proto/bin/python proto/generate.py --check
 
 benchmark: $(VENV)/.test
-	$(BIN)/python benchmarks/train.py
+	$(BIN)/python benchmarks/widths.py
 	$(BIN)/python benchmarks/prediction.py
 	$(BIN)/python benchmarks/scaling.py
 
 ratios: $(VENV)/.test
-	$(BIN)/python benchmarks/train.py --check
+	$(BIN)/python benchmarks/widths.py --check
 
 warmup: $(VENV)/.demo
 	$(BIN)/pytrainr warmup

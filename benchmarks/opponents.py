@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,7 +12,9 @@ import numpy as np
 
 SOURCES = Path(__file__).parent / "cpp"
 BUILD = Path(__file__).parents[1] / "build" / "benchmarks"
-COMMON = ["-shared", "-fPIC", "-std=c++17", "-march=native", "-O3", "-mprefer-vector-width=512"]
+PROCESSOR = os.environ.get("NUMBA_CPU_NAME") or "native"
+"""Opponents are compiled for the processor that Numba compiles for: their tiles follow its registers, as ours do."""
+COMMON = ["-shared", "-fPIC", "-std=c++17", f"-march={PROCESSOR}", "-O3", "-mprefer-vector-width=512"]
 KINDS = {
     "strict": ["-ffp-contract=off"],  # libm's exp and tanh, every sum in order
     "fast": ["-fno-math-errno", "-ffast-math", "-DFASTK", "-lmvec"],  # FMA, reassociation, vector exp
@@ -26,7 +29,7 @@ def compiler() -> str | None:
 def library(network_type: str, kind: str) -> Path:
     """The compiled opponent, newer than its sources."""
     source = SOURCES / f"{network_type}_tiled.cpp"
-    target = BUILD / f"{network_type}_{kind}.so"
+    target = BUILD / f"{network_type}_{kind}_{PROCESSOR}.so"
     newest = max(path.stat().st_mtime for path in (source, SOURCES / "tiled.h", Path(__file__)))
     if not target.exists() or target.stat().st_mtime < newest:
         BUILD.mkdir(parents=True, exist_ok=True)

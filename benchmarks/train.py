@@ -3,8 +3,10 @@
     python benchmarks/train.py [--only rnn] [--rounds 7] [--r] [--check] [--output build/benchmarks]
 
 The contestants take turns; a ratio is the median over the rounds of the two times next to each other, so that what else
-the machine does falls on both. Each ratio has a limit. Writes ``train.json`` and, with matplotlib, ``train.png``.
-``--check`` measures only the ratios to C++ and fails where one is beyond its limit by more than noise explains.
+the machine does falls on both. With one thread the time is the processor's, with more it is the clock's: a round in
+which other processes were busy is unfair, is repeated, and if that does not help, said to be unfair. Each ratio
+has a limit. Writes ``train.json`` and, with matplotlib, ``train.png``. ``--check`` measures only the ratios to C++ and
+fails where one is beyond its limit by more than noise explains. ``widths.py`` runs this for AVX2 and AVX-512.
 """
 
 from __future__ import annotations
@@ -14,12 +16,12 @@ import json
 import platform
 import statistics
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import contestants
+import fairness
 import opponents
 from contestants import Case
 
@@ -69,12 +71,6 @@ def targets(case: Case) -> list[Target]:
     ]
 
 
-def timed(function: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    function()
-    return time.perf_counter() - started
-
-
 def ready(case: Case, names: set[str]) -> dict[str, Callable[[], object]]:
     """The contestants of these that this machine has, ready to run an epoch, in a fixed order."""
     found = {}
@@ -93,12 +89,13 @@ def measure(case: Case, wanted: list[Target], rounds: int) -> dict[str, Any]:
     runs = ready(case, {name for target in wanted for name in target[:2]})
     for function in runs.values():
         function()  # compiled, in cache
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(rounds):
-        for name, function in runs.items():
-            share = getattr(function, "share", 1.0)
-            times[name].append(timed(function) / case.samples / share * 1e6)
+    taken = fairness.Rounds(runs, rounds)
+    times = {
+        name: [seconds / case.samples / getattr(runs[name], "share", 1.0) * 1e6 for seconds in of_contestant]
+        for name, of_contestant in taken.seconds().items()
+    }
     result: dict[str, Any] = {"case": case.name, "µs": {name: statistics.median(t) for name, t in times.items()}}
+    result["unfair"] = taken.complaints()
     result["ratios"] = []
     for target in wanted:
         if target.ours in times and target.theirs in times:
@@ -111,10 +108,20 @@ def measure(case: Case, wanted: list[Target], rounds: int) -> dict[str, Any]:
 def print_result(result: dict[str, Any]) -> None:
     """A case: the times, then each ratio beside its limit."""
     print(f"{result['case']:<14}" + "  ".join(f"{name} {us:.2f}" for name, us in result["µs"].items()))
+    for complaint in result["unfair"]:
+        print(f"{'':<14}UNFAIR: {complaint}")
     for ratio in result["ratios"]:
         mark = "" if ratio["median"] <= ratio["limit"] else "   MORE THAN ASKED"
         name = f"{ratio['ours']} / {ratio['theirs']}"
         print(f"{'':<14}{name:<56}{ratio['median']:6.3f}   asked {ratio['limit']:.2f}{mark}", flush=True)
+
+
+def processor() -> str:
+    """The processor's name, as the system gives it."""
+    information = Path("/proc/cpuinfo")
+    lines = information.read_text().splitlines() if information.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 def plot(results: list[dict[str, Any]], path: Path) -> None:
@@ -148,8 +155,9 @@ def check(rounds: int) -> int:
             case = Case(network_type, *shape)
             wanted = [target for target in targets(case) if target.theirs.startswith("C++")]
             for _ in range(3):
-                ratios = measure(case, wanted, rounds)["ratios"]
-                wanted = [Target(r["ours"], r["theirs"], r["limit"]) for r in ratios if _is_lost(r)]
+                result = measure(case, wanted, rounds)
+                print_result(result)
+                wanted = [Target(r["ours"], r["theirs"], r["limit"]) for r in result["ratios"] if _is_lost(r)]
                 if not wanted:
                     break
             lost += [f"{case.name}: {target.ours} / {target.theirs} above {target.limit}" for target in wanted]
@@ -185,7 +193,7 @@ def main() -> int:
                 results[-1]["µs"]["R itself"] = r
             print_result(results[-1])
     arguments.output.mkdir(parents=True, exist_ok=True)
-    report = {"machine": platform.processor() or platform.machine(), "results": results}
+    report = {"machine": processor(), "compiled for": opponents.PROCESSOR, "results": results}
     (arguments.output / "train.json").write_text(json.dumps(report, indent=1, ensure_ascii=False))
     try:
         plot(results, arguments.output / "train.png")

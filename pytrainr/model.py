@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -215,8 +216,9 @@ class Model:
     def save(self, path: str | os.PathLike[str], *, keep_store: bool = False) -> None:
         """Write the model to one file, without pickle; a crash half-way leaves what was there before.
 
-        Functions (``epoch_function``, ``loss_function``) are stored by name. The training-sized fields are left out
-        unless ``keep_store=True``. Raises ``TypeError`` for a field that cannot be stored, naming it.
+        Functions (``epoch_function``, ``loss_function``) are stored by name, schedules with their state. The
+        training-sized fields are left out unless ``keep_store=True``. Raises ``TypeError`` for a field that cannot be
+        stored, naming it.
         """
         from pytrainr.storage import save_model
 
@@ -232,8 +234,9 @@ class Model:
     ) -> Model:
         """Read a model that :meth:`save` wrote; ``mmap=True`` maps the arrays instead of reading them.
 
-        ``functions`` gives the user's own epoch and loss functions by the names they had. Raises
-        ``pytrainr.ModelFileError`` for a damaged, truncated or foreign file, and runs no code from it.
+        ``functions`` gives the user's own epoch and loss functions by the names they had; without them the model can do
+        everything but be trained on. Raises ``pytrainr.ModelFileError`` for a damaged, truncated or foreign file, and
+        runs no code from it.
         """
         from pytrainr.storage import load_model
 
@@ -249,7 +252,7 @@ def _copied(value: Any) -> Any:
         return tuple(_copied(item) for item in value)
     if isinstance(value, dict):
         return {name: _copied(item) for name, item in value.items()}
-    return value
+    return copy(value) if getattr(value, "kept_with_model", False) else value
 
 
 def _equal(a: Any, b: Any) -> bool:

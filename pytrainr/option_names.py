@@ -75,6 +75,7 @@ _ADVICE = (
         "callbacks callback on_epoch_end lr_schedule scheduler lr_scheduler",
         "functions of the model that are called after each epoch are given as epoch_function",
     ),
+    _Advice("epoch_model_function", "it is not used any more: epoch_function returns the model"),
     _Advice(
         "verbose trace silent quiet",
         "what is printed after each epoch comes from epoch_print: {quiet} is silent",

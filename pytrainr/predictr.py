@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pytrainr import arguments
+from pytrainr.argument_errors import wrong_value
 from pytrainr.model import Model
 from pytrainr.networks import kept_network
 from pytrainr.series.normalisation import normalised_input, raw_output
@@ -52,8 +53,8 @@ def predictr(
         o for lstm; last the output (samples, time, output).
     real_output
         For a network of one output variable return (samples, time); for one trained with ``seq_to_seq_unsync`` go on
-        after the input's end and return only the steps from there. False returns (samples, time, output) of the input's
-        steps.
+        after the input's end and return the last steps, as many as Y had, whatever the length of X, as R does. False
+        returns (samples, time, output) of the input's steps.
 
     Returns
     -------
@@ -80,7 +81,7 @@ def predictr(
     output = raw_output(model, output)
     if not real_output:
         return output
-    output = output[:, steps - _output_steps(model, samples, steps) :]
+    output = output[:, steps - _output_steps(model, steps) :]
     return output[:, :, 0] if model["output_dim"] == 1 else output
 
 
@@ -107,7 +108,7 @@ def predict_rows(model: Model, X: ArrayLike, first: int, total: int) -> np.ndarr
     if first < 0 or first + samples.shape[0] > total:
         raise ValueError(f"first should be such that samples {first} … {first + samples.shape[0]} are among {total}")
     output = raw_output(model, _forward(model, samples, steps, False, first, total)[0])
-    return output[:, steps - _output_steps(model, samples, steps) :]
+    return output[:, steps - _output_steps(model, steps) :]
 
 
 def _input(model: Model, X: ArrayLike, real_output: bool) -> tuple[np.ndarray, int]:
@@ -118,16 +119,18 @@ def _input(model: Model, X: ArrayLike, real_output: bool) -> tuple[np.ndarray, i
     if not (real_output and model["seq_to_seq_unsync"]):
         return samples, samples.shape[1]
     if samples.shape[1] > model.time_dim:
-        raise ValueError(
-            f"X should have at most {model.time_dim} time steps, the length of the network trained with "
-            f"seq_to_seq_unsync; it has {samples.shape[1]}: its shape is {samples.shape}"
+        raise wrong_value(
+            "X",
+            f"{{place}} should have at most {model.time_dim} time steps, the length of the network trained with "
+            f"seq_to_seq_unsync; it has {samples.shape[1]}: its shape is {{shape}}",
+            shape=samples.shape,
         )
     return samples, model.time_dim
 
 
-def _output_steps(model: Model, samples: np.ndarray, steps: int) -> int:
-    """How many of the last steps are the output: all, or with ``seq_to_seq_unsync`` those from the input's end on."""
-    return steps - samples.shape[1] + 1 if model["seq_to_seq_unsync"] else steps
+def _output_steps(model: Model, steps: int) -> int:
+    """How many of the last steps are the output: all, or with ``seq_to_seq_unsync`` as many as Y had in training."""
+    return int(model.time_dim - model.time_dim_input + 1) if model["seq_to_seq_unsync"] else steps
 
 
 def _forward(

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from pytrainr import arguments
-from pytrainr.argument_errors import wrong_type, wrong_value
+from pytrainr.argument_errors import Code, Value, wrong_type, wrong_value
 from pytrainr.epoch_functions import epoch_annealing, epoch_print, message
+from pytrainr.function_names import UnknownFunction
 from pytrainr.groups import number_of_groups
 from pytrainr.loss_functions import loss_L1
 from pytrainr.model import TRAINING_SIZED, Model
@@ -162,12 +163,31 @@ def _check_size(X: np.ndarray, Y: np.ndarray, time_dim: int, fields: dict[str, A
     arguments.check_memory(8 * numbers, f"training on {samples} samples (X is {X.shape}, Y is {Y.shape})")
 
 
+def _check_functions(model: Model) -> None:
+    """Training on calls the model's functions: of none may only the name be known."""
+    unused = model.get("update_rule") == "adagrad" and not model.exact
+    for field in ("epoch_function",) if unused else ("epoch_function", "loss_function"):
+        value = model.get(field)
+        for function in value if isinstance(value, (list, tuple)) else [value]:
+            if isinstance(function, UnknownFunction):
+                name = function.__name__
+                raise wrong_value(
+                    "model",
+                    f"{{place}} has the {field} {{function}}, of which only the name is known here: to train on, "
+                    "give it when loading, {load}, or put a function in its place, {place_it}",
+                    function=Value(name),
+                    load=Code(f"Model.load(path, functions={{{name!r}: ...}})", "model <- model_fetch(name)"),
+                    place_it=Code(f"model.{field} = ...", f"model${field} <- ..."),
+                )
+
+
 def retrained_model(
     model: Model, Y: Any, X: Any, *, keep_store: bool = False, **options: Any
 ) -> tuple[Model, np.ndarray, np.ndarray]:
     """A copy of ``model``, ready for further training on X and Y; as in R every other option is the model's own."""
     arguments.trained(model, "model")
     check_kept(model, options)
+    _check_functions(model)
     if model.exact:
         from pytrainr.exact.preparation import EXACT_DEFAULTS, retrained_exact_model
 

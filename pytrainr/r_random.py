@@ -1,9 +1,8 @@
 """R's random numbers: ``set.seed``, ``runif``, ``rnorm`` and ``sample`` with R's bits.
 
-The words come from NumPy's ``MT19937`` bit generator, seeded and positioned as R does it; what R makes of the words
-is here: uniforms as in R's ``RNG.c``, normals by inversion (Wichura 1988, algorithm AS 241), integers by rejection
-(R since 3.6.0) or by rounding (R before). A stream draws exactly as many words as R would, so that whatever is drawn
-next is R's too.
+The uniforms come from :mod:`pytrainr.r_generators`; what R makes of them is here: normals by inversion (Wichura 1988,
+algorithm AS 241), integers by rejection (R since 3.6.0) or by rounding (R before). A stream draws exactly as many
+uniforms as R would, so that whatever is drawn next is R's too.
 
     set_seed(1)
     runif(3)                     # 0.2655087 0.3721239 0.5728534, as in R
@@ -13,43 +12,30 @@ next is R's too.
 
 from __future__ import annotations
 
-import ctypes
 import math
 import os
 import threading
 import time
 import weakref
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pytrainr.forks import around_fork
+from pytrainr.r_generators import GENERATORS, Generator, GeneratorStateError, congruential
 
 __all__ = ["RRandom", "default_stream", "rnorm", "runif", "sample", "set_seed"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-_WORDS = 624  # the twister's key
-_UNIT = np.float64(2.0**-32)  # word × _UNIT lies in [0, 1)
-_SMALLEST = 0.5 * 2.328306437080797e-10  # what R gives for the word 0, so that a uniform is never 0
 _LARGEST_SAMPLE = 4.5e15  # R's limit for the n of sample()
 _HASHED_FROM = 1e7  # from this n on R draws a small sample by rejecting repetitions
 _ALIAS_FROM = 200  # with more classes than this R draws weighted samples by Walker's alias method
 
-_UNIFORM_KINDS = (
-    "Wichmann-Hill",
-    "Marsaglia-Multicarry",
-    "Super-Duper",
-    "Mersenne-Twister",
-    "Knuth-TAOCP",
-    "user-supplied",
-    "Knuth-TAOCP-2002",
-    "L'Ecuyer-CMRG",
-)
+_UNIFORM_KINDS = tuple("user-supplied" if generator is None else generator.kind for generator in GENERATORS)
 _NORMAL_KINDS = (
     "Buggy Kinderman-Ramage",
     "Ahrens-Dieter",
@@ -59,24 +45,7 @@ _NORMAL_KINDS = (
     "Kinderman-Ramage",
 )
 _SAMPLE_KINDS = ("Rounding", "Rejection")
-_MERSENNE_TWISTER = _UNIFORM_KINDS.index("Mersenne-Twister")
-_INVERSION = _NORMAL_KINDS.index("Inversion")
-
-
-@lru_cache(maxsize=1)
-def _scrambling() -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
-    """The words after set.seed as factor · seed + summand, modulo 2³².
-
-    R takes x ← 69069·x + 1 fifty times from the seed, and once more for a word that the position overwrites; each time
-    from there on gives a word.
-    """
-    factors, summands = [], []
-    factor, summand = 1, 0
-    for _ in range(51 + _WORDS):
-        factor, summand = 69069 * factor & 0xFFFFFFFF, (69069 * summand + 1) & 0xFFFFFFFF
-        factors.append(factor)
-        summands.append(summand)
-    return np.array(factors[51:], dtype=np.uint32), np.array(summands[51:], dtype=np.uint32)
+_DRAWN_NORMAL_KIND = "Inversion"
 
 
 _streams: weakref.WeakSet[RRandom] = weakref.WeakSet()
@@ -105,21 +74,21 @@ class RRandom:
     """One stream of R's random numbers.
 
     ``seed`` is what R's ``set.seed`` takes; without it the stream starts from the time and the process id.
-    ``sample_kind`` is "Rejection" (R since 3.6.0) or "Rounding" (R before). Several threads may share a stream:
-    a call draws all its numbers before another thread's call draws any.
+    ``sample_kind`` is "Rejection" (R since 3.6.0) or "Rounding" (R before), ``kind`` one of R's generators of uniforms.
+    Several threads may share a stream: a call draws all its numbers before another thread's call draws any.
 
     ``seed`` has to be an integer in ±(2³¹ − 1); anything else, as any argument below that cannot be what it should,
     is a ``ValueError`` or ``TypeError`` that names it.
     """
 
-    def __init__(self, seed: int | None = None, sample_kind: str = "Rejection") -> None:
+    def __init__(
+        self, seed: int | None = None, sample_kind: str = "Rejection", *, kind: str = "Mersenne-Twister"
+    ) -> None:
         self._lock = threading.RLock()
         with _streams_lock:
             _streams.add(self)
-        self._words = np.random.MT19937(0)
-        # The generator's own words and position: its property ``state`` copies them one by one, in sixty microseconds.
-        state = (ctypes.c_uint32 * (_WORDS + 1)).from_address(self._words.ctypes.state_address)
-        self._state: NDArray[np.uint32] = np.ctypeslib.as_array(state)
+        self._generator = _generator(kind)
+        self._normal_kind = _DRAWN_NORMAL_KIND
         self.set_seed(seed, sample_kind)
 
     @classmethod
@@ -136,11 +105,15 @@ class RRandom:
             scrambled = (now ^ (now >> 32) ^ (os.getpid() << 16)) & 0xFFFFFFFF
         else:
             scrambled = _integer(seed, "seed", -(2**31) + 1, 2**31 - 1) & 0xFFFFFFFF
-        factors, summands = _scrambling()
+        for _ in range(50):
+            scrambled = congruential(scrambled)
         with self._lock:
             if sample_kind is not None:
                 self.sample_kind = sample_kind
-            self._place(factors * np.uint32(scrambled) + summands, _WORDS)
+            try:
+                self._generator.seed(scrambled)
+            except GeneratorStateError as error:
+                raise ValueError(f"seed{error}") from None
 
     @property
     def sample_kind(self) -> str:
@@ -155,52 +128,42 @@ class RRandom:
 
     @property
     def random_seed(self) -> NDArray[np.int32]:
-        """R's ``.Random.seed``: 626 int32, the code of the kinds, the position, the 624 words.
+        """R's ``.Random.seed``: int32, the code of the kinds and the generator's state, 626 for the Mersenne-Twister.
 
-        Setting it continues where R stood, its sample kind included. Only the Mersenne-Twister with inversion is
-        covered; another kind is refused by name.
+        Setting it continues where R stood, its kinds included. A generator that the user has supplied in R is refused
+        by name; a normal kind other than inversion only where a normal is to be drawn, for R keeps part of its state
+        apart.
         """
         with self._lock:
-            kinds = _SAMPLE_KINDS.index(self._sample_kind) * 10_000 + _INVERSION * 100 + _MERSENNE_TWISTER
-            state = self._state.view(np.int32)
-            return np.concatenate([np.array([kinds, state[-1]], dtype=np.int32), state[:-1]])
+            kinds = (_SAMPLE_KINDS.index(self._sample_kind), _NORMAL_KINDS.index(self._normal_kind))
+            code = kinds[0] * 10_000 + kinds[1] * 100 + _UNIFORM_KINDS.index(self._generator.kind)
+            return np.concatenate([np.array([code], dtype=np.int32), self._generator.state])
 
     @random_seed.setter
     def random_seed(self, random_seed: ArrayLike) -> None:
         values = _int32(random_seed)
-        sample_kind = _covered_sample_kind(int(values[0]) if values.size else None)
-        if values.size != 2 + _WORDS:
-            raise ValueError(
-                f"random_seed should be R's .Random.seed of the Mersenne-Twister, {2 + _WORDS} integers; "
-                f"it has {values.size}"
-            )
-        position, words = int(values[1]), values[2:].view(np.uint32)
-        if position > _WORDS:
-            raise ValueError(f"random_seed[1], the position, should be at most {_WORDS}; it is {position}")
-        if not words.any():
-            raise ValueError("random_seed should hold at least one word that is not 0: this is not a state of R's")
+        sample_kind, normal_kind, kind = _kinds(int(values[0]) if values.size else None)
+        generator = self._generator if kind == self._generator.kind else _generator(kind)
         with self._lock:
-            self.sample_kind = sample_kind
-            self._place(words, position if position > 0 else _WORDS)  # R mends a position of 0 or less like this
-
-    def _place(self, words: NDArray[np.uint32], position: int) -> None:
-        self._state[:-1], self._state[-1] = words, position
+            try:
+                generator.state = values[1:]
+            except GeneratorStateError as error:
+                raise ValueError(f"random_seed{error}") from None
+            self._generator, self._normal_kind, self.sample_kind = generator, normal_kind, sample_kind
 
     def __reduce__(self) -> tuple[Any, ...]:
         return RRandom.from_random_seed, (self.random_seed,)
 
     def __repr__(self) -> str:
-        return f"<RRandom Mersenne-Twister, Inversion, {self._sample_kind}>"
+        return f"<RRandom {self._generator.kind}, {self._normal_kind}, {self._sample_kind}>"
 
     # uniforms and normals -----------------------------------------------------------------------------------------
 
     def unif_rand(self, n: int) -> Floats:
-        """``n`` uniforms in (0, 1), shape (n,): word × 2⁻³², never 0 or 1."""
+        """``n`` uniforms in (0, 1), shape (n,), never 0 or 1."""
         n = _integer(n, "n", 0)
         with self._lock:
-            uniform: Floats = self._words.random_raw(n) * _UNIT
-        uniform[uniform == 0.0] = _SMALLEST
-        return uniform
+            return self._generator.uniforms(n)
 
     def runif(self, n: int, min: float = 0.0, max: float = 1.0) -> Floats:
         """``n`` uniforms between ``min`` and ``max``, shape (n,): min + (max − min) u.
@@ -224,6 +187,11 @@ class RRandom:
             )
         if sd == 0.0 or math.isinf(mean):
             return np.full(n, mean)
+        if self._normal_kind != _DRAWN_NORMAL_KIND and n:
+            raise ValueError(
+                f"random_seed is of R's normal kind {self._normal_kind!r}, of which no normal can be drawn here; only "
+                "of 'Inversion' (in R: RNGkind(normal.kind = 'default'))"
+            )
         high, low = self.unif_rand(2 * n).reshape(n, 2).T
         return mean + sd * _normal_quantile((np.floor(134217728.0 * high) + low) / 134217728.0)
 
@@ -242,8 +210,7 @@ class RRandom:
         chosen = np.empty(size, dtype=np.int64)
         filled = 0
         while filled < size:  # each number needs one try at least: R would draw all these words too
-            pieces_drawn = (self._words.random_raw((size - filled) * pieces) >> 16).astype(np.int64)
-            tries = pieces_drawn.reshape(-1, pieces)
+            tries = self._generator.sixteen_bits((size - filled) * pieces).reshape(-1, pieces)
             values = tries[:, 0]
             for k in range(1, pieces):
                 values = (values << 16) | tries[:, k]
@@ -394,23 +361,22 @@ def _int32(random_seed: ArrayLike) -> NDArray[np.int32]:
     return values.astype(np.int32)
 
 
-def _covered_sample_kind(code: int | None) -> str:
-    """The sample kind of ``.Random.seed[1]`` = uniform kind + 100 × normal kind + 10000 × sample kind."""
+def _kinds(code: int | None) -> tuple[str, str, str]:
+    """The sample, normal and uniform kinds of ``.Random.seed[1]`` = uniform + 100 × normal + 10000 × sample kind."""
     kinds = [_SAMPLE_KINDS, _NORMAL_KINDS, _UNIFORM_KINDS]
     numbers = [] if code is None else [code // 10_000, code // 100 % 100, code % 100]
     if code is None or code < 0 or any(number >= len(names) for number, names in zip(numbers, kinds, strict=True)):
         raise ValueError(f"random_seed[0] should be R's code of its random number kinds, 10403 or 403; it is {code}")
-    sample_kind, normal, uniform = (names[number] for number, names in zip(numbers, kinds, strict=True))
-    if uniform != "Mersenne-Twister":
-        raise ValueError(
-            f"random_seed is of R's kind {uniform!r}; only 'Mersenne-Twister' is covered (in R: RNGkind('default'))"
-        )
-    if normal != "Inversion":
-        raise ValueError(
-            f"random_seed is of R's normal kind {normal!r}; only 'Inversion' is covered "
-            "(in R: RNGkind(normal.kind = 'default'))"
-        )
-    return sample_kind
+    sample_kind, normal_kind, kind = (names[number] for number, names in zip(numbers, kinds, strict=True))
+    return sample_kind, normal_kind, kind
+
+
+def _generator(kind: str) -> Generator:
+    for generator in GENERATORS:
+        if generator is not None and generator.kind == kind:
+            return generator()
+    listed = ", ".join(repr(generator.kind) for generator in GENERATORS if generator)
+    raise ValueError(f"kind should be one of R's random number generators {listed}; it is {kind!r}")
 
 
 def _weights(prob: ArrayLike, n: int, size: int, replace: bool) -> Floats:

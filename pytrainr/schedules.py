@@ -7,18 +7,45 @@ The exponential one is R's ``epoch_annealing``.
 
 from __future__ import annotations
 
+import json
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
 
+from pytrainr import arguments
 from pytrainr.model import Model
 
-__all__ = ["CosineSchedule", "ExponentialSchedule", "ReduceOnPlateau", "StepSchedule"]
+__all__ = ["CosineSchedule", "ExponentialSchedule", "ReduceOnPlateau", "Schedule", "StepSchedule", "schedule_named"]
+
+
+class Schedule:
+    """What the schedules have in common: they are checked, and their name holds what they are and where they stand."""
+
+    kept_with_model = True
+    """Where a model is copied, so is the schedule: it changes as it is called."""
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "numepochs", "patience"):
+            if hasattr(self, name):
+                setattr(self, name, arguments.positive_integer(getattr(self, name), name))
+        for name in ("factor", "lowest"):
+            if hasattr(self, name):
+                setattr(self, name, arguments.rate(getattr(self, name), name))
+
+    @property
+    def __name__(self) -> str:
+        """The type and, as JSON, every field; :func:`schedule_named` makes the same schedule of it."""
+        return type(self).__qualname__ + json.dumps({f.name: getattr(self, f.name) for f in fields(self)})  # type: ignore[arg-type]
+
+    def __call__(self, model: Model) -> Model:
+        """Change the learning rate after an epoch."""
+        raise NotImplementedError
 
 
 @dataclass
-class ExponentialSchedule:
+class ExponentialSchedule(Schedule):
     """``learningrate ← learningrate · factor`` after each epoch."""
 
     factor: float
@@ -29,7 +56,7 @@ class ExponentialSchedule:
 
 
 @dataclass
-class StepSchedule:
+class StepSchedule(Schedule):
     """``learningrate ← learningrate · factor`` after every ``epochs`` epochs."""
 
     epochs: int
@@ -42,7 +69,7 @@ class StepSchedule:
 
 
 @dataclass
-class CosineSchedule:
+class CosineSchedule(Schedule):
     """From the first learning rate to ``lowest`` along half a cosine over ``numepochs`` epochs.
 
     Loshchilov & Hutter (2017).
@@ -61,7 +88,7 @@ class CosineSchedule:
 
 
 @dataclass
-class ReduceOnPlateau:
+class ReduceOnPlateau(Schedule):
     """``learningrate ← learningrate · factor`` where ``patience`` epochs have brought no smaller error.
 
     The error is the validation loss where there is one, else the mean error of the epoch.
@@ -87,3 +114,28 @@ class ReduceOnPlateau:
             model.learningrate = max(model.learningrate * self.factor, self.lowest)
             self._waited = 0
         return model
+
+
+_SCHEDULES = {kind.__qualname__: kind for kind in (CosineSchedule, ExponentialSchedule, ReduceOnPlateau, StepSchedule)}
+
+
+def schedule_named(name: str) -> Schedule | None:
+    """The schedule of that ``__name__``, with its state; None where it is no schedule's."""
+    kind, brace, state = name.partition("{")
+    if kind not in _SCHEDULES or not brace:
+        return None
+    try:
+        values, _ = json.JSONDecoder().raw_decode(brace + state)  # what follows tells two of the same name apart
+        return _with_state(_SCHEDULES[kind], values)
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def _with_state(kind: Any, values: dict[str, Any]) -> Schedule:
+    schedule: Schedule = kind(**{f.name: values.pop(f.name) for f in fields(kind) if f.init})
+    state = {f.name for f in fields(kind) if not f.init}
+    for name, value in values.items():
+        if name not in state or not (value is None or type(value) in (int, float)):
+            raise ValueError(f"{name} is no state of a {kind.__name__}")
+        setattr(schedule, name, value)
+    return schedule

@@ -48,8 +48,13 @@ class ModelFileError(ValueError):
 # saving -------------------------------------------------------------------------------------------------------------
 
 
-def save_model(model: Mapping[str, Any] | Model, path: str | os.PathLike[str], *, keep_store: bool = False) -> None:
+def save_model(
+    model: Mapping[str, Any] | Model, path: str | os.PathLike[str], *, keep_store: bool = False, durable: bool = True
+) -> None:
     """Write ``model`` to the file ``path``, replacing what was there only when all of it is on the disk.
+
+    With ``durable=False`` nobody waits for the disk: readers see the old file or the new one whole, a power cut may
+    take both.
 
     A field may hold numbers, strings, None, arrays of numbers, functions (stored by name), and lists, tuples and
     dicts of these; ``TypeError`` names the first that holds anything else. The fields as large as the training data
@@ -64,10 +69,10 @@ def save_model(model: Mapping[str, Any] | Model, path: str | os.PathLike[str], *
     header = json.dumps({"fields": fields, "data_bytes": writer.size}, separators=(",", ":")).encode()
     header += b" " * (-(_PREAMBLE.size + len(header)) % _ALIGNMENT)
     preamble = _PREAMBLE.pack(_MAGIC, FORMAT_VERSION, len(header), hashlib.sha256(header).digest())
-    write_atomically(path, [preamble, header, *writer.pieces])
+    write_atomically(path, [preamble, header, *writer.pieces], durable)
 
 
-def write_atomically(path: str | os.PathLike[str], pieces: Iterable[Any]) -> None:
+def write_atomically(path: str | os.PathLike[str], pieces: Iterable[Any], durable: bool = True) -> None:
     """Write the bytes of ``pieces`` to ``path``; a crash at any time leaves the old file or the new one whole."""
     target = Path(path).resolve()  # of a link, the file it points to
     temporary = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
@@ -76,12 +81,13 @@ def write_atomically(path: str | os.PathLike[str], pieces: Iterable[Any]) -> Non
             for piece in pieces:
                 file.write(piece)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         _replace(temporary, target)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    if os.name == "posix":  # the rename itself is on the disk once the folder is
+    if durable and os.name == "posix":  # the rename itself is on the disk once the folder is
         folder = os.open(target.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
@@ -180,10 +186,11 @@ def load_model(path: str | os.PathLike[str], mmap: bool = False, functions: Func
 
     ``mmap=True`` maps the file into memory: the arrays are read-only and come from the disk as they are used; only
     the header's checksum is checked then. ``functions`` gives the functions that are not pytrainr's by the names the
-    model has for them.
+    model has for them; in the place of one that is not given stands an ``UnknownFunction``, with which the model can do
+    everything but be trained on.
 
-    Raises ``ModelFileError`` for a file that is damaged, truncated, of a newer format or no model file, and where a
-    function is missing (it names them). Nothing in the file is ever run.
+    Raises ``ModelFileError`` for a file that is damaged, truncated, of a newer format or no model file. Nothing in the
+    file is ever run.
     """
     path = Path(path)
     with open(path, "rb") as file:
@@ -192,14 +199,6 @@ def load_model(path: str | os.PathLike[str], mmap: bool = False, functions: Func
             fields = header["fields"]
             if start + header["data_bytes"] != os.fstat(file.fileno()).st_size:
                 raise ModelFileError(f"{path} is truncated or damaged: its length is not what its header says")
-            wanted = sorted(set(_function_names(fields)))
-            missing = [name for name in wanted if not _known(name, functions)]
-            if missing:
-                given = ", ".join(f"{name!r}: ..." for name in missing)
-                raise ModelFileError(
-                    f"{path} needs functions that are not pytrainr's: {', '.join(missing)}; "
-                    f"give them when loading: functions={{{given}}}"
-                )
             reader = _Reader(file, path, start, header["data_bytes"], mmap, functions)
             return Model.from_fields({_field_name(name): reader.decoded(value, name) for name, value in fields})
         except ModelFileError:
@@ -234,26 +233,6 @@ def _header(file: BinaryIO, path: Path) -> tuple[dict[str, Any], int]:
     return json.loads(text), _PREAMBLE.size + length
 
 
-def _function_names(encoded: Any) -> Iterable[str]:
-    if isinstance(encoded, list):
-        for item in encoded:
-            yield from _function_names(item)
-    elif isinstance(encoded, dict):
-        ((kind, content),) = encoded.items()
-        if kind == "function":
-            yield str(content)
-        elif kind != "array":
-            yield from _function_names(content)
-
-
-def _known(name: str, functions: Functions | None) -> bool:
-    try:
-        function_named(name, functions)
-    except KeyError:
-        return False
-    return True
-
-
 class _Reader:
     """Turns the JSON of the header into values, with the arrays from the data behind it."""
 
@@ -261,6 +240,7 @@ class _Reader:
         self, file: BinaryIO, path: Path, start: int, size: int, mmap: bool, functions: Functions | None
     ) -> None:
         self._file, self._path, self._start, self._size, self._functions = file, path, start, size, functions
+        self._known: dict[str, Callable[..., Any]] = {}
         self._map = memory_map.mmap(file.fileno(), 0, access=memory_map.ACCESS_READ) if mmap else None
 
     def decoded(self, value: Any, where: str) -> Any:
@@ -274,7 +254,9 @@ class _Reader:
         if kind == "dict":
             return {str(name): self.decoded(item, where) for name, item in content}
         if kind == "function":
-            return function_named(content, self._functions)
+            if not isinstance(content, str):
+                raise ValueError(f"the field {where} has a function without a name")
+            return self._known.setdefault(content, function_named(content, self._functions))
         if kind == "array":
             return self._array(content, where)
         raise ValueError(f"the field {where} is of the unknown kind {kind!r}")

@@ -27,6 +27,7 @@ from pytrainr.prepare import new_model, retrained_model
 from pytrainr.r.bits import note_difference
 from pytrainr.r.epoch import Batch
 from pytrainr.r_random import RRandom, default_stream
+from pytrainr.schedules import Schedule, schedule_named
 
 __all__ = ["DivergedError", "Stopped", "Training"]
 
@@ -217,7 +218,8 @@ class Training:
 
     def _update_rule_scales(self) -> bool:
         """Whether the compiled loop itself does what the loss function does (adagrad, as in R, calls none)."""
-        return self.model.loss_function is loss_L1 or self.model.update_rule == "adagrad"
+        as_r = self.model.update_rule == "adagrad" and not self.model.exact
+        return self.model.loss_function is loss_L1 or as_r
 
     def _run_with_loss_function(self, batch: Batch) -> int:
         """Group after group, the caller's loss function between the gradients and the update."""
@@ -362,10 +364,11 @@ class Training:
         model, steps = self.model, self.model.time_dim
         shapes = [(self.samples, *shape) for shape in self.network.store_shapes(steps)]
         arguments.check_memory(16 * sum(map(math.prod, shapes)), "keep_store=True")
-        if "store" not in model or [array.shape for array in model.store] != shapes:
+        if "store" not in model or not _hold(model.store, shapes):
             model.store = [np.zeros(shape) for shape in shapes]
-        model.last_layer_error = np.zeros((self.samples, steps, model.output_dim))
-        model.last_layer_delta = np.zeros((self.samples, steps, model.output_dim))
+        for name in ("last_layer_error", "last_layer_delta"):
+            if name not in model or not _hold([model[name]], shapes[-1:]):
+                model[name] = np.zeros(shapes[-1])
 
     def _store(self, rows: np.ndarray, record: np.ndarray) -> None:
         column = 0
@@ -396,6 +399,7 @@ class Training:
             "done": self._done if self._groups is not None else -1,
             "scalars": json.dumps(scalars),
             "random_seed": self.rng.random_seed,
+            "schedules": json.dumps(self._schedules()),
         }
         if self._groups is not None:
             saved["epoch_random_seed"] = self._epoch_seed
@@ -407,6 +411,11 @@ class Training:
                 saved[f"store:{k}"] = array.copy()
         return saved
 
+    def _schedules(self) -> dict[int, str]:
+        """Where among the epoch functions schedules are, by the names that hold their state."""
+        functions = enumerate(self.model.epoch_function)
+        return {place: function.__name__ for place, function in functions if isinstance(function, Schedule)}
+
     def restore(self, checkpoint: dict[str, Any], error_columns: np.ndarray) -> None:
         """Go on from a :meth:`checkpoint` of a training with the same data and options.
 
@@ -415,6 +424,10 @@ class Training:
         self.epoch = int(checkpoint["epoch"])
         for name, value in json.loads(checkpoint["scalars"]).items():
             self.model[name] = value
+        functions = list(self.model.epoch_function)
+        for place, name in json.loads(str(checkpoint.get("schedules", "{}"))).items():
+            functions[int(place)] = schedule_named(name)
+        self.model.epoch_function = functions
         self._make_network()
         for name, flat in self.state.items():
             flat[...] = checkpoint["state:" + name]
@@ -438,6 +451,12 @@ def _stream(rng: Any) -> RRandom:
     if isinstance(rng, RRandom):
         return rng
     raise wrong_type("rng", "{place} should be a pytrainr.RRandom, for example RRandom(1); it is {value}", value=rng)
+
+
+def _hold(arrays: list[np.ndarray], shapes: list[tuple[int, ...]]) -> bool:
+    """Whether arrays of an earlier training have room for as many samples as these: R then goes on in them."""
+    kept = [(len(array) >= shape[0], *array.shape[1:]) for array, shape in zip(arrays, shapes, strict=False)]
+    return len(arrays) == len(shapes) and kept == [(True, *shape[1:]) for shape in shapes]
 
 
 def _is_ready(samples: np.ndarray, steps: int, dtype: np.dtype) -> bool:

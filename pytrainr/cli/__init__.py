@@ -1,4 +1,4 @@
-"""The command line: ``pytrainr demo | train | predict | crosscheck | warmup``."""
+"""The command line: ``pytrainr demo | train | predict | crosscheck | doctor | warmup``."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ DELEGATED = {
         "pytrainr.interop.crosscheck",
         "replay what R's trainr did, recorded in files, and compare bit by bit",
     ),
+    "doctor": ("pytrainr.doctor", "what this machine is, whether all works on it, and what to do where it does not"),
     "warmup": ("pytrainr.warmup", "compile every kernel now, so that no later run waits for it"),
 }
 

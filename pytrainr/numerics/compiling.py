@@ -21,13 +21,27 @@ import time
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, TextIO
 
 import numba
 
 from pytrainr.forks import in_child
 
-__all__ = ["Progress", "Task", "begin", "end", "help_out", "listen", "now_compiling", "obtain", "register", "want"]
+__all__ = [
+    "Line",
+    "Progress",
+    "Task",
+    "begin",
+    "compiled_so_far",
+    "end",
+    "help_out",
+    "helper_count",
+    "listen",
+    "now_compiling",
+    "obtain",
+    "register",
+    "want",
+]
 
 _MOST_HELPERS = 3
 _SILENT_SECONDS = 0.7  # what is shorter needs no explanation
@@ -92,7 +106,7 @@ class _List:
                 self.changed.notify_all()
 
     def start_helpers(self, wanted: int) -> None:
-        while self.may_start and self.helpers < min(wanted, _helper_count()):
+        while self.may_start and self.helpers < min(wanted, helper_count()):
             self.helpers += 1
             threading.Thread(target=_supervise, args=(self,), daemon=True, name="pytrainr-compiling").start()
 
@@ -149,7 +163,7 @@ class _List:
             return Progress(str(current[-1] if self.here else current[0]), self.done + 1, known)
 
 
-def _helper_count() -> int:
+def helper_count() -> int:
     """As many as there are processors beside this one's."""
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     wanted = os.environ.get("PYTRAINR_THREADS", "")
@@ -160,7 +174,7 @@ def _helper_count() -> int:
 
 def _can_help() -> bool:
     is_python = Path(sys.executable or "").name.lower().startswith(("python", "pypy"))
-    return is_python and not getattr(sys, "frozen", False) and _helper_count() > 0
+    return is_python and not getattr(sys, "frozen", False) and helper_count() > 0
 
 
 _list = _List()
@@ -283,15 +297,16 @@ def _received(stream: IO[bytes]) -> Task | None:
 # telling --------------------------------------------------------------------------------------------------------------
 
 
-class _Line:
-    """A line on the standard error: on a terminal the same one again and again, else one that stays."""
+class Line:
+    """A line on ``stream``, or the standard error: on a terminal the same one again and again, else one that stays."""
 
-    def __init__(self) -> None:
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self.stream = stream
         self.since: float | None = None
         self.shown = self.left = False
 
     def __call__(self, progress: Progress | None) -> None:
-        stream = sys.stderr
+        stream = self.stream or sys.stderr
         if stream is None:
             return
         if progress is None:
@@ -312,13 +327,18 @@ class _Line:
             print(f"pytrainr: {progress} …", file=stream, flush=True)
 
 
-_listener: Callable[[Progress | None], None] = _Line()
+_listener: Callable[[Progress | None], None] = Line()
 
 
 def listen(listener: Callable[[Progress | None], None]) -> None:
     """Tell ``listener`` of every change: what is being compiled, or None. It is called from any thread."""
     global _listener
     _listener = listener
+
+
+def compiled_so_far() -> int:
+    """How many kernels this process and its helpers have compiled."""
+    return _list.done
 
 
 def now_compiling() -> Progress | None:

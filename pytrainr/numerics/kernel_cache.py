@@ -28,7 +28,7 @@ from pytrainr.forks import in_child
 from pytrainr.numerics import compiling
 from pytrainr.numerics.numba_internals import FAST, rebuilt, reduced, target
 
-__all__ = ["KernelCache", "folder", "use"]
+__all__ = ["KernelCache", "folder", "is_kept", "use"]
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -47,8 +47,17 @@ def folder() -> Path:
     return _chosen or _found_folder()
 
 
+def is_kept() -> bool:
+    """Whether that outlives the process."""
+    return folder() != _process_folder
+
+
+_process_folder: Path | None = None
+
+
 @cache
 def _found_folder() -> Path:
+    global _process_folder
     for place in _places():
         try:
             place.mkdir(parents=True, exist_ok=True)
@@ -56,10 +65,10 @@ def _found_folder() -> Path:
         except OSError:
             continue
         return place
-    place = Path(tempfile.mkdtemp(prefix="pytrainr-"))
-    atexit.register(_remove, place)
+    _process_folder = Path(tempfile.mkdtemp(prefix="pytrainr-"))
+    atexit.register(_remove, _process_folder)
     in_child(lambda: atexit.unregister(_remove))  # it is the parent's
-    return place
+    return _process_folder
 
 
 def _remove(place: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import re
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -28,7 +29,9 @@ def read(file: CsvFile, number_places: Sequence[int], text_places: Sequence[int]
     """The columns of numbers as arrays and the others as lists of texts, or None: read it without a library."""
     if len(file.text) - file.start < WORTH_IT or len(file.names) != file.named:
         return None
-    rest = file.text[file.start :]
+    if set(number_places) & set(text_places):
+        return None  # a library gives a column one type
+    rest = _without_quotes(file.text[file.start :], file)
     # Comments, quotes and lone carriage returns are where readers differ.
     if "\n#" in rest or rest.startswith("#") or '"' in rest or rest.count("\r") != rest.count("\r\n"):
         return None
@@ -45,6 +48,14 @@ def read(file: CsvFile, number_places: Sequence[int], text_places: Sequence[int]
         if found is not None and _is_whole(found, rest, file):
             return found
     return None
+
+
+def _without_quotes(text: str, file: CsvFile) -> str:
+    """The text without quotes around cells that mean the same without, as R's ``write.csv`` puts them around texts."""
+    if '"' not in text or len(file.names) == 1:  # of one column, an empty cell would become a blank line
+        return text
+    mark = re.escape(file.delimiter)
+    return re.sub(rf'(?:(?<=[{mark}\r\n])|\A)"([^"\r\n{mark}]*)"(?=[{mark}\r\n]|\Z)', r"\1", text)
 
 
 def _is_whole(found: Columns, rest: str, file: CsvFile) -> bool:

@@ -58,11 +58,28 @@ def skipped(times: NDArray[Any]) -> NDArray[np.int64]:
     """
     if len(times) < 3:
         return np.empty(0, np.int64)
+    times = _as_calendar(times)
     steps = _working_days(times) if times.dtype.kind == "M" else None
     if steps is None:
         steps = np.diff(times)
         steps = steps.astype(np.int64 if times.dtype.kind in "mM" else np.float64).astype(np.float64)
     return np.flatnonzero(steps > _GAP * np.median(steps)) + 1
+
+
+def _as_calendar(times: NDArray[Any]) -> NDArray[Any]:
+    """Whole numbers such as 20240531 or 202405 as days or months where they all can be; other times as they are."""
+    if times.dtype.kind not in "iu":
+        return times
+    for digits, form in ((8, "{0}-{1:02}-{2:02}"), (6, "{0}-{1:02}")):
+        if times.min() < 10 ** (digits - 1) or times.max() >= 10**digits:
+            continue
+        months = times if digits == 6 else times // 100
+        parts = zip((months // 100).tolist(), (months % 100).tolist(), (times % 100).tolist(), strict=True)
+        try:
+            return np.array([form.format(*part) for part in parts], dtype="datetime64")
+        except ValueError:
+            continue
+    return times
 
 
 def _working_days(times: NDArray[Any]) -> NDArray[np.float64] | None:

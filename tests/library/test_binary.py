@@ -35,6 +35,15 @@ def test_predictions_are_rounded_and_one_row_may_be_a_vector():
     np.testing.assert_array_equal(bin2int([1, 0, 1]), [5])
 
 
+def test_no_integers_truth_values_and_lengths_of_numpy():
+    """11.20: int2bin(integer()) has no rows; TRUE is 1."""
+    assert int2bin([]).shape == (0, 8)
+    assert bin2int(int2bin([])).shape == (0,)
+    np.testing.assert_array_equal(int2bin([True, False], np.int64(2)), [[1, 0], [0, 0]])
+    assert bin2int(int2bin(-(2**31) + 1, 32)) == [-(2**31) + 1]
+    assert bin2int([[0] * 31 + [1]]) == [-(2**31)]  # NA in R, whose integers lack it
+
+
 def test_bits_past_32_are_missing_as_in_r():
     bits = int2bin(-1, length=34)
     np.testing.assert_array_equal(bits, [[1.0] * 32 + [np.nan] * 2])

@@ -11,7 +11,7 @@ import pytest
 
 from pytrainr import Model, epoch_annealing, epoch_print, epoch_progress, loss_L1
 from pytrainr.epoch_functions import is_observer
-from pytrainr.function_names import function_name, function_named
+from pytrainr.function_names import UnknownFunction, function_name, function_named
 from pytrainr.r_text import number_text
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "structure.json").read_text())
@@ -117,7 +117,6 @@ def test_functions_by_name():
         return model
 
     assert function_named("mine", {"mine": mine}) is mine
-    with pytest.raises(KeyError):
-        function_named("mine")
+    assert function_named("mine") == UnknownFunction("mine")
     mine.__name__ = "epoch_print"
     assert function_name(mine) != "epoch_print"

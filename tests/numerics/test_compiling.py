@@ -33,7 +33,7 @@ os.waitpid(child, 0)
 DYING_HELPER = """
 from pytrainr.numerics import compiling
 compiling._HELPER = "import os; os._exit(1)"
-compiling._helper_count = lambda: 1
+compiling.helper_count = lambda: 1
 """
 
 
@@ -52,7 +52,7 @@ def run(script: str, folder: Path, **environment: str) -> subprocess.CompletedPr
 def cold(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A folder of kernels that a training filled from nothing, with a helper, and what it said."""
     folder = tmp_path_factory.mktemp("kernels")
-    script = f"{COUNT_HELPERS}{TRAIN}compiling._helper_count = lambda: 1\nprint(train(), len(started))"
+    script = f"{COUNT_HELPERS}{TRAIN}compiling.helper_count = lambda: 1\nprint(train(), len(started))"
     done = run(script, folder)
     error, helpers = done.stdout.split()
     assert helpers == "1"
@@ -78,7 +78,7 @@ def test_a_forked_child_compiles_alone_and_the_same(cold: tuple[Path, str], tmp_
 
 def test_one_thread_asked_for_is_one_process(cold: tuple[Path, str]) -> None:
     folder, _ = cold
-    script = "from pytrainr.numerics import compiling\nprint(compiling._helper_count())"
+    script = "from pytrainr.numerics import compiling\nprint(compiling.helper_count())"
     assert run(script, folder, PYTRAINR_THREADS="1").stdout.strip() == "0"
 
 
@@ -89,7 +89,7 @@ def test_a_helper_that_dies_is_done_without(cold: tuple[Path, str], tmp_path: Pa
 
 def test_another_programs_python_is_not_started(monkeypatch: pytest.MonkeyPatch) -> None:
     """Embedded, ``sys.executable`` is no Python: R, a web server; started, it would do something else."""
-    monkeypatch.setattr(compiling, "_helper_count", lambda: 1)
+    monkeypatch.setattr(compiling, "helper_count", lambda: 1)
     monkeypatch.setattr(sys, "executable", "/usr/lib/R/bin/exec/R")
     assert not compiling._can_help()
     monkeypatch.setattr(sys, "executable", "/usr/bin/python3.11")

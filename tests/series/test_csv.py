@@ -145,7 +145,30 @@ cell = st.one_of(
     st.integers(-(10**20), 10**20).map(str),
     st.floats(allow_nan=False, allow_infinity=False, width=32).map("{:.25e}".format),
     st.sampled_from(
-        ["", "NA", " 1", "1 ", "+2", ".5", "5.", "1_0", "0x10", "1e400", "inf", "nan", "True", "x", "1,5", "-0"]
+        [
+            "",
+            "NA",
+            " 1",
+            "1 ",
+            "+2",
+            ".5",
+            "5.",
+            "1_0",
+            "0x10",
+            "1e400",
+            "inf",
+            "nan",
+            "True",
+            "x",
+            '"1"',
+            '"x"',
+            '"1,5"',
+            '"',
+            '""',
+            '2"',
+            "1,5",
+            "-0",
+        ]
     ),
 )
 
@@ -207,9 +230,18 @@ def test_a_clean_file_is_read_by_the_library(tmp_path: Path, monkeypatch: pytest
     assert found.samples == ["s0", "s1", "s2"]
     assert found.times == ["2024-01-01", "2024-01-02", "2024-01-03"]
     assert found.X[:, :, 0].tolist() == [[0.5, 3.5, 6.5], [1.5, 4.5, 7.5], [2.5, 5.5, 8.5]]
+    quoted = text.replace("id,day,note", '"id","day","note"').replace("2024-01-01", '"2024-01-01"')
+    assert np.array_equal(table(tmp_path, quoted, y="b", x="a", sample="id", time="day").X, found.X)
     if name != "polars":
         text = text.replace(",", ";").replace(".", ",")
         assert np.array_equal(table(tmp_path, text, y="b", x="a", sample="id", time="day").X, found.X)
+
+
+def test_a_column_may_be_a_key_and_a_number(tmp_path: Path, reader: str) -> None:
+    """11.15: the same column as time and as input: the library is not asked, as it gives a column one type."""
+    found = table(tmp_path, "t,v\n2,5\n1,4\n", x=["t", "v"], time="t")
+    assert found.times == ["1", "2"]
+    assert found.X[0].tolist() == [[1, 4], [2, 5]]
 
 
 def test_small_files_import_no_library(tmp_path: Path) -> None:

@@ -95,6 +95,23 @@ def test_a_loss_function_of_the_callers_is_refused(client: Client, data: Data) -
         client.trainr(data[1], data[0], loss_function=lambda model: model, **OPTIONS)
 
 
+def test_a_loss_function_that_adagrad_never_calls_may_be_any(client: Client, data: Data) -> None:
+    """11.20: as in R, where an unused loss function is no error; it stays on the model."""
+
+    def mine(model: pytrainr.Model) -> pytrainr.Model:
+        raise AssertionError("adagrad calls no loss function")
+
+    X, Y = data
+    given = {"epoch_function": pytrainr.epoch_annealing, "loss_function": mine, "update_rule": "adagrad", **OPTIONS}
+    remote, here = (train(Y, X, rng=RRandom(1), **given) for train in (client.trainr, pytrainr.trainr))
+    assert remote == here
+    assert remote.loss_function is mine
+    again, here = (train(Y, X, model=here, rng=RRandom(2)) for train in (client.trainr, pytrainr.trainr))
+    assert again == here
+    with pytest.raises(ValueError, match="function of your own"):
+        client.trainr(Y, X, **{**given, "exact": True})
+
+
 def test_retraining_from_a_stored_model(client: Client, data: Data) -> None:
     X, Y = data
     first = pytrainr.trainr(Y, X, rng=RRandom(1), epoch_function=pytrainr.epoch_annealing, **OPTIONS)
@@ -177,7 +194,7 @@ def test_a_caller_that_vanishes_leaves_the_job_its_time_of_grace(plain: LocalSer
     """
     with pytrainr_client.connect(plain.address) as client:
         before = {info.name for info in client.jobs()}
-        subprocess.run([sys.executable, "-c", textwrap.dedent(script)], timeout=60, check=False)
+        subprocess.run([sys.executable, "-c", textwrap.dedent(script)], timeout=300, check=False)
         (name,) = {info.name for info in client.jobs()} - before
         time.sleep(0.3)
         assert client.job(name).info().state == "RUNNING", "within the time of grace it goes on"
@@ -211,7 +228,7 @@ def test_ctrl_c_hands_back_the_model_of_the_last_whole_epoch(plain: LocalServer)
     with pytrainr_client.connect(plain.address) as client:
         before = {info.name for info in client.jobs()}
         done = subprocess.run(
-            [sys.executable, "-c", textwrap.dedent(script)], timeout=60, capture_output=True, text=True, check=False
+            [sys.executable, "-c", textwrap.dedent(script)], timeout=300, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
         assert "the model after epoch" in done.stdout
@@ -338,3 +355,50 @@ def test_a_cancelled_job_has_its_last_whole_epoch(client: Client, data: Data) ->
     with pytest.raises(ServerError) as cancelled:
         job.wait()
     assert cancelled.value.code == grpc.StatusCode.CANCELLED
+    assert client.model(cancelled.value.metadata["model"]).current_epoch >= 2
+
+
+def test_a_training_that_ends_early_keeps_its_last_whole_epoch(client: Client, data: Data) -> None:
+    """11.23: divergence, and a caller's epoch function that puts nonsense into the model, lost all epochs before."""
+    X, Y = data
+
+    def nonsense(model: pytrainr.Model) -> pytrainr.Model:
+        model.learningrate = -1.0 if model.current_epoch == 3 else model.learningrate
+        return model
+
+    with pytest.raises(ServerError, match="learningrate should be a finite number") as failed:
+        client.trainr(Y, X, rng=RRandom(1), epoch_function=nonsense, **OPTIONS)
+    kept = client.model(failed.value.metadata["model"])
+    here = pytrainr.trainr(Y, X, rng=RRandom(1), epoch_function=(), **{**OPTIONS, "numepochs": 2})
+    assert np.array_equal(kept.time_synapse[0], here.time_synapse[0])
+    assert kept.current_epoch == 2
+
+    wild = {"learningrate": 1e200, "hidden_dim": 3, "numepochs": 5, "network_type": "rnn", "momentum": 1e3}
+    with pytest.raises(pytrainr.DivergedError) as here_diverged:
+        pytrainr.trainr(Y, X, rng=RRandom(1), epoch_function=pytrainr.epoch_annealing, **wild)
+    for train in (client.trainr, lambda *data, **options: client.train_async(*data, **options).wait()):
+        with pytest.raises(pytrainr.DivergedError) as diverged:
+            train(Y, X, rng=RRandom(1), epoch_function=pytrainr.epoch_annealing, **wild)
+        assert diverged.value.model == here_diverged.value.model
+        assert diverged.value.epoch == here_diverged.value.epoch
+
+
+def test_stored_models_keep_schedules_with_their_state_and_the_names_of_functions(client: Client, data: Data) -> None:
+    """11.13: prediction, listing and fetching need no training function; training on asks for it."""
+    X, Y = data
+    schedules = [pytrainr.ReduceOnPlateau(0.5, patience=1), pytrainr.StepSchedule(2)]
+    model = client.trainr(Y, X, rng=RRandom(1), epoch_function=schedules, **OPTIONS)
+    stored = client.model(client.store_model(model, "with-schedules"))
+    assert stored.epoch_function == schedules
+    remote = client.trainr(Y, X, model=stored, rng=RRandom(2))
+    assert remote == pytrainr.trainr(Y, X, model=client.model("models/with-schedules"), rng=RRandom(2))
+
+    model.epoch_function = [lambda model: model]
+    name = client.store_model(model, "with-a-function")
+    fetched = client.model(name)
+    assert np.array_equal(client.predictr(name, X), pytrainr.predictr(fetched, X))
+    assert "<lambda>" in repr(fetched.epoch_function)
+    with pytest.raises(ValueError, match="epoch_function '<lambda>', of which only the name is known"):
+        pytrainr.trainr(Y, X, model=fetched)
+    with pytest.raises(ValueError, match="epoch_function '<lambda>', of which only the name is known"):
+        client.trainr(Y, X, model=fetched)

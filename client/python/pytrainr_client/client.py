@@ -223,7 +223,7 @@ class Client:
         stream: pytrainr.RRandom,
     ) -> training_pb2.Training:
         training = training_pb2.Training(
-            options=options.message_of(given, functions.names, loss_function),
+            options=options.message_of(given, functions.names, _sent_loss(loss_function, given, model)),
             random_state=wire.encode_random_state(stream.random_seed),
             pause_each_epoch=functions.pause,
         )
@@ -382,6 +382,14 @@ def _stream(rng: pytrainr.RRandom | None) -> pytrainr.RRandom:
     if not isinstance(rng, pytrainr.RRandom):
         raise TypeError(f"rng should be a pytrainr.RRandom, for example RRandom(1); it is {rng!r}")
     return rng
+
+
+def _sent_loss(loss: Any, given: dict[str, Any], model: pytrainr.Model | str | None) -> Any:
+    """The loss function as the server has to know it: one of the caller's own that adagrad, as in R, never calls need
+    not run there."""
+    options = model if isinstance(model, pytrainr.Model) else given
+    unused = options.get("update_rule") == "adagrad" and not options.get("exact")
+    return None if unused and callable(loss) else loss
 
 
 def _to_retrain(model: pytrainr.Model, keep_store: bool) -> model_pb2.Model:

@@ -93,7 +93,11 @@ class Job:
                 patience.wait(error)
 
     def wait(self) -> pytrainr.Model:
-        """Wait for the end and fetch the model. Raises what ``trainr`` would, ``ServerError`` for a cancelled job."""
+        """Wait for the end and fetch the model. Raises what ``trainr`` would, ``ServerError`` for a cancelled job.
+
+        Of a job that ended early the model of its last whole epoch is kept; its name is the error's
+        ``metadata["model"]``.
+        """
         for _ in self.watch(after_epoch=1 << 62):
             pass
         info = self.info()
@@ -102,7 +106,8 @@ class Job:
         if info.error_reason == "DIVERGED" and info.model:
             raise pytrainr.DivergedError(info.error_message, info.epoch, self._client.model(info.model))
         code = grpc.StatusCode.CANCELLED if info.state == "CANCELLED" else grpc.StatusCode.FAILED_PRECONDITION
-        raise ServerError(info.error_message or f"{self.name} was cancelled", code, info.error_reason)
+        kept = {"model": info.model} if info.model else {}
+        raise ServerError(info.error_message or f"{self.name} was cancelled", code, info.error_reason, metadata=kept)
 
     def cancel(self) -> JobInfo:
         """Stop it for good."""

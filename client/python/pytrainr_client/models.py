@@ -9,29 +9,7 @@ from trainr import wire
 from trainr.v1 import model_pb2
 
 import pytrainr
-from pytrainr.function_names import PROVIDED
-
-
-class UnknownFunction:
-    """Stands for a function of which a stored model has only the name; calling it says so."""
-
-    def __init__(self, name: str) -> None:
-        self.__name__ = name
-
-    def __call__(self, model: pytrainr.Model) -> pytrainr.Model:
-        raise TypeError(
-            f"this model came from a server, which knows its function {self.__name__!r} only by name; "
-            "put the function itself in its place, for example model.epoch_function = [my_function]"
-        )
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, UnknownFunction) and other.__name__ == self.__name__
-
-    def __hash__(self) -> int:
-        return hash(self.__name__)
-
-    def __repr__(self) -> str:
-        return f"<function {self.__name__}, known by name only>"
+from pytrainr.function_names import function_named
 
 
 def model_of(parts: Iterable[model_pb2.ModelPart], functions: Mapping[str, Callable] | None = None) -> pytrainr.Model:
@@ -46,9 +24,7 @@ def joined(joiner: wire.ModelJoiner, functions: Mapping[str, Callable] | None = 
     """The model of complete parts."""
 
     def function(name: str, field: str) -> Callable:
-        if functions and name in functions:
-            return functions[name]
-        return PROVIDED[name]() if name in PROVIDED else UnknownFunction(name)
+        return function_named(name, functions)
 
     return pytrainr.Model.from_fields(wire.decode_model(joiner.model(), joiner.array, function))
 

@@ -122,8 +122,9 @@ stop_unless_succeeded <- function(job) {
   if (state == "succeeded") return(invisible())
   if (state == "cancelled") stop_status(1L, paste(job$name, "was cancelled"))
   if (state != "failed") stop_status(9L, paste0(job$name, " has not ended yet, it is ", state))
-  fields <- if (nzchar(job$error_field)) structure(job$error_message, names = job$error_field) else character()
-  stop_status(job$error_code, job$error_message, list(
+  message <- in_r_words(job$error_message)
+  fields <- if (nzchar(job$error_field)) structure(message, names = job$error_field) else character()
+  stop_status(job$error_code, message, list(
     fields = fields, reason = job$error_reason, retry_delay = 0,
     metadata = c(list(epoch = as.character(job$epoch)), if (nzchar(job$model)) list(model = job$model))
   ))

@@ -89,16 +89,14 @@ unchanged <- function(local, received) {
 merge_trained <- function(local, received, first = FALSE) {
   if (first) local[setdiff(names(local), c(names(received), training_sized, function_fields))] <- NULL
   names <- setdiff(names(received), function_fields)
-  kept <- vapply(names, function(name) {
-    name %in% names(local) && !is_computed(name) && unchanged(local[[name]], received[[name]])
-  }, NA)
+  kept <- names %in% names(local) & !are_weights(names) & !names %in% c(training_sized, "error")
+  kept[kept] <- vapply(names[kept], function(name) unchanged(local[[name]], received[[name]]), NA)
   local[names[!kept]] <- received[names[!kept]]
   attr(local, "error") <- attr(received, "error")
   local
 }
 
 function_fields <- c("epoch_function", "loss_function")
-is_computed <- function(name) are_weights(name) || name %in% c(training_sized, "error")
 
 # A model that nobody here has arguments for: types as trainr() would have given them.
 received_model <- function(received) {

@@ -30,7 +30,7 @@ new_plan <- function(Y, X, given, extra, exact, keep_store, connection) {
   )
   local <- c(extra, dimensions, given)
   local <- local[c(names(extra), intersect(r_fields, names(local)[!vapply(local, is.null, NA)]))] # R has no field NULL
-  if (keep_store && is.numeric(given$hidden_dim) && is.character(given$network_type)) refuse_huge_store(local, dim(X)[1])
+  if (keep_store) refuse_huge_store(local, dim(X)[1])
   options <- new_message("TrainingOptions",
     epoch_function = server_functions(functions),
     loss_function = loss_name(given$loss_function, unused = identical(given$update_rule, "adagrad") && !exact),
@@ -82,9 +82,9 @@ attributes_of_layers <- function(Y, seq_to_seq_unsync) {
 retrain_plan <- function(Y, X, model, seq_to_seq_unsync, keep_store, connection) {
   Y <- as_samples(Y, "Y")
   X <- as_samples(X, "X")
+  sent <- encode_computing(model, connection, c(training_sized, "error"))
   message("retraining, all options except X, Y and the model itself are ignored, error are reseted")
   local <- if (is.character(model)) model_fetch(model, connection = connection) else model
-  sent <- encode_computing(model, connection, c(training_sized, "error"))
   functions <- as_functions(local[["epoch_function"]])
   if (!is.null(local[["epoch_function"]])) local[["epoch_function"]] <- functions
   loss_name(local[["loss_function"]], unused = identical(local[["update_rule"]], "adagrad") && !is_exact(local))
@@ -165,6 +165,7 @@ server_functions <- function(functions) {
 
 # Stops where the arrays that keep_store = TRUE brings back would be too large.
 refuse_huge_store <- function(local, samples) {
+  if (!is.character(local$network_type) || !is.numeric(local$hidden_dim)) return(invisible()) # the server says so
   states <- switch(local$network_type, rnn = 1, gru = 4, lstm = 6, 1)
   numbers <- 2 * sum(local$hidden_dim) * states + 4 * local$output_dim
   bytes <- 8 * samples * local$time_dim * numbers

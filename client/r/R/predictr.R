@@ -17,6 +17,8 @@
 predictr <- function(model, X, hidden = FALSE, real_output = TRUE, ..., connection = NULL) {
   connection <- use_connection(connection)
   X <- as_samples(X, "X")
+  hidden <- as_flag(hidden, "hidden")
+  real_output <- as_flag(real_output, "real_output")
   who <- encode_computing(model, connection, unneeded_fields(model))
   long <- 8 * length(X) > server_info(connection)$inline_bytes
   if (long && !hidden && real_output && ...length() == 0) return(predict_stream(connection, who, X))

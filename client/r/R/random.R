@@ -2,14 +2,11 @@
 
 # R's .Random.seed, made as R makes it where there is none yet.
 random_state <- function() {
-  kinds <- RNGkind()
-  wanted <- list("Mersenne-Twister", "Inversion", c("Rejection", "Rounding"))
-  for (i in seq_along(wanted)) {
-    if (!kinds[i] %in% wanted[[i]]) {
-      stop("the random number generator is set to \"", kinds[i], "\"; the server can go on with \"",
-        wanted[[i]][1], "\" only. RNGkind(\"default\", \"default\", \"default\") sets R's own choice.", call. = FALSE
-      )
-    }
+  if (RNGkind()[1] == "user-supplied") {
+    stop("the random number generator is \"user-supplied\", which lives in this R alone; the server has all others of R: ",
+      "RNGkind(\"default\") sets R's own choice.",
+      call. = FALSE
+    )
   }
   if (!exists(".Random.seed", globalenv(), inherits = FALSE)) set.seed(NULL)
   get(".Random.seed", globalenv(), inherits = FALSE)

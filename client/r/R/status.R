@@ -33,6 +33,8 @@ stop_unless_ok <- function(response) {
   details <- error_details(trailers[["grpc-status-details-bin"]])
   message <- utils::URLdecode(paste0(trailers[["grpc-message"]], ""))
   Encoding(message) <- "UTF-8"
+  message <- if (is.null(details$message)) in_r_words(message) else details$message
+  details$message <- NULL
   unsaid <- details$fields[!vapply(details$fields, grepl, NA, x = message, fixed = TRUE)]
   if (length(unsaid) > 0) message <- paste(c(message, paste0("  ", names(unsaid), ": ", unsaid)), collapse = "\n")
   stop_status(code, message, details)
@@ -80,7 +82,11 @@ error_details <- function(text) {
   for (any in from_bytes("Status", base64_decode(text))$details) {
     switch(sub(".*/", "", any$type_url),
       google.rpc.BadRequest = for (violation in from_bytes("BadRequest", any$value)$field_violations) {
-        details$fields[violation$field] <- violation$description
+        details$fields[violation$field] <- in_r_words(violation$description)
+      },
+      trainr.v1.ArgumentError = {
+        error <- from_bytes("ArgumentError", any$value)
+        details$message <- details$said[[error$argument]] <- argument_message(error)
       },
       google.rpc.ErrorInfo = {
         info <- from_bytes("ErrorInfo", any$value)
@@ -93,5 +99,7 @@ error_details <- function(text) {
       }
     )
   }
+  details$fields[names(details$said)] <- unlist(details$said)
+  details$said <- NULL
   details
 }

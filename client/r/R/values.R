@@ -96,8 +96,9 @@ encode_options <- function(x, array = encode_array, other = stop_value) {
 
 # The R value of a Value. `array` makes R arrays of Tensors, `make_function` functions of names.
 decode_value <- function(value, array = decode_array, make_function = identity) {
-  if (value$has("tensor_value")) return(array(value$tensor_value))
   if (value$has("double_value")) return(value$double_value)
+  if (value$has("list_value")) return(decode_list(value$list_value$value, array, make_function))
+  if (value$has("tensor_value")) return(array(value$tensor_value))
   if (value$has("int64_value")) {
     number <- value$int64_value
     return(if (abs(number) <= .Machine$integer.max) as.integer(number) else number)
@@ -106,8 +107,7 @@ decode_value <- function(value, array = decode_array, make_function = identity) 
   if (value$has("string_value")) return(value$string_value)
   if (value$has("function_value")) return(make_function(value$function_value))
   if (value$has("option_list_value")) return(decode_options(value$option_list_value$option, array, make_function))
-  if (value$has("null_value")) return(NULL)
-  decode_list(value$list_value$value, array, make_function)
+  NULL
 }
 
 # Single values of one type become a vector, all else a list.

@@ -19,7 +19,7 @@ from trainr.v1 import model_pb2, tensor_pb2
 MAX_DIMENSIONS = 8
 MAX_BYTES = 1 << 40
 MAX_DEPTH = 16
-RANDOM_STATE_LENGTH = 626
+MAX_RANDOM_STATE = 626
 
 _DTYPES: dict[int, np.dtype] = {
     tensor_pb2.ELEMENT_TYPE_UNSPECIFIED: np.dtype("<f8"),
@@ -125,18 +125,16 @@ def decode_array(tensor: tensor_pb2.Tensor, field: str, data: Any = None) -> np.
 
 
 def encode_random_state(state: Any) -> tensor_pb2.RandomState:
-    """R's 626 integers as a message."""
+    """The integers of R's ``.Random.seed`` as a message."""
     return tensor_pb2.RandomState(value=np.asarray(state, dtype=np.int32).tolist())
 
 
 def decode_random_state(message: tensor_pb2.RandomState, field: str = "random_state") -> np.ndarray | None:
-    """R's 626 integers as int32, or None when none were sent."""
+    """The integers of R's ``.Random.seed`` as int32, or None when none were sent."""
     if not message.value:
         return None
-    if len(message.value) != RANDOM_STATE_LENGTH:
-        raise WireError(
-            field, f"has {len(message.value)} integers; R's .Random.seed has {RANDOM_STATE_LENGTH} (Mersenne-Twister)"
-        )
+    if len(message.value) > MAX_RANDOM_STATE:
+        raise WireError(field, f"has {len(message.value)} integers; R's .Random.seed has at most {MAX_RANDOM_STATE}")
     return np.array(message.value, dtype=np.int32)
 
 

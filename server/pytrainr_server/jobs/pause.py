@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -14,6 +13,7 @@ from trainr.v1 import training_pb2
 
 import pytrainr
 from pytrainr.model_fields import checked_model
+from pytrainr.storage import save_model
 from pytrainr_server.errors import ServiceError, invalid, precondition
 from pytrainr_server.jobs import changes
 from pytrainr_server.jobs.specification import named_argument, stored_function
@@ -32,31 +32,16 @@ def write_state(directory: Path, model: pytrainr.Model, epoch: int, random_seed:
     shown = pytrainr.Model.from_fields({**dict(model.items()), "error": model.error[:, epoch - 1 : epoch]})
     shown["server_random_seed"] = random_seed
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    temporary = directory / "paused.model.tmp"
-    shown.save(temporary, keep_store=True)
-    os.replace(temporary, state_path(directory))
+    # A job that is taken up again after a power cut comes to this pause once more, so nobody waits for the disk.
+    save_model(shown, state_path(directory), keep_store=True, durable=False)
 
 
 def read_state(directory: Path) -> tuple[pytrainr.Model, np.ndarray]:
     """The paused model, and the random stream as it is there."""
-    model = pytrainr.Model.load(state_path(directory), functions=AnyFunction())
+    model = pytrainr.Model.load(state_path(directory))
     random_seed = np.asarray(model["server_random_seed"])
     delattr(model, "server_random_seed")
     return model, random_seed
-
-
-class AnyFunction(dict):
-    """A function for every name: the library's where it has one."""
-
-    def __missing__(self, name: str) -> Callable:
-        return stored_function(name, "function")
-
-    def __contains__(self, name: object) -> bool:
-        return isinstance(name, str)
-
-    def get(self, name: str, default: object = None) -> Callable:  # type: ignore[override]
-        """The function of this name."""
-        return self[name]
 
 
 class Pause:

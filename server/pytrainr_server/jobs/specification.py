@@ -12,8 +12,8 @@ from trainr import wire
 from trainr.v1 import model_pb2, tensor_pb2, training_pb2
 
 import pytrainr
+from pytrainr import function_names
 from pytrainr.argument_errors import ArgumentError
-from pytrainr.function_names import PROVIDED
 from pytrainr.model_fields import checked_model
 from pytrainr_server.errors import ServiceError, invalid, invalid_argument
 from pytrainr_server.store.names import dataset_sha256
@@ -82,7 +82,7 @@ def function_named(known: Mapping[str, Callable]) -> Callable[[str, str], Callab
 
 def stored_function(name: str, field: str) -> Callable:
     """A function in a model that the caller sent: those of the library by name, others as a mere name."""
-    return PROVIDED[name]() if name in PROVIDED else placeholder(name)
+    return function_names.function_named(name)
 
 
 def running(functions: Sequence[Callable]) -> list[Callable]:
@@ -93,16 +93,6 @@ def running(functions: Sequence[Callable]) -> list[Callable]:
 def recorded(functions: Sequence[Callable]) -> list[Callable]:
     """The functions of a model as they are stored with it."""
     return [pytrainr.epoch_print if function is _silent else function for function in functions]
-
-
-def placeholder(name: str) -> Callable:
-    """A function of the caller's of which only the name is known; it leaves the model as it is."""
-
-    def unknown(model: pytrainr.Model) -> pytrainr.Model:
-        return model
-
-    unknown.__name__ = name
-    return unknown
 
 
 def options(message: training_pb2.TrainingOptions, array: Callable, pauses: bool) -> dict[str, Any]:
@@ -156,13 +146,15 @@ def random_stream(message: training_pb2.Training) -> pytrainr.RRandom:
     return set_random_stream(pytrainr.RRandom(0), message)
 
 
-def set_random_stream(stream: pytrainr.RRandom, message: training_pb2.Training) -> pytrainr.RRandom:
+def set_random_stream(
+    stream: pytrainr.RRandom, message: training_pb2.Training | training_pb2.ContinueTrainingRequest
+) -> pytrainr.RRandom:
     """Put a stream where the message says that it stands."""
     state = wire.decode_random_state(message.random_state)
     try:
         if state is not None:
             stream.random_seed = state
-        else:
+        elif isinstance(message, training_pb2.Training):
             stream.set_seed(message.seed)
     except (ValueError, TypeError) as error:
         raise invalid("random_state" if state is not None else "seed", str(error)) from error

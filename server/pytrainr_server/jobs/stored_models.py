@@ -18,7 +18,6 @@ import pytrainr
 from pytrainr.model_fields import checked_model
 from pytrainr_server.errors import Code, ServiceError, precondition
 from pytrainr_server.jobs import specification
-from pytrainr_server.jobs.pause import AnyFunction
 from pytrainr_server.store.files import KEPT_INLINE_BYTES
 from pytrainr_server.store.models import NewModel
 from pytrainr_server.store.names import new_key
@@ -80,7 +79,7 @@ def load_model(store: Store, key: str) -> pytrainr.Model:
 
 def _read_model(store: Store, key: str, *, mmap: bool = False) -> pytrainr.Model:
     try:
-        return pytrainr.Model.load(store.directories.model(key), mmap=mmap, functions=AnyFunction())
+        return pytrainr.Model.load(store.directories.model(key), mmap=mmap)
     except FileNotFoundError:
         raise ServiceError(Code.NOT_FOUND, "NOT_FOUND", "The stored model is no longer there.") from None
     except pytrainr.ModelFileError as error:

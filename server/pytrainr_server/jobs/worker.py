@@ -370,7 +370,10 @@ class Worker:
 
     def _fail(self, error: ServiceError, state: State = State.FAILED) -> None:
         epoch = self._training.epoch if self._training is not None else 0
-        self._end(state, None, epoch=epoch, **error_values(error))
+        kept = None
+        if self._training is not None and epoch and error.code in (Code.FAILED_PRECONDITION, Code.INVALID_ARGUMENT):
+            kept = self._save(self._training.last_whole_epoch())
+        self._end(state, kept, epoch=epoch, **error_values(error))
         telemetry.jobs_ended.labels(state.name.lower()).inc()
         log.info("job ended: %s", error.reason, extra={"job": self._job.id})
 

@@ -11,11 +11,13 @@ from typing import Any
 from sqlalchemy import Row
 from trainr.v1 import training_pb2, training_pb2_grpc
 
+import pytrainr
 from pytrainr_server.config import Config
 from pytrainr_server.errors import invalid, not_found
 from pytrainr_server.failpoints import failpoint
 from pytrainr_server.jobs import changes
 from pytrainr_server.jobs.pause import changed_fields, control, not_paused
+from pytrainr_server.jobs.specification import set_random_stream
 from pytrainr_server.service import connections
 from pytrainr_server.service.admission import Admission
 from pytrainr_server.service.follow import Follower, Run
@@ -135,8 +137,8 @@ class TrainingService(training_pb2_grpc.TrainingServiceServicer):
     def _continue(self, owner: str, request: training_pb2.ContinueTrainingRequest) -> training_pb2.TrainingJob:
         job = self._store.jobs.get(owner, job_id(request.name))
         changed_fields(request)
-        if request.random_state.value and len(request.random_state.value) != 626:
-            raise invalid("random_state", f"has {len(request.random_state.value)} integers; it should have 626")
+        if request.random_state.value:
+            set_random_stream(pytrainr.RRandom(0), request)
         if request.epoch <= job.epoch or job.state not in UNFINISHED:
             return job_message(job)  # answered before
         # The state itself may lag behind: a job that was taken up again after a crash has yet to come to its pause.
