@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pytrainr import arguments
+from pytrainr.argument_errors import wrong_type, wrong_value
 
 if TYPE_CHECKING:
     from pytrainr.model import Model
@@ -81,12 +82,15 @@ class Stepper:
         self._row[...] = values
         y = np.empty(self._y_shape)
         if not self._step(self._x, y):
-            raise ValueError(f"x should hold finite numbers only, it is {np.asarray(x).tolist()}")
+            raise wrong_value("x", "{place} should hold finite numbers only, it is {value}", value=np.asarray(x))
         result = y[0] if self._alone else y
         if out is None:
             return result
         if not isinstance(out, np.ndarray) or out.shape != result.shape:
-            raise ValueError(f"out should be an array of the shape {result.shape}, it is {out!r}")
+            needed = result.shape
+            raise wrong_value(
+                "out", "{place} should be an array of the shape {needed}, it is {value}", needed=needed, value=out
+            )
         out[...] = result
         return out
 
@@ -114,13 +118,18 @@ class Stepper:
 
     def _checked(self, values: np.ndarray) -> np.ndarray:
         if values.dtype.kind not in "fiub":
-            raise TypeError(f"x should hold numbers, it holds {values.dtype}: {values.tolist()!r}")
+            raise wrong_type(
+                "x", "{place} should hold numbers, it is {value}", value=values if values.ndim else values.item()
+            )
         if values.ndim == 0 and self._shape == (1,):
             return values
         if values.shape != self._shape:
             what = "(inputs,)" if self._alone else "(samples, inputs)"
-            raise ValueError(
-                f"x should be one time step of the shape {self._shape} {what}, its shape is {values.shape}"
+            raise wrong_value(
+                "x",
+                f"{{place}} should be one time step of the shape {{needed}} {what}, its shape is {{shape}}",
+                needed=self._shape,
+                shape=values.shape,
             )
         return values
 

@@ -59,7 +59,7 @@ def predict_exact(
     if mask is not None:
         samples, _ = with_mask(samples, None, mask)
     check_finite(samples, "X", mask is not None)
-    stateful = return_state or state is not None
+    stateful = arguments.flag(return_state, "return_state") or state is not None
     kept, weights = kept_network(model)
     network = cast(ExactNetwork, kept)
     steps = _steps(model, samples)
@@ -129,13 +129,16 @@ def _state(network: ExactNetwork, state: Any, samples: int) -> np.ndarray:
     shape = (samples, network.state_width)
     if state is None:
         return np.zeros(shape)
-    given = np.asarray(state, dtype=np.float64)
-    if given.shape != shape:
+    try:
+        given = np.asarray(state)
+    except ValueError:  # ragged
+        given = np.empty(0)
+    if given.shape != shape or given.dtype.kind not in "biuf" or not np.isfinite(given).all():
         raise wrong_value(
             "state",
-            "{place} should be what predictr({returned}) returned, {needed}; it is {shape}",
+            "{place} should be what predictr({returned}) returned, finite numbers of the shape {needed}; it is {value}",
             returned=Setting("return_state", True),
             needed=shape,
-            shape=given.shape,
+            value=state,
         )
-    return given
+    return given.astype(np.float64)

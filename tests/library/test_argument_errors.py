@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import pickle
 from typing import Any
 
@@ -80,6 +81,23 @@ def test_whatever_an_argument_is_given_the_error_is_short_and_names_it(name: str
         except (TypeError, ValueError) as error:
             assert isinstance(error, pytrainr.ArgumentError), (name, value, repr(error))
             assert name in str(error), (name, value, str(error))
+            assert len(str(error)) < 400, (name, value, str(error))
+            assert not [word for word in INTERNAL if word in str(error)], (name, str(error))
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_whatever_predictr_is_given_the_error_is_short_and_names_it(exact: bool) -> None:
+    """11.22: predictr's arguments, and those of a stepper."""
+    model = pytrainr.trainr(Y, X, learningrate=0.1, hidden_dim=2, epoch_function=[], exact=exact)
+    step = model.stepper()
+    calls: dict[str, Any] = {"samples": model.stepper, "x": step}
+    for name in ("model", "X", "hidden", "real_output", *(["state", "return_state", "mask"] if exact else [])):
+        calls[name] = lambda value, name=name: pytrainr.predictr(**{"model": model, "X": X, name: value})
+    for (name, call), value in itertools.product(calls.items(), WRONG_VALUES):
+        try:
+            call(value)
+        except (TypeError, ValueError) as error:
+            assert isinstance(error, (pytrainr.ArgumentError, MemoryError)), (name, value, repr(error))
             assert len(str(error)) < 400, (name, value, str(error))
             assert not [word for word in INTERNAL if word in str(error)], (name, str(error))
 
