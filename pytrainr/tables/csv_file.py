@@ -20,6 +20,7 @@ from pytrainr.tables.values import decimal_mark
 __all__ = ["CsvFile", "open_csv"]
 
 DELIMITERS = ",;\t|"
+HEAD = 1 << 20  # bytes that are looked at first
 LOOKED_AT = 20  # rows from which the delimiter is told
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _BYTE_ORDER_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
@@ -32,8 +33,8 @@ class CsvFile(NamedTuple):
     Attributes:
         path: for messages.
         names: the columns, in order; "" for one without a name.
-        text: the file.
-        start: where in the text the first row begins.
+        data: the file, in UTF-8.
+        start: where in it the first row begins.
         line: the line (from 1) of the file that it is.
         delimiter: between cells.
         decimal: the decimal mark, None where the numbers have to tell.
@@ -42,7 +43,7 @@ class CsvFile(NamedTuple):
 
     path: str
     names: list[str]
-    text: str
+    data: bytes
     start: int
     line: int
     delimiter: str
@@ -79,7 +80,7 @@ class CsvFile(NamedTuple):
     def _rows(self) -> Iterator[list[str]]:
         """Every row, as long as ``names``. Raises ``ValueError`` with the line for one that is longer or shorter."""
         width = len(self.names)
-        for line, cells in _records(self.text, self.start, self.delimiter, self.path, self.line):
+        for line, cells in _records(self.data[self.start :].decode(), 0, self.delimiter, self.path, self.line):
             if len(cells) != width:
                 if cells[0].startswith("#") or (len(cells) == 1 and not cells[0].strip()):
                     continue
@@ -110,11 +111,25 @@ def open_csv(path: str | os.PathLike[str], encoding: str | None = None, decimal:
     name = os.fspath(path)
     if decimal not in (None, ".", ","):
         raise ValueError(f"decimal is {decimal!r}; the decimal mark is '.' or ','.")
-    text = _decoded(name, encoding)
-    if not text.strip():
+    data = _in_utf8(name, encoding)
+    if not data or data.isspace():
         raise ValueError(f"{name} is empty; its first line is to name the columns.")
-    if "\0" in text:
+    if b"\0" in data:
         raise ValueError(f"{name} is no text (it has zero bytes); if it is UTF-16, say so: encoding='utf-16'.")
+    lines_end = data.rfind(b"\n", 0, HEAD) + 1
+    if len(data) > HEAD and lines_end:
+        try:
+            found = _looked_at(name, data[:lines_end].decode(), decimal)
+        except ValueError:
+            pass  # a quote that is closed later, if at all
+        else:
+            if found.start < lines_end:
+                return found._replace(data=data)
+    return _looked_at(name, data.decode(), decimal)._replace(data=data)
+
+
+def _looked_at(name: str, text: str, decimal: str | None) -> CsvFile:
+    """The names, the delimiter and the place of the first row, from the beginning of a file; without its data."""
     start, line, delimiter, comment = _before_header(text)
     candidates = [delimiter] if delimiter else list(DELIMITERS)
     looked = {mark: _first_records(text, start, mark, name, line) for mark in candidates}
@@ -125,22 +140,27 @@ def open_csv(path: str | os.PathLike[str], encoding: str | None = None, decimal:
         titles = next(csv.reader([comment.lstrip("# ").rstrip("\r\n")], delimiter=delimiter), [])
         if len(titles) == len(header):  # as numpy.savetxt writes it
             names = [title.strip() for title in titles]
-            return CsvFile(name, names, text, start, line, delimiter, decimal, len(names))
+            return CsvFile(name, names, b"", len(text[:start].encode()), line, delimiter, decimal, len(names))
     length, lines = _length_of_header(text, start, delimiter, name, line)
     names, named = list(header), len(header)
     first = records[1] if len(records) > 1 else header
     if len(first) == named + 1 and named > 1 and first[-1].strip():
         names.insert(0, _ROW_NAMES)
-    return CsvFile(name, names, text, start + length, line + lines, delimiter, decimal, named)
+    begin = len(text[: start + length].encode())
+    return CsvFile(name, names, b"", begin, line + lines, delimiter, decimal, named)
 
 
-def _decoded(name: str, encoding: str | None) -> str:
+def _in_utf8(name: str, encoding: str | None) -> bytes:
+    """The file's bytes as they are where they are UTF-8, else in it."""
     with open(name, "rb") as file:
         data = file.read()
     marked = next((kind for mark, kind in _BYTE_ORDER_MARKS if data.startswith(mark)), None)
     chosen = marked or encoding or "utf-8"
     try:
-        return data.decode(chosen)
+        if chosen == "utf-8" and data.isascii():
+            return data
+        text = data.decode(chosen)
+        return data if chosen == "utf-8" else text.encode()
     except LookupError:
         raise ValueError(f"encoding is {encoding!r}, which Python does not know; it is one such as 'cp1252'.") from None
     except UnicodeDecodeError as error:

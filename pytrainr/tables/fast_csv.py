@@ -21,19 +21,21 @@ if TYPE_CHECKING:
 
 __all__ = ["LIBRARIES", "read"]
 
-WORTH_IT = 4_000_000  # characters; below, importing a library takes longer than reading
+WORTH_IT = 4_000_000  # bytes; below, importing a library takes longer than reading
 Columns = tuple[list[Any], list[Any]]
 
 
 def read(file: CsvFile, number_places: Sequence[int], text_places: Sequence[int]) -> Columns | None:
     """The columns of numbers as arrays and the others as lists of texts, or None: read it without a library."""
-    if len(file.text) - file.start < WORTH_IT or len(file.names) != file.named:
+    if len(file.data) - file.start < WORTH_IT or len(file.names) != file.named:
         return None
     if set(number_places) & set(text_places):
         return None  # a library gives a column one type
-    rest = _without_quotes(file.text[file.start :], file)
+    data = _without_quotes(file.data[file.start :], file)
     # Comments, quotes and lone carriage returns are where readers differ.
-    if "\n#" in rest or rest.startswith("#") or '"' in rest or rest.count("\r") != rest.count("\r\n"):
+    if b'"' in data or (b"#" in data and re.search(rb"^#", data, re.MULTILINE)):
+        return None
+    if b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):
         return None
     name = next((name for name in LIBRARIES if name in sys.modules), None)
     name = name or next((name for name in LIBRARIES if importlib.util.find_spec(name)), None)
@@ -42,28 +44,29 @@ def read(file: CsvFile, number_places: Sequence[int], text_places: Sequence[int]
     marks = [file.decimal] if file.decimal else [".", ","] if file.delimiter == ";" else ["."]
     for mark in marks:
         try:
-            found = LIBRARIES[name](rest.encode(), file.delimiter, mark, len(file.names), number_places, text_places)
+            found = LIBRARIES[name](data, file.delimiter, mark, len(file.names), number_places, text_places)
         except Exception:  # each library has errors of its own; whatever it is, the built-in reader looks into it
             continue
-        if found is not None and _is_whole(found, rest, file):
+        if found is not None and _is_whole(found, data, file):
             return found
     return None
 
 
-def _without_quotes(text: str, file: CsvFile) -> str:
-    """The text without quotes around cells that mean the same without, as R's ``write.csv`` puts them around texts."""
-    if '"' not in text or len(file.names) == 1:  # of one column, an empty cell would become a blank line
-        return text
-    mark = re.escape(file.delimiter)
-    return re.sub(rf'(?:(?<=[{mark}\r\n])|\A)"([^"\r\n{mark}]*)"(?=[{mark}\r\n]|\Z)', r"\1", text)
+def _without_quotes(data: bytes, file: CsvFile) -> bytes:
+    """The data without quotes around cells that mean the same without, as R's ``write.csv`` puts them around texts."""
+    if b'"' not in data or len(file.names) == 1:  # of one column, an empty cell would become a blank line
+        return data
+    mark = re.escape(file.delimiter.encode())
+    quoted = rb'(?:(?<=[%b\r\n])|\A)"([^"\r\n%b]*)"(?=[%b\r\n]|\Z)' % (mark, mark, mark)
+    return re.sub(quoted, rb"\1", data)
 
 
-def _is_whole(found: Columns, rest: str, file: CsvFile) -> bool:
+def _is_whole(found: Columns, data: bytes, file: CsvFile) -> bool:
     """Whether all numbers are finite and no row was longer or shorter than the others."""
     arrays, texts = found
     rows = len((arrays + texts)[0])
     return (
-        rest.count(file.delimiter) == rows * (len(file.names) - 1)
+        data.count(file.delimiter.encode()) == rows * (len(file.names) - 1)
         and all(len(column) == rows for column in arrays + texts)
         and all(array.dtype == np.float64 and bool(np.isfinite(array).all()) for array in arrays)
         and not any(None in column for column in texts)
@@ -118,9 +121,10 @@ def _by_pandas(
 
     last = width - 1
     places = sorted({*number_places, *text_places, last})
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # float_precision is deprecated where the default has become exact
-        frame = pandas.read_csv(
+    kinds = {place: "float64" if place in number_places else "object" for place in places}
+
+    def frame(kind: str) -> Any:
+        return pandas.read_csv(
             io.BytesIO(data),
             header=None,
             names=list(range(width)),
@@ -128,14 +132,23 @@ def _by_pandas(
             usecols=places,
             sep=delimiter,
             decimal=decimal,
-            dtype={place: "float64" if place in number_places else "object" for place in places},
+            dtype={**kinds, last: kind},
             keep_default_na=False,
             na_filter=False,
             float_precision="round_trip",
         )
-    if last not in number_places and (frame[last].isna() | (frame[last] == "")).any():
-        return None  # pandas does not say where a row is too short; with no other too short none can be too long
-    return [frame[place].to_numpy() for place in number_places], [frame[place].tolist() for place in text_places]
+
+    # pandas does not say where a row is too short. Where the last column has no blank none is, and by the number of
+    # delimiters none is too long either.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # float_precision is deprecated where the default has become exact
+        try:
+            found = frame(kinds[last] if last in text_places else "float64")
+        except ValueError:
+            found = frame(kinds[last])
+    if found[last].dtype != "float64" and (found[last].isna() | (found[last] == "")).any():
+        return None
+    return [found[place].to_numpy() for place in number_places], [found[place].tolist() for place in text_places]
 
 
 LIBRARIES: dict[str, Callable[..., Columns | None]] = {

@@ -141,7 +141,7 @@ def trainr_table(
         Y=_cube([found[place] for place in outputs], index) if outputs else None,
         X=_cube([found[place] for place in inputs], index),
         samples=samples,
-        times=[row_times[row] for row in complete],
+        times=list(map(row_times.__getitem__, complete.tolist())),
         y=[columns.names[place] for place in outputs],
         x=[columns.names[place] for place in inputs],
         rows=index,
