@@ -11,7 +11,7 @@ from pytrainr_client import Client
 import pytrainr
 from pytrainr import Model, RRandom
 from tests.r_parity.golden import RUNS, STOPS, array, run
-from tests.r_parity.test_golden import WEIGHTS, same
+from tests.r_parity.test_golden import WEIGHTS, Same
 
 
 def train(client: Client, name: str, **changes: Any) -> tuple[Model, RRandom]:
@@ -28,7 +28,7 @@ def train(client: Client, name: str, **changes: Any) -> tuple[Model, RRandom]:
 
 @pytest.mark.parametrize("name", RUNS)
 def test_remote_training_and_prediction_equal_r(client: Client, name: str) -> None:
-    golden = run(name)
+    golden, same = run(name), Same(name)
     model, rng = train(client, name)
     for field in WEIGHTS:
         for layer, weights in enumerate(golden["final"][field]):
