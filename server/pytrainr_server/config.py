@@ -123,6 +123,8 @@ class Config:
             raise ConfigError("TLS needs both tls_certificate and tls_key")
         if self.tls_client_ca and not self.tls_certificate:
             raise ConfigError("tls_client_ca (mutual TLS) needs tls_certificate and tls_key as well")
+        if self.metrics:
+            _listening(self.metrics, "metrics")
         exposed = [address.target for address in self.addresses if not address.loopback]
         if exposed and not self.tls_certificate and not self.insecure:
             raise ConfigError(
@@ -138,7 +140,13 @@ class Config:
     @property
     def addresses(self) -> list[Address]:
         """``listen``, read."""
-        return [_listening(text) for text in self.listen]
+        return [_listening(text, "listen") for text in self.listen]
+
+    @property
+    def metrics_address(self) -> tuple[str, int]:
+        """Host and port of ``metrics``."""
+        host, _, port = _listening(self.metrics, "metrics").target.rpartition(":")
+        return host.strip("[]"), int(port)
 
     @property
     def exposed(self) -> bool:
@@ -151,13 +159,17 @@ class Config:
         return self.store_url or f"sqlite:///{Path(self.data_dir) / 'store.db'}"
 
 
-def _listening(text: str) -> Address:
+def _listening(text: str, setting: str) -> Address:
+    """The address to listen on; for the metrics a port is needed, and ``:9090`` is one of this machine's own."""
+    for_metrics = setting == "metrics"
     try:
-        address = parse_address(text)
+        address = parse_address("127.0.0.1" + text if for_metrics and text.startswith(":") else text)
     except AddressError as error:
-        raise ConfigError(f"listen: {error}") from None
+        raise ConfigError(f"{setting}: {error}") from None
+    if for_metrics and (address.target.startswith("unix:") or not text.rpartition(":")[2].isdigit()):
+        raise ConfigError(f"metrics is {text!r}; Prometheus asks at HOST:PORT, such as 127.0.0.1:9090")
     if address.scheme:
-        raise ConfigError(f"listen is {text!r}; give {address.target}: the TLS settings say whether it is https")
+        raise ConfigError(f"{setting} is {text!r}; give {address.target}: the TLS settings say whether it is https")
     return address
 
 

@@ -114,7 +114,7 @@ class Server:
             threads = config.training_threads + MAX_WAITING_FOR_CALLERS
             self._executor = ThreadPoolExecutor(threads, "train")
         self._runner = self._make_runner(self._executor)
-        self._metrics = telemetry.serve_metrics(config.metrics) if config.metrics else None
+        self._metrics = telemetry.serve_metrics(*config.metrics_address) if config.metrics else None
         self._grpc = self._make_grpc()
         self._bind()
         await self._grpc.start()

@@ -32,10 +32,9 @@ received_bytes = Counter("pytrainr_uploaded_bytes", "Bytes of datasets received"
 _FIELDS = ("job", "job_key", "owner", "method", "code", "seconds", "epoch", "epochs", "address")
 
 
-def serve_metrics(address: str) -> Any:
-    """Answer Prometheus at HOST:PORT; returns the HTTP server."""
-    host, _, port = address.rpartition(":")
-    server, _ = start_http_server(int(port), addr=host.strip("[]") or "127.0.0.1")
+def serve_metrics(host: str, port: int) -> Any:
+    """Answer Prometheus there; returns the HTTP server."""
+    server, _ = start_http_server(port, addr=host)
     return server
 
 

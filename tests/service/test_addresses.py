@@ -67,6 +67,15 @@ def test_listening_names_no_scheme() -> None:
     ]
 
 
+@pytest.mark.parametrize("text", ["127.0.0.1", "unix:/run/metrics", "http://127.0.0.1:9090", "host:x", "9090", "[::1]"])
+def test_the_address_of_the_metrics(text: str) -> None:
+    """11.17: the neighbour that Prometheus asks was a traceback after the start."""
+    with pytest.raises(ConfigError, match="metrics"):
+        Config(metrics=text)
+    assert Config(metrics=":9090").metrics_address == ("127.0.0.1", 9090)
+    assert Config(metrics="[::1]:9090").metrics_address == ("::1", 9090)
+
+
 @pytest.fixture
 def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bytes]]:
     """A proxy that every variable names; what it was sent."""
