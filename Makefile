@@ -10,7 +10,7 @@ WORKERS ?= 2
 # The oldest that Python 3.13 has a wheel of: what it generates runs on every protobuf and gRPC from then on.
 PROTOC := grpcio-tools==1.67.1
 
-.PHONY: demo test portable lint format proto proto-check warmup benchmark ratios arm64 clean
+.PHONY: demo test portable versions lint format proto proto-check warmup benchmark ratios arm64 clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python examples/demo.py
@@ -20,6 +20,9 @@ test: $(VENV)/.test lint
 
 portable: $(VENV)/.test
 	$(BIN)/python -m tests.portable
+
+versions: $(VENV)/.test
+	$(BIN)/python -m tests.versions
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

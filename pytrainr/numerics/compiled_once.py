@@ -36,7 +36,8 @@ __all__ = ["Version", "compiled_on_demand", "compiled_once", "fast_compiled_once
 _RETURNED = {"float": types.float64, "int": types.int64}
 _BYTE = ir.IntType(8).as_pointer()
 _SIZE = ir.IntType(64)
-_KEEPING_REGISTERS = "preserve_mostcc"  # the call that is made once costs nothing where it is not made
+_KEEPING_REGISTERS = "preserve_mostcc"
+"""The call that is made once costs nothing elsewhere; it returns nothing, as LLVM 15 restores even a result."""
 
 
 class Function:
@@ -153,7 +154,8 @@ def _entry(module: Any, version: Version, kind: Any) -> Any:
     call, find = entry.append_basic_block("call"), entry.append_basic_block("find")
     builder.cbranch(cgutils.is_not_null(builder, known), call, find).set_weights([99, 1])
     builder.position_at_end(find)
-    found = builder.call(_finder(module, version, cell), [], cconv=_KEEPING_REGISTERS)
+    builder.call(_finder(module, version, cell), [], cconv=_KEEPING_REGISTERS)
+    found = builder.load(cell, typ=_BYTE)
     builder.branch(call)
     builder.position_at_end(call)
     address = builder.phi(_BYTE)
@@ -171,7 +173,7 @@ def _finder(module: Any, version: Version, cell: Any) -> Any:
     stored.linkage, stored.global_constant = "internal", True
     stored.initializer = ir.Constant(bytes_of_text, bytearray(text))
     ask = cgutils.get_or_insert_function(module, ir.FunctionType(_BYTE, [_BYTE, _SIZE]), _SYMBOL)
-    finder = ir.Function(module, ir.FunctionType(_BYTE, []), f"pytrainr.find.{version}")
+    finder = ir.Function(module, ir.FunctionType(ir.VoidType(), []), f"pytrainr.find.{version}")
     finder.linkage, finder.calling_convention = "internal", _KEEPING_REGISTERS
     for attribute in ("noinline", "cold"):
         finder.attributes.add(attribute)
@@ -183,7 +185,7 @@ def _finder(module: Any, version: Version, cell: Any) -> Any:
     builder.cbranch(cgutils.is_not_null(builder, address), end, again)
     builder.position_at_end(end)
     builder.store(address, cell)
-    builder.ret(address)
+    builder.ret_void()
     return finder
 
 

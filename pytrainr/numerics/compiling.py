@@ -298,14 +298,17 @@ def _received(stream: IO[bytes]) -> Task | None:
 
 
 class Line:
-    """A line on ``stream``, or the standard error: on a terminal the same one again and again, else one that stays."""
+    """A line that says what is going on, on ``stream`` or the standard error, until called with None.
+
+    On a terminal it is the same one again and again, else one that stays.
+    """
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self.stream = stream
         self.since: float | None = None
         self.shown = self.left = False
 
-    def __call__(self, progress: Progress | None) -> None:
+    def __call__(self, progress: object) -> None:
         stream = self.stream or sys.stderr
         if stream is None:
             return

@@ -29,6 +29,7 @@ from trainr.v1 import (
     training_pb2_grpc,
 )
 
+from pytrainr import kernels
 from pytrainr_server import telemetry
 from pytrainr_server.config import Config, ConfigError
 from pytrainr_server.jobs.runner import MAX_WAITING_FOR_CALLERS, Runner
@@ -65,6 +66,11 @@ def _on_signals(stopping: asyncio.Event) -> None:
             loop.add_signal_handler(number, stopping.set)
         except NotImplementedError:  # Windows: Python's own handler, which wakes the loop
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(stopping.set))
+
+
+def _log_compiling(progress: kernels.Progress | None) -> None:
+    if progress is not None:
+        log.info("%s", progress)
 
 
 def store_settings(config: Config) -> StoreSettings:
@@ -104,6 +110,7 @@ class Server:
 
     async def _start(self) -> None:
         config = self.config
+        kernels.listen(_log_compiling)
         self._store = self._open_store()
         self._lock = lock_directory(config.data_dir)
         self._store.remove_temporary_files()

@@ -15,6 +15,7 @@ from trainr import wire
 from trainr.v1 import model_pb2, model_pb2_grpc, training_pb2, training_pb2_grpc
 
 import pytrainr
+from pytrainr import kernels
 from pytrainr_client import models
 from pytrainr_client.errors import ServerError, server_error
 from pytrainr_client.functions import EpochFunctions, ObservedEpoch
@@ -54,6 +55,7 @@ class Conversation:
         self._answers: dict[int, training_pb2.ContinueTrainingRequest] = {}
         self._errors: np.ndarray | None = None
         self._kept_here: dict[str, Any] = {}
+        self._line = kernels.Line()
 
     def cancel(self) -> None:
         """Stop the training at the server; a running ``run`` ends with an error."""
@@ -97,6 +99,9 @@ class Conversation:
                 elif kind == "epochs":
                     for epoch in event.epochs.epoch:
                         self._take_epoch(epoch)
+                elif kind == "progress":
+                    now = event.progress.compiling
+                    self._line(f"the server is compiling {now}" if now else None)
                 elif kind == "pause":
                     self._pause(event.pause, events)
                 elif kind == "model":
@@ -104,6 +109,7 @@ class Conversation:
                 elif kind == "finished":
                     finished = event.finished
         finally:
+            self._line(None)
             events.cancel()
         if finished is not None:
             return self._finish(finished, joiner)

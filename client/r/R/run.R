@@ -211,18 +211,22 @@ cancel_quietly <- function(run) {
   )
 }
 
+progress_width <- 64
+
 show_progress <- function(run, progress) {
   if (!getOption("rnnremote.progress", interactive())) return(invisible())
-  text <- if (progress$queue_position > 0) {
+  text <- if (nzchar(progress$compiling)) {
+    paste("the server is compiling", progress$compiling)
+  } else if (progress$queue_position > 0) {
     paste("waiting,", progress$queue_position, "jobs before this one")
   } else {
     sprintf("epoch %.0f: %.0f %%", progress$epoch + 1, 100 * progress$progress)
   }
-  cat("\r", format(text, width = 40), sep = "", file = stderr())
+  cat("\r", format(text, width = progress_width), sep = "", file = stderr())
   run$shown <- TRUE
 }
 
 clear_progress <- function(run) {
-  if (isTRUE(run$shown)) cat("\r", strrep(" ", 40), "\r", sep = "", file = stderr())
+  if (isTRUE(run$shown)) cat("\r", strrep(" ", progress_width), "\r", sep = "", file = stderr())
   run$shown <- FALSE
 }

@@ -11,6 +11,7 @@ from sqlalchemy import Row
 from trainr import wire
 from trainr.v1 import model_pb2, training_pb2
 
+from pytrainr import kernels
 from pytrainr_server.errors import Code, ServiceError
 from pytrainr_server.jobs import changes
 from pytrainr_server.jobs.pause import read_state
@@ -138,4 +139,7 @@ def _progress(seen: _Seen) -> training_pb2.TrainingEvent:
     event = training_pb2.ProgressEvent(
         epoch=seen.job.epoch, progress=seen.job.progress, queue_position=seen.queue_position
     )
+    compiling = kernels.now_compiling()
+    if compiling is not None and not seen.queue_position:
+        event.compiling = f"{compiling.kernel} ({compiling.number} of {compiling.known})"
     return training_pb2.TrainingEvent(progress=event)

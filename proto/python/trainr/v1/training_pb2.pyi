@@ -146,14 +146,16 @@ class EpochsEvent(_message.Message):
     def __init__(self, epoch: _Optional[_Iterable[_Union[EpochEvent, _Mapping]]] = ...) -> None: ...
 
 class ProgressEvent(_message.Message):
-    __slots__ = ("epoch", "progress", "queue_position")
+    __slots__ = ("epoch", "progress", "queue_position", "compiling")
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     QUEUE_POSITION_FIELD_NUMBER: _ClassVar[int]
+    COMPILING_FIELD_NUMBER: _ClassVar[int]
     epoch: int
     progress: float
     queue_position: int
-    def __init__(self, epoch: _Optional[int] = ..., progress: _Optional[float] = ..., queue_position: _Optional[int] = ...) -> None: ...
+    compiling: str
+    def __init__(self, epoch: _Optional[int] = ..., progress: _Optional[float] = ..., queue_position: _Optional[int] = ..., compiling: _Optional[str] = ...) -> None: ...
 
 class PauseEvent(_message.Message):
     __slots__ = ("epoch", "random_state")
