@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pytrainr.argument_errors import Place, wrong_type, wrong_value
+
 __all__ = ["Block", "Layout", "flat_of"]
 
 Flat = NDArray[np.float64]
@@ -102,16 +104,26 @@ class Layout:
         for field, views in self.views(flat).items():
             name = field + suffix
             arrays = model[name]
-            if len(arrays) != len(views):
-                raise ValueError(f"model.{name} should be a list of {len(views)} arrays, it has {len(arrays)}")
+            if not isinstance(arrays, (list, tuple)) or len(arrays) != len(views):
+                should = f"{{place}} should be a list of {len(views)} arrays, it is {{value}}"
+                raise wrong_value(Place(f"model.{name}"), should, value=arrays)
             for layer, (array, view) in enumerate(zip(arrays, views, strict=True)):
                 if _same_memory(array, view):
                     continue
-                values = np.asarray(array, dtype=np.float64)
-                if values.shape != view.shape:
-                    raise ValueError(f"model.{name}[{layer}] should have the shape {view.shape}, it has {values.shape}")
-                view[...] = values
+                view[...] = _values(array, view.shape, Place(f"model.{name}", (layer,)))
         self.attach(model, flat, suffix)
+
+
+def _values(array: Any, shape: tuple[int, ...], place: Place) -> np.ndarray:
+    """The numbers of an array that the caller put in the model."""
+    try:
+        values = np.asarray(array, dtype=np.float64)
+    except (ValueError, TypeError):
+        raise wrong_type(place, "{place} should hold numbers, it is {value}", value=array) from None
+    if values.shape != shape:
+        given = values.shape
+        raise wrong_value(place, "{place} should have the shape {shape}, it has {given}", shape=shape, given=given)
+    return values
 
 
 def flat_of(model: Any, layout: Layout) -> Flat | None:

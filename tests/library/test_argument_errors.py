@@ -117,3 +117,16 @@ def test_what_is_shown_of_a_value() -> None:
         "inf": 10**400,
     }
     assert {"".join(map(str, shown(value))) for value in said.values()} == set(said)
+
+
+@pytest.mark.parametrize("wrong", ["a", [], None, ["a"], [np.zeros(3)], [[[1.0], [1.0, 2.0]]], [{"a": 1}]])
+def test_what_an_epoch_function_puts_in_the_model_is_named(wrong: Any) -> None:
+    """11.22: weights that are none ended in numpy's own errors."""
+
+    def change(model: pytrainr.Model) -> pytrainr.Model:
+        model.time_synapse = wrong if not isinstance(wrong, list) or not wrong else [*wrong, *model.time_synapse[1:]]
+        return model
+
+    error = error_of(epoch_function=change)
+    assert str(error).startswith("model.time_synapse")
+    assert error.argument == "model.time_synapse"

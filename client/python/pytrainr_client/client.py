@@ -25,6 +25,7 @@ from trainr.v1 import (
 
 import pytrainr
 from pytrainr import arguments
+from pytrainr.argument_errors import ArgumentTypeError, wrong_type
 from pytrainr.model import TRAINING_SIZED
 from pytrainr.prepare import _note_gradient
 from pytrainr.r_random import default_stream
@@ -232,9 +233,7 @@ class Client:
         elif isinstance(model, pytrainr.Model):
             training.model.CopyFrom(_to_retrain(model, bool(given.get("keep_store"))))
         elif model is not None:
-            raise TypeError(
-                f"model should be what trainr returned (a pytrainr.Model), or a stored model's name; it is {model!r}"
-            )
+            raise _no_model(model)
         uploader = self._uploader()
         for tensor in wire.tensors(training):
             uploader.lighten(tensor)
@@ -314,9 +313,7 @@ class Client:
         elif isinstance(model, pytrainr.Model):
             request.model.CopyFrom(_to_predict(model))
         else:
-            raise TypeError(
-                f"model should be what trainr returned (a pytrainr.Model), or a stored model's name; it is {model!r}"
-            )
+            raise _no_model(model)
         if samples.nbytes > self._inline_bytes():
             uploader = self._uploader()
             request.x.CopyFrom(uploader.tensor(samples))
@@ -380,8 +377,15 @@ def _stream(rng: pytrainr.RRandom | None) -> pytrainr.RRandom:
     if rng is None:
         return default_stream()
     if not isinstance(rng, pytrainr.RRandom):
-        raise TypeError(f"rng should be a pytrainr.RRandom, for example RRandom(1); it is {rng!r}")
+        raise wrong_type(
+            "rng", "{place} should be a pytrainr.RRandom, for example RRandom(1); it is {value}", value=rng
+        )
     return rng
+
+
+def _no_model(value: Any) -> ArgumentTypeError:
+    should = "what trainr returned (a pytrainr.Model), or a stored model's name"
+    return wrong_type("model", f"{{place}} should be {should}; it is {{value}}", value=value)
 
 
 def _sent_loss(loss: Any, given: dict[str, Any], model: pytrainr.Model | str | None) -> Any:
