@@ -87,6 +87,7 @@ def _text(value: Any) -> str:
 
 def _table_task(columns: Any, source: Source, model: Any | None, exact: bool) -> Task:
     import pytrainr
+    from pytrainr.series.normalisation import normalised_input, normalised_output
 
     if source.pad and model is None and not exact:
         raise ValueError("--pad needs --exact: R's arithmetic has no steps without an entry.")
@@ -94,17 +95,10 @@ def _table_task(columns: Any, source: Source, model: Any | None, exact: bool) ->
     assert table.Y is not None  # y was asked for
     if model is not None:
         steps = int(model.time_dim) if source.pad else table.X.shape[1]
-        X, Y = _scaled(model, table.X, "input"), _scaled(model, table.Y, "output")
+        X, Y = normalised_input(model, table.X), normalised_output(model, table.Y)
         return Task(_padded(Y, steps), _padded(X, steps), {})
     remembered = Source(table.y, table.x, source.sample, source.time, source.pad)
     return Task(table.Y, table.X, {"table": remembered.json(), **({"mask": "nan"} if source.pad else {})})
-
-
-def _scaled(model: Any, raw: NDArray[np.float64], side: str) -> NDArray[np.float64]:
-    """Raw numbers in the model's own scale, where it keeps one."""
-    if f"{side}_center" not in model:
-        return raw
-    return (raw - np.asarray(model[f"{side}_center"])) / np.asarray(model[f"{side}_scale"])
 
 
 def _padded(samples: NDArray[np.float64], steps: int) -> NDArray[np.float64]:

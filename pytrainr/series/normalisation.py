@@ -20,7 +20,7 @@ from pytrainr.arguments import unmasked
 from pytrainr.model import Model
 from pytrainr.series.windows import as_delays, as_series
 
-__all__ = ["MODEL_FIELDS", "Normalisation", "check_kept", "normalised_input", "raw_output"]
+__all__ = ["MODEL_FIELDS", "Normalisation", "check_kept", "normalised_input", "normalised_output", "raw_output"]
 
 _ROUNDING = 8 * np.finfo(np.float64).eps
 MODEL_FIELDS = ("input_center", "input_scale", "output_center", "output_scale")
@@ -158,6 +158,13 @@ def normalised_input(model: Model | Mapping[str, Any], X: NDArray[np.float64]) -
     if "input_center" not in model:
         return X
     return (X - np.asarray(model["input_center"])) / np.asarray(model["input_scale"])
+
+
+def normalised_output(model: Model | Mapping[str, Any], Y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What the network of ``model`` is to answer where raw ``Y`` (samples, time, variables) is wanted."""
+    if "output_center" not in model:
+        return Y
+    return (Y - np.asarray(model["output_center"])) / np.asarray(model["output_scale"])
 
 
 def raw_output(model: Model | Mapping[str, Any], output: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -32,6 +32,13 @@ class Columns:
         """
         return [self._place(role, name) for name in listed(wanted)]
 
+    def find_one(self, role: str, wanted: Any) -> int | None:
+        """The place of the one column that ``role`` names, None where it names none."""
+        places = self.find(role, wanted)
+        if len(places) > 1:
+            raise ValueError(f"{role} is {listed(wanted)}; it is one column.")
+        return places[0] if places else None
+
     def others(self, taken: Sequence[int]) -> list[int]:
         """Every column with a name that is not among ``taken``."""
         places = [place for place, name in enumerate(self.names) if name and place not in taken]

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from pytrainr.tables import fast_csv
-from pytrainr.tables.values import decimal_mark
+from pytrainr.tables.values import decimal_mark, is_number
 
 __all__ = ["CsvFile", "open_csv"]
 
@@ -99,7 +99,7 @@ class CsvFile(NamedTuple):
         """Where rows have one cell more than the header, the first is to be a name or the number of the row."""
         for row, cells in enumerate(self._rows(), start=1):
             name = cells[0].strip()
-            if _is_number(name) and name != str(row):
+            if is_number(name) and name != str(row):
                 raise ValueError(
                     f"{self.path}: row {row} has {self.named + 1} cells between {self.delimiter!r}; the header names "
                     f"{self.named} columns."
@@ -136,7 +136,7 @@ def _looked_at(name: str, text: str, decimal: str | None) -> CsvFile:
     delimiter = max(candidates, key=lambda mark: _plausible(looked[mark]))
     records = looked[delimiter]
     header = records[0]
-    if comment is not None and len(records) and all(map(_is_number, header)):
+    if comment is not None and len(records) and all(map(is_number, header)):
         titles = next(csv.reader([comment.lstrip("# ").rstrip("\r\n")], delimiter=delimiter), [])
         if len(titles) == len(header):  # as numpy.savetxt writes it
             names = [title.strip() for title in titles]
@@ -257,11 +257,3 @@ def _next_record(reader: Any, name: str, line: int) -> list[str] | None:
                 'quote inside quotes is to be written twice ("").'
             ) from None
         raise ValueError(f"{name}: line {line} is no CSV ({text}).") from None
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True

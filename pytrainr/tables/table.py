@@ -109,8 +109,8 @@ def trainr_table(
     """
     columns = open_columns(data, encoding, decimal)
     outputs = columns.find("y", y)
-    keys = {role: columns.find(role, name) for role, name in (("sample", sample), ("time", time))}
-    key_places = [place for places in keys.values() for place in places]
+    sample_place, time_place = columns.find_one("sample", sample), columns.find_one("time", time)
+    key_places = [place for place in (sample_place, time_place) if place is not None]
     inputs = columns.others([*outputs, *key_places]) if x is None else columns.find("x", x)
     if not inputs:
         raise ValueError("x is empty: name at least one column to learn from.")
@@ -125,15 +125,14 @@ def trainr_table(
     key_values = dict(zip(key_places, key_columns, strict=True))
     samples: list[Any] = ["all"]
     owners = np.zeros(rows, np.int64)
-    if keys["sample"]:
-        samples, owners = _samples(columns.names[keys["sample"][0]], key_values[keys["sample"][0]])
+    if sample_place is not None:
+        samples, owners = _samples(columns.names[sample_place], key_values[sample_place])
     places = _places_within(owners)
     when: NDArray[Any] = places
     row_times: Sequence[Any] = (places + 1).tolist()
-    if keys["time"]:
-        name, row_times = columns.names[keys["time"][0]], key_values[keys["time"][0]]
-        when = moments(name, row_times)
-        row_times = _shown(row_times)
+    if time_place is not None:
+        when = moments(columns.names[time_place], key_values[time_place])
+        row_times = _shown(key_values[time_place])
     index = _arrange(samples, owners, when, row_times, aligned, pad)
 
     complete = index.max(axis=0) if aligned else index[int(np.argmax((index != ABSENT).sum(axis=1)))]
@@ -145,7 +144,7 @@ def trainr_table(
         y=[columns.names[place] for place in outputs],
         x=[columns.names[place] for place in inputs],
         rows=index,
-        breaks=skipped(when[complete]) if keys["time"] else np.empty(0, np.int64),
+        breaks=skipped(when[complete]) if time_place is not None else np.empty(0, np.int64),
         row_times=row_times,
     )
     if not quiet:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytrainr.tables.values import is_missing
+from pytrainr.tables.values import is_missing, is_number
 
 __all__ = ["moments", "skipped"]
 
@@ -127,7 +127,7 @@ def _from_different_texts(name: str, texts: list[str], rows: Sequence[int]) -> N
     found = [_DATE.fullmatch(text) or _YEAR.fullmatch(text) for text in texts]
     strange = [place for place, match in enumerate(found) if match is None]
     if strange:  # a number is strange only among dates
-        place = next((place for place in strange if not _is_number(texts[place])), strange[0])
+        place = next((place for place in strange if not is_number(texts[place])), strange[0])
         raise _no_time(name, texts[place], rows[place])
     parts = [match.groupdict() if match else {} for match in found]
     dates = [_plain(part.get("date") or text.strip()) for part, text in zip(parts, texts, strict=True)]
@@ -158,10 +158,6 @@ def _is_date(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _is_number(text: str) -> bool:
-    return _as_numbers([text]) is not None
 
 
 def _plain(date: str) -> str:

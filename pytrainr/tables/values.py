@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pytrainr.arguments import unmasked
 
-__all__ = ["MISSING", "decimal_mark", "is_missing", "numbers"]
+__all__ = ["MISSING", "decimal_mark", "is_missing", "is_number", "numbers"]
 
 MISSING = frozenset(
     ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "-NaN", "-nan", "NaT", "None", "NULL", "null")
@@ -31,6 +31,15 @@ def is_missing(value: Any) -> bool:
     if isinstance(value, (float, np.floating, np.datetime64, np.timedelta64)):
         return bool(value != value)
     return False
+
+
+def is_number(text: str) -> bool:
+    """Whether a cell is a number, with a decimal point if any."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def numbers(name: str, values: Sequence[Any] | NDArray[Any], decimal: str = ".") -> NDArray[np.float64]:

@@ -120,6 +120,8 @@ def test_the_sample_that_lacks_a_row_is_named():
         ({"y": "temp"}, "y='temp' is not a column; the table has 'id', 't', 'v'"),
         ({"y": "v", "sample": "id", "time": "t"}, "x is empty"),
         ({"x": []}, "x is empty"),
+        ({"sample": ["id", "t"]}, r"sample is \['id', 't'\]; it is one column"),
+        ({"time": ["id", "t"]}, r"time is \['id', 't'\]; it is one column"),
     ],
 )
 def test_unknown_columns_are_named(arguments, message):
