@@ -18,7 +18,7 @@ from pytrainr.model import TRAINING_SIZED, Model
 from pytrainr.r.rnn import SIGMOIDS
 from pytrainr.series.normalisation import check_kept
 
-__all__ = ["new_model", "retrained_model"]
+__all__ = ["check_functions", "new_model", "retrained_model"]
 
 NETWORK_TYPES = ("rnn", "gru", "lstm")
 UPDATE_RULES = ("sgd", "adagrad")
@@ -163,7 +163,7 @@ def _check_size(X: np.ndarray, Y: np.ndarray, time_dim: int, fields: dict[str, A
     arguments.check_memory(8 * numbers, f"training on {samples} samples (X is {X.shape}, Y is {Y.shape})")
 
 
-def _check_functions(model: Model) -> None:
+def check_functions(model: Model) -> None:
     """Training on calls the model's functions: of none may only the name be known."""
     unused = model.get("update_rule") == "adagrad" and not model.exact
     for field in ("epoch_function",) if unused else ("epoch_function", "loss_function"):
@@ -187,7 +187,7 @@ def retrained_model(
     """A copy of ``model``, ready for further training on X and Y; as in R every other option is the model's own."""
     arguments.trained(model, "model")
     check_kept(model, options)
-    _check_functions(model)
+    check_functions(model)
     if model.exact:
         from pytrainr.exact.preparation import EXACT_DEFAULTS, retrained_exact_model
 

@@ -393,6 +393,15 @@ def test_stored_models_keep_schedules_with_their_state_and_the_names_of_function
     remote = client.trainr(Y, X, model=stored, rng=RRandom(2))
     assert remote == pytrainr.trainr(Y, X, model=client.model("models/with-schedules"), rng=RRandom(2))
 
+    calls = []
+
+    def mine(model: pytrainr.Model) -> pytrainr.Model:
+        calls.append(int(model.current_epoch))
+        return model
+
+    model.epoch_function = [mine]
+    assert client.trainr(Y, X, model=model, rng=RRandom(3)) == pytrainr.trainr(Y, X, model=model, rng=RRandom(3))
+    assert calls == 2 * [1, 2, 3, 4, 5, 6]
     model.epoch_function = [lambda model: model]
     name = client.store_model(model, "with-a-function")
     fetched = client.model(name)

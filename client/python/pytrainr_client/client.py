@@ -27,7 +27,7 @@ import pytrainr
 from pytrainr import arguments
 from pytrainr.argument_errors import ArgumentTypeError, wrong_type
 from pytrainr.model import TRAINING_SIZED
-from pytrainr.prepare import _note_gradient
+from pytrainr.prepare import _note_gradient, check_functions
 from pytrainr.r_random import default_stream
 from pytrainr.r_text import message as show
 from pytrainr_client import models, options
@@ -197,6 +197,7 @@ class Client:
     ) -> Conversation:
         """A remote training that is ready to run."""
         if isinstance(model, pytrainr.Model):  # as in R, a retrained model has its own functions
+            check_functions(model)
             epoch_function, loss_function = model.epoch_function, model.loss_function
         functions = sorted_out(epoch_function)
         stream = _stream(rng)

@@ -400,8 +400,8 @@ def build(
         array = specification.arrays(store)
         given = specification.options(message.options, array, message.pause_each_epoch)
         pause = make_pause(given.get("epoch_function", ())) if make_pause and message.pause_each_epoch else None
-        if pause:
-            given["epoch_function"] = (pause,)
+        if message.pause_each_epoch:  # the caller's functions run at the caller's
+            given["epoch_function"] = (pause or pytrainr.epoch_annealing,)
         x, y = array(message.x, "X"), array(message.y, "Y")
         model = _initial_model(store, message, array)
         if (
