@@ -44,7 +44,9 @@ def parser() -> argparse.ArgumentParser:
     serve.add_argument(
         "--ready-file", metavar="FILE", help="write the addresses here, one a line, once calls are answered"
     )
-    serve.add_argument("--leave-with-parent", action="store_true", help="stop when standard input is closed")
+    serve.add_argument(
+        "--leave-with-parent", action="store_true", help="stop when standard input ends or says anything"
+    )
     add_flags(serve)
 
     token = commands.add_parser("token", help="make, list and revoke the tokens by which callers show who they are")
@@ -110,8 +112,7 @@ def _serve(config: Config, parsed: argparse.Namespace) -> int:
 
 
 def _leave_with_parent() -> None:
-    while os.read(0, 4096):  # not by way of sys.stdin, whose lock would be held while Python ends
-        pass
+    os.read(0, 1)  # not by way of sys.stdin, whose lock would be held while Python ends
     signal.raise_signal(signal.SIGTERM)  # not os.kill, which on Windows ends the process at once
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -28,8 +29,13 @@ class LocalServer:
 
     def stop(self) -> int:
         """Let it checkpoint and leave; its exit status."""
-        if self.process.stdin is not None:
-            self.process.stdin.close()  # as if this process had ended: SIGTERM would be the end of it on Windows
+        if self.process.stdin is not None and not self.process.stdin.closed:
+            # Not SIGTERM, which on Windows ends it at once; and closing alone is not seen where a fork has a copy.
+            with contextlib.suppress(OSError):
+                self.process.stdin.write(b"leave")
+                self.process.stdin.flush()
+            with contextlib.suppress(OSError):
+                self.process.stdin.close()
         try:
             return self.process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import _thread
 import itertools
-import signal
 import threading
 from typing import Any
 
@@ -93,15 +92,6 @@ def test_each_model_has_an_epoch_function_of_its_own_and_one_thread() -> None:
     assert all(name.startswith("pytrainr-many") for name, _ in threads)
 
 
-@pytest.fixture
-def _ctrl_c_is_heard():
-    """Also where the tests run in a shell's background, which ignores it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("_ctrl_c_is_heard")
 def test_ctrl_c_hands_back_what_there_is() -> None:
     def interrupt(model: Model) -> Model:
         if model.name == "long" and model.current_epoch == 3:

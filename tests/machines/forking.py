@@ -71,6 +71,15 @@ def scenario_multiprocessing() -> bool:
         return all(same(result, before) for result in pool.map(work, range(3)))
 
 
+def scenario_spawn() -> bool:
+    """As on Windows and macOS: everything anew, models and streams pickled."""
+    pytrainr.set_threads(2)
+    model, stream = train(exact=True), RRandom(3)
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        predicted, drawn = pool.apply_async(predictr, (model, X)), pool.apply_async(stream.unif_rand, (3,))
+        return same([predicted.get(), drawn.get()], [predictr(model, X), stream.unif_rand(3)])
+
+
 def scenario_joblib_loky() -> bool:
     return joblib("loky")
 
@@ -198,7 +207,10 @@ def scenario_client() -> bool:
             with pytrainr_client.connect(server.address) as mine:
                 return np.array_equal(mine.predictr(model, X[:50]), predicted)
 
-        return right_in_child(anew)
+        if not right_in_child(anew):
+            return False
+        with multiprocessing.get_context("fork").Pool(1):  # has a copy of all that leads to the server
+            return server.stop() == 0
 
 
 if __name__ == "__main__":
