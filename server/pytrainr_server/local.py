@@ -26,6 +26,7 @@ class LocalServer:
         self.address = address
         self.data_dir = data_dir
         self.log = log
+        self._owner = os.getpid()
 
     def stop(self) -> int:
         """Let it checkpoint and leave; its exit status."""
@@ -52,7 +53,8 @@ class LocalServer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.stop()
+        if os.getpid() == self._owner:  # a forked child that ends within this block leaves the server to its parent
+            self.stop()
 
 
 def start_local_server(
