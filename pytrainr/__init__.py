@@ -10,12 +10,12 @@ from pytrainr import _loading
 
 with _loading.quickly():
     from pytrainr.argument_errors import ArgumentError
-    from pytrainr.arguments import NotEnoughMemoryError
     from pytrainr.binary import bin2int, int2bin
     from pytrainr.epoch_functions import epoch_annealing, epoch_print, epoch_progress
     from pytrainr.interop import RModelFileError, read_r_model, write_r_model
     from pytrainr.loss_functions import loss_L1
     from pytrainr.many import Trained, trainr_many
+    from pytrainr.memory import NotEnoughMemoryError
     from pytrainr.model import Model
     from pytrainr.predictr import predict_rows, predictr
     from pytrainr.r_random import RRandom, rnorm, runif, sample, set_seed

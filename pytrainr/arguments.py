@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import math
 import numbers
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -16,13 +15,11 @@ from pytrainr.model import Model
 from pytrainr.option_names import foreign_name, normal_name
 
 __all__ = [
-    "NotEnoughMemoryError",
     "as_samples",
     "check_dimensions",
     "check_exact_only",
     "check_extra",
     "check_finite",
-    "check_memory",
     "check_shapes",
     "check_variables",
     "choice",
@@ -44,10 +41,6 @@ __all__ = [
 
 _CHUNK = 1 << 22  # numbers looked at at a time: a memory map larger than memory is never read whole
 _LARGEST = 2**31 - 1  # of R's integers
-
-
-class NotEnoughMemoryError(ValueError, MemoryError):
-    """The arrays a call needs do not fit in this machine's memory."""
 
 
 # arrays ---------------------------------------------------------------------------------------------------------------
@@ -222,29 +215,6 @@ def too_few_samples(samples: int, batch_size: float) -> ArgumentValueError:
         f"{{place}} has {samples} samples, too few for the model's batch_size of {batch_size:g}: it should have more "
         "than half of that",
     )
-
-
-def check_memory(needed: float, what: str) -> None:
-    """Raise :class:`NotEnoughMemoryError` where ``needed`` bytes are more than this machine has."""
-    if needed < 1e6:
-        return
-    try:
-        available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return  # not known on this platform: an allocation says so then
-    if needed > available:
-        raise NotEnoughMemoryError(
-            f"{what} needs {_bytes(needed)} of memory, this machine has {_bytes(available)}: "
-            "use fewer samples, epochs or hidden units, or a smaller batch_size"
-        )
-
-
-def _bytes(n: float) -> str:
-    for unit in ("bytes", "KB", "MB", "GB", "TB"):
-        if n < 1000 or unit == "TB":
-            return f"{n:.3g} {unit}"
-        n /= 1000
-    return ""
 
 
 # single values ------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping
 from copy import copy
@@ -164,7 +165,10 @@ class Model:
         """The mean error of each epoch so far, shape (epochs,): R's attribute ``error``."""
         from pytrainr.numerics.long_double import column_means
 
-        error = np.asfortranarray(self.error[:, : self.current_epoch])
+        error = np.asarray(self.error, dtype=np.float64)
+        if error.ndim != 2:
+            raise ValueError(f"model.error should be (samples, epochs), it has the shape {error.shape}")
+        error = np.asfortranarray(error[:, : int(self.current_epoch)])
         means = np.empty(error.shape[1])
         column_means(means, error)
         return means
@@ -206,12 +210,13 @@ class Model:
         object.__setattr__(self, "_fields", dict(state))
 
     def __repr__(self) -> str:
-        dims = "-".join(str(n) for n in self.get("synapse_dim", ()))
+        dims = "-".join(str(n) for n in np.atleast_1d(np.asarray(self.get("synapse_dim", ()), dtype=object)))
         text = f"<Model {self.get('network_type', '?')} {dims}, {self.get('time_dim', '?')} time steps"
         epochs = self.get("current_epoch", 0)
-        if epochs and self.get("error") is not None and self.error.size:
-            text += f", {epochs} epoch{'s' * (epochs > 1)}, mean error {self.mean_error[-1]:.6g}"
-        return text + (", exact" if self.exact else "") + ">"
+        with contextlib.suppress(ValueError, TypeError, IndexError):  # of what a caller has put there
+            if epochs and np.size(self.get("error", ())):
+                text += f", {epochs} epoch{'s' * (epochs > 1)}, mean error {self.mean_error[-1]:.6g}"
+        return text + (", exact" if self.get("exact", False) is True else "") + ">"
 
     def save(self, path: str | os.PathLike[str], *, keep_store: bool = False) -> None:
         """Write the model to one file, without pickle; a crash half-way leaves what was there before.

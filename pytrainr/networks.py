@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from pytrainr.memory import check_memory
 from pytrainr.model import Model
+from pytrainr.model_checks import check_model
 from pytrainr.parameters import Flat, Layout, flat_of
 from pytrainr.r_random import RRandom
 
-__all__ = ["Network", "description_of", "kept_network", "network_of"]
+__all__ = [
+    "Network",
+    "description_of",
+    "few",
+    "kept_network",
+    "layout_of",
+    "network_of",
+    "training_bytes",
+]
+
+_NUMBER = 8  # bytes
 
 
 class Network(Protocol):
@@ -53,7 +65,10 @@ class Network(Protocol):
 
 
 def network_of(model: Model) -> Network:
-    """The network that ``model`` describes."""
+    """The network that ``model`` describes, once :func:`check_model` has found it sound; which may put its options in
+    the form that compiled code takes. Raises ``TypeError`` or ``ValueError`` that names the field."""
+    check_model(model, layout_of)
+    check_memory(4 * _NUMBER * layout_of(model).size, f"a network with hidden_dim {few(model.hidden_dim)}")
     if model.exact:
         from pytrainr.exact.network import ExactNetwork
 
@@ -70,6 +85,53 @@ def description_of(model: Model) -> tuple[Any, ...]:
 
         return architecture_of(model), model.update_rule
     return tuple(model.get(name) for name in ("sigmoid", "use_bias", "update_rule"))
+
+
+def layout_of(model: Model) -> Layout:
+    """Where the weights of the network that ``model`` describes lie; takes no memory in their size."""
+    if model.exact:
+        from pytrainr.exact.network import architecture_of
+
+        layout: Layout = architecture_of(model).layout
+        return layout
+    from pytrainr.r.network import layout_of_model
+
+    return layout_of_model(model)
+
+
+def training_bytes(model: Model, samples: int, *, keep_store: bool = False, checkpoints: bool = False) -> float:
+    """About how much memory training ``model`` on so many samples takes beyond X and Y, at the most.
+
+    ``checkpoints``: with the copies that a checkpoint takes. A model without weights is asked about before it has any.
+    """
+    layout, batch = layout_of(model), min(samples, 2.0 * model.batch_size + 6.0)
+    remembered, for_each_sample = _kept_numbers(model, layout)
+    # the weights and what is kept like them, the last whole epoch's, two gradients
+    numbers = layout.size * (remembered * (4.0 if checkpoints else 2.0) + 3.0)
+    numbers += samples * float(model.numepochs) * (2.0 if checkpoints else 1.0)
+    whole_epochs = model.network_type == "esn"
+    numbers += for_each_sample * (4.0 * samples if whole_epochs else batch)
+    if keep_store:
+        numbers += 2.0 * samples * for_each_sample
+    return _NUMBER * (numbers + samples / model.batch_size)
+
+
+def _kept_numbers(model: Model, layout: Layout) -> tuple[float, float]:
+    """How many vectors as large as the weights training keeps, and numbers for each sample of a group."""
+    if model.exact:
+        from pytrainr.exact.network import architecture_of, workspace_of
+        from pytrainr.exact.update_rules import RULES
+
+        rule = RULES[model.update_rule]
+        kept = 2.0 + bool(rule.first) + bool(rule.second) + bool(model.get("validated"))
+        return kept, float(workspace_of(architecture_of(model)))
+    arrays = {"rnn": 2.0, "gru": 6.0, "lstm": 8.0}[model.network_type]
+    return 2.0 + (model.update_rule == "adagrad"), model.time_dim * (sum(model.hidden_dim) * arrays + model.input_dim)
+
+
+def few(dimensions: Sequence[int]) -> str:
+    """Dimensions as a message shows them."""
+    return str(tuple(dimensions)) if len(dimensions) < 6 else f"of {len(dimensions)} layers"
 
 
 class _Kept(NamedTuple):
@@ -107,6 +169,7 @@ def kept_network(model: Model) -> tuple[Network, Flat]:
 
 def _keep(model: Model) -> _Kept:
     network = network_of(Model(dict(model.items())))  # which may remember it: so that no cycle keeps the arrays alive
+    network.layout.check(model)
     weights, arrays = flat_of(model, network.layout), []
     if weights is None:
         weights = network.layout.zeros()

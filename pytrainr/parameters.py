@@ -98,32 +98,43 @@ class Layout:
     def collect(self, model: Any, flat: np.ndarray, suffix: str = "") -> None:
         """Copy into ``flat`` every array of the model that is not (any more) a view of it, and attach the views again.
 
-        An epoch function may have put arrays of its own in the model. Raises ``ValueError`` that names the field where
-        such an array is missing or has another shape.
+        An epoch function may have put arrays of its own in the model. Raises what :meth:`check` raises, and has copied
+        nothing then.
         """
+        self.check(model, suffix)
         for field, views in self.views(flat).items():
-            name = field + suffix
-            arrays = model[name]
-            if not isinstance(arrays, (list, tuple)) or len(arrays) != len(views):
-                should = f"{{place}} should be a list of {len(views)} arrays, it is {{value}}"
-                raise wrong_value(Place(f"model.{name}"), should, value=arrays)
-            for layer, (array, view) in enumerate(zip(arrays, views, strict=True)):
-                if _same_memory(array, view):
-                    continue
-                view[...] = _values(array, view.shape, Place(f"model.{name}", (layer,)))
+            for array, view in zip(model[field + suffix], views, strict=True):
+                if not _same_memory(array, view):
+                    view[...] = array
         self.attach(model, flat, suffix)
 
+    def check(self, model: Any, suffix: str = "") -> None:
+        """Raise ``ValueError`` or ``TypeError`` that names the field where an array of the model is missing, holds
+        anything but numbers or has another shape than its block."""
+        blocks: dict[str, list[Block]] = {}
+        for block in sorted(self.blocks, key=lambda block: block.layer):
+            blocks.setdefault(block.field, []).append(block)
+        for field, placed in blocks.items():
+            name = field + suffix
+            arrays = model.get(name)
+            if not isinstance(arrays, (list, tuple)) or len(arrays) != len(placed):
+                should = f"{{place}} should be a list of {len(placed)} arrays, it is {{value}}"
+                raise wrong_value(Place(f"model.{name}"), should, value=arrays)
+            for layer, (array, block) in enumerate(zip(arrays, placed, strict=True)):
+                _check_numbers(array, block.shape, Place(f"model.{name}", (layer,)))
 
-def _values(array: Any, shape: tuple[int, ...], place: Place) -> np.ndarray:
-    """The numbers of an array that the caller put in the model."""
+
+def _check_numbers(array: Any, shape: tuple[int, ...], place: Place) -> None:
+    """Check an array that the caller put in the model."""
     try:
-        values = np.asarray(array, dtype=np.float64)
+        values = np.asarray(array)
     except (ValueError, TypeError):
-        raise wrong_type(place, "{place} should hold numbers, it is {value}", value=array) from None
+        values = np.array(None)
+    if values.dtype.kind not in "fiub":
+        raise wrong_type(place, "{place} should hold numbers, it is {value}", value=array)
     if values.shape != shape:
         given = values.shape
         raise wrong_value(place, "{place} should have the shape {shape}, it has {given}", shape=shape, given=given)
-    return values
 
 
 def flat_of(model: Any, layout: Layout) -> Flat | None:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from pytrainr import arguments
 from pytrainr.argument_errors import wrong_value
+from pytrainr.memory import check_memory
 from pytrainr.model import Model
 from pytrainr.networks import kept_network
 from pytrainr.series.normalisation import normalised_input, raw_output
@@ -67,6 +68,8 @@ def predictr(
     """
     arguments.trained(model, "model")
     hidden, real_output = arguments.flag(hidden, "hidden"), arguments.flag(real_output, "real_output")
+    if model.kept_network is None:
+        kept_network(model)  # which checks the model: what follows reads its fields
     if extra:
         _check_extra(model, extra)
     if model.exact:
@@ -99,6 +102,8 @@ def predict_rows(model: Model, X: ArrayLike, first: int, total: int) -> np.ndarr
     and on how many there are, so both have to be told. Returns (samples, time, output), for a network trained with
     ``seq_to_seq_unsync`` the steps of the output. Raises what ``predictr`` raises.
     """
+    if model.kept_network is None:
+        kept_network(model)
     if model.exact:
         from pytrainr.exact.prediction import predict_exact
 
@@ -125,7 +130,7 @@ def _input(model: Model, X: ArrayLike, real_output: bool) -> tuple[np.ndarray, i
             f"seq_to_seq_unsync; it has {samples.shape[1]}: its shape is {{shape}}",
             shape=samples.shape,
         )
-    return samples, model.time_dim
+    return samples, int(model.time_dim)
 
 
 def _output_steps(model: Model, steps: int) -> int:
@@ -141,7 +146,8 @@ def _forward(
     n = samples.shape[0]
     shapes = network.store_shapes(steps)
     sizes = [math.prod(shape) for shape in shapes]
-    arguments.check_memory(8.0 * n * (sum(sizes) if hidden else sizes[-1]), f"predicting {n} samples")
+    needed = n * (sum(sizes) if hidden else sizes[-1]) + 2.0 * sum(sizes)
+    check_memory(8.0 * needed, f"predicting {n} samples of {steps} time steps")
     output = np.empty((n, *shapes[-1]))
     store = [np.empty((n, *shape)) for shape in shapes[:-1]] if hidden else []
 

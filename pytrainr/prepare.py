@@ -14,7 +14,10 @@ from pytrainr.epoch_functions import epoch_annealing, epoch_print, message
 from pytrainr.function_names import UnknownFunction
 from pytrainr.groups import number_of_groups
 from pytrainr.loss_functions import loss_L1
+from pytrainr.memory import check_memory
 from pytrainr.model import TRAINING_SIZED, Model
+from pytrainr.model_checks import check_groups, check_model, check_trainable
+from pytrainr.networks import layout_of
 from pytrainr.r.rnn import SIGMOIDS
 from pytrainr.series.normalisation import check_kept
 
@@ -128,24 +131,27 @@ def _new_exact_model(Y: Any, X: Any, options: dict[str, Any]) -> tuple[Model, np
     return new_exact_model(Y, X, fields, options)
 
 
+R_CHECKS: dict[str, Callable[[Any, str], Any]] = {
+    "learningrate": arguments.rate,
+    "learningrate_decay": arguments.rate,
+    "momentum": arguments.rate,
+    "hidden_dim": arguments.hidden_dims,
+    "network_type": lambda value, name: arguments.choice(value, name, NETWORK_TYPES),
+    "numepochs": arguments.positive_integer,
+    "sigmoid": lambda value, name: arguments.choice(value, name, SIGMOIDS),
+    "use_bias": arguments.flag,
+    "batch_size": lambda value, name: arguments.rate(value, name, zero=False),
+    "seq_to_seq_unsync": arguments.flag,
+    "update_rule": lambda value, name: arguments.choice(value, name, UPDATE_RULES),
+    "epoch_function": arguments.functions,
+    "loss_function": arguments.function,
+}
+"""The check of each of R's arguments."""
+
+
 def _checked(fields: dict[str, Any], wider: dict[str, Callable[[Any, str], Any]] | None = None) -> dict[str, Any]:
     """R's arguments, checked one by one; ``wider`` are checks that replace some."""
-    check: dict[str, Callable[[Any, str], Any]] = {
-        "learningrate": arguments.rate,
-        "learningrate_decay": arguments.rate,
-        "momentum": arguments.rate,
-        "hidden_dim": arguments.hidden_dims,
-        "network_type": lambda value, name: arguments.choice(value, name, NETWORK_TYPES),
-        "numepochs": arguments.positive_integer,
-        "sigmoid": lambda value, name: arguments.choice(value, name, SIGMOIDS),
-        "use_bias": arguments.flag,
-        "batch_size": lambda value, name: arguments.rate(value, name, zero=False),
-        "seq_to_seq_unsync": arguments.flag,
-        "update_rule": lambda value, name: arguments.choice(value, name, UPDATE_RULES),
-        "epoch_function": arguments.functions,
-        "loss_function": arguments.function,
-        **(wider or {}),
-    }
+    check = {**R_CHECKS, **(wider or {})}
     if fields["learningrate"] is None:
         raise wrong_type(
             "learningrate", "{place} is missing: it should be a number such as 0.1 (how far each update goes)"
@@ -155,12 +161,11 @@ def _checked(fields: dict[str, Any], wider: dict[str, Callable[[Any, str], Any]]
 
 def _check_size(X: np.ndarray, Y: np.ndarray, time_dim: int, fields: dict[str, Any]) -> None:
     samples, batch_size = X.shape[0], fields["batch_size"]
-    if number_of_groups(samples, batch_size) < 1:
-        raise arguments.too_large_batch(samples, batch_size)
+    check_groups(samples, batch_size)
     gates = {"rnn": 1, "gru": 5, "lstm": 7}[fields["network_type"]]
     numbers = samples * (fields["numepochs"] + 2.0)
     numbers += min(samples, 2.0 * batch_size) * time_dim * (sum(fields["hidden_dim"]) * (gates + 1) + X.shape[2])
-    arguments.check_memory(8 * numbers, f"training on {samples} samples (X is {X.shape}, Y is {Y.shape})")
+    check_memory(8 * numbers, f"training on {samples} samples (X is {X.shape}, Y is {Y.shape})")
 
 
 def check_functions(model: Model) -> None:
@@ -186,6 +191,9 @@ def retrained_model(
 ) -> tuple[Model, np.ndarray, np.ndarray]:
     """A copy of ``model``, ready for further training on X and Y; as in R every other option is the model's own."""
     arguments.trained(model, "model")
+    model = Model(dict(model.items()))  # whose options are put in the form that compiled code takes
+    check_model(model, layout_of)
+    check_trainable(model)
     check_kept(model, options)
     check_functions(model)
     if model.exact:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pytrainr import arguments
 from pytrainr.argument_errors import wrong_type, wrong_value
-
-if TYPE_CHECKING:
-    from pytrainr.model import Model
+from pytrainr.model import Model
 
 __all__ = ["Stepper"]
 
@@ -41,9 +37,10 @@ class Stepper:
     def __init__(self, model: Model, samples: int = 1) -> None:
         from pytrainr.networks import network_of
 
-        _check(model)
         n = arguments.positive_integer(samples, "samples")
+        model = Model(dict(model.items()))  # whose options are put in the form that compiled code takes
         network = network_of(model)
+        _check(model)
         weights = network.layout.zeros()
         network.layout.collect(model.copy(), weights)
         self._inputs, self._outputs = int(model.input_dim), int(model.output_dim)

@@ -15,6 +15,7 @@ the disk and renamed, so a crash leaves either the old file or the new one.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import mmap as memory_map
 import os
@@ -29,7 +30,7 @@ import numpy as np
 from pytrainr.function_names import function_name, function_named
 from pytrainr.model import TRAINING_SIZED, Model
 
-__all__ = ["ModelFileError", "load_model", "save_model", "write_atomically"]
+__all__ = ["ModelFileError", "can_be_packed", "load_model", "packed", "save_model", "unpacked", "write_atomically"]
 
 FORMAT_VERSION = 1
 _MAGIC = b"\x89trainr\n"  # a first byte that is no text, a newline that a text-mode copy would change
@@ -60,16 +61,37 @@ def save_model(
     dicts of these; ``TypeError`` names the first that holds anything else. The fields as large as the training data
     (``store``, ``store_best``, ``last_layer_*``) are left out unless ``keep_store=True``.
     """
+    fields = {name: value for name, value in model.items() if keep_store or name not in TRAINING_SIZED}
+    write_atomically(path, _pieces(fields), durable)
+
+
+def packed(fields: Mapping[str, Any]) -> np.ndarray:
+    """The bytes of a model file with these fields, as an array; for what is kept inside another file."""
+    return np.frombuffer(b"".join(bytes(piece) for piece in _pieces(fields)), dtype=np.uint8)
+
+
+def unpacked(data: np.ndarray, functions: Functions | None = None) -> dict[str, Any]:
+    """The fields that :func:`packed` took. Raises ``ModelFileError`` as :func:`load_model`."""
+    size = np.asarray(data, dtype=np.uint8).size
+    return _read(io.BytesIO(bytes(data)), size, Path("the checkpoint"), False, functions)
+
+
+def can_be_packed(value: Any) -> bool:
+    """Whether a field with this value can be stored."""
+    try:
+        _Writer().encoded(value, "value")
+    except TypeError:
+        return False
+    return True
+
+
+def _pieces(fields: Mapping[str, Any]) -> list[Any]:
     writer = _Writer()
-    fields = [
-        [_field_name(name), writer.encoded(value, name)]
-        for name, value in model.items()
-        if keep_store or name not in TRAINING_SIZED
-    ]
-    header = json.dumps({"fields": fields, "data_bytes": writer.size}, separators=(",", ":")).encode()
+    encoded = [[_field_name(name), writer.encoded(value, name)] for name, value in fields.items()]
+    header = json.dumps({"fields": encoded, "data_bytes": writer.size}, separators=(",", ":")).encode()
     header += b" " * (-(_PREAMBLE.size + len(header)) % _ALIGNMENT)
     preamble = _PREAMBLE.pack(_MAGIC, FORMAT_VERSION, len(header), hashlib.sha256(header).digest())
-    write_atomically(path, [preamble, header, *writer.pieces], durable)
+    return [preamble, header, *writer.pieces]
 
 
 def write_atomically(path: str | os.PathLike[str], pieces: Iterable[Any], durable: bool = True) -> None:
@@ -194,21 +216,25 @@ def load_model(path: str | os.PathLike[str], mmap: bool = False, functions: Func
     """
     path = Path(path)
     with open(path, "rb") as file:
-        try:
-            header, start = _header(file, path)
-            fields = header["fields"]
-            if start + header["data_bytes"] != os.fstat(file.fileno()).st_size:
-                raise ModelFileError(f"{path} is truncated or damaged: its length is not what its header says")
-            reader = _Reader(file, path, start, header["data_bytes"], mmap, functions)
-            return Model.from_fields({_field_name(name): reader.decoded(value, name) for name, value in fields})
-        except ModelFileError:
-            raise
-        except (ValueError, TypeError, KeyError, IndexError, RecursionError, OverflowError) as error:
-            # the checksum held, so another program wrote this header
-            raise ModelFileError(f"{path} is damaged: its header is not that of a model ({error})") from None
+        return Model.from_fields(_read(file, os.fstat(file.fileno()).st_size, path, mmap, functions))
 
 
-def _header(file: BinaryIO, path: Path) -> tuple[dict[str, Any], int]:
+def _read(file: BinaryIO, size: int, path: Path, mmap: bool, functions: Functions | None) -> dict[str, Any]:
+    try:
+        header, start = _header(file, size, path)
+        fields = header["fields"]
+        if start + header["data_bytes"] != size:
+            raise ModelFileError(f"{path} is truncated or damaged: its length is not what its header says")
+        reader = _Reader(file, path, start, header["data_bytes"], mmap, functions)
+        return {_field_name(name): reader.decoded(value, name) for name, value in fields}
+    except ModelFileError:
+        raise
+    except (ValueError, TypeError, KeyError, IndexError, RecursionError, OverflowError) as error:
+        # the checksum held, so another program wrote this header
+        raise ModelFileError(f"{path} is damaged: its header is not that of a model ({error})") from None
+
+
+def _header(file: BinaryIO, size: int, path: Path) -> tuple[dict[str, Any], int]:
     """The header, checked, and where the data begins."""
     preamble = file.read(_PREAMBLE.size)
     if not preamble.startswith(_MAGIC):
@@ -225,7 +251,7 @@ def _header(file: BinaryIO, path: Path) -> tuple[dict[str, Any], int]:
         )
     if version < 1:
         raise ModelFileError(f"{path} is damaged: there is no format version {version}")
-    if length > min(_LARGEST_HEADER, os.fstat(file.fileno()).st_size - _PREAMBLE.size):
+    if length > min(_LARGEST_HEADER, size - _PREAMBLE.size):
         raise ModelFileError(f"{path} is truncated or damaged: its header is longer than the file")
     text = file.read(length)
     if hashlib.sha256(text).digest() != digest:

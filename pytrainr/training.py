@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import operator
 import threading
 import time
 from collections.abc import Callable
@@ -19,8 +20,18 @@ from pytrainr import arguments
 from pytrainr.argument_errors import Setting, wrong_type, wrong_value
 from pytrainr.groups import Groups, draw_groups
 from pytrainr.loss_functions import loss_L1
-from pytrainr.model import Model
-from pytrainr.networks import description_of, network_of
+from pytrainr.memory import check_memory
+from pytrainr.model import TRAINING_SIZED, Model
+from pytrainr.model_checks import (
+    COUNTED,
+    FIXED,
+    OPTION_FIELDS,
+    check_error,
+    check_fixed,
+    check_model,
+    check_training_fields,
+)
+from pytrainr.networks import description_of, few, layout_of, network_of, training_bytes
 from pytrainr.numerics.long_double import column_means
 from pytrainr.parameters import Flat
 from pytrainr.prepare import new_model, retrained_model
@@ -28,11 +39,13 @@ from pytrainr.r.bits import note_difference
 from pytrainr.r.epoch import Batch
 from pytrainr.r_random import RRandom, default_stream
 from pytrainr.schedules import Schedule, schedule_named
+from pytrainr.storage import can_be_packed, packed, unpacked
 
-__all__ = ["DivergedError", "Stopped", "Training"]
+__all__ = ["CheckpointError", "DivergedError", "Stopped", "Training"]
 
 _SLICE_SECONDS = 0.5
 _SLICE_BYTES = 64e6
+_MISSING: Any = object()
 _PESSIMISTIC_SPEED = 5e8  # floating-point operations a second, before anything has been measured
 
 
@@ -43,6 +56,10 @@ class DivergedError(ValueError):
         super().__init__(message)
         self.epoch = epoch
         self.model = model
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that is damaged, or not of this training. What it was to be restored to is not to be used."""
 
 
 class Stopped(Exception):  # noqa: N818 - not an error
@@ -63,6 +80,7 @@ class Training:
         *,
         rng: RRandom | None = None,
         keep_store: bool = False,
+        begin: bool = True,
         **options: Any,
     ) -> None:
         self.keep_store = arguments.flag(keep_store, "keep_store")
@@ -91,17 +109,31 @@ class Training:
         self._groups: Groups | None = None
         self._done = 0  # groups of this epoch
         self._speed = 0.0  # samples a second
+        self._is_new = model is None
+        if begin:
+            self.begin()
+
+    def memory_bytes(self, *, checkpoints: bool = False) -> float:
+        """About how much memory it will take beyond X and Y, at the most; ``checkpoints``: with those of a server."""
+        return training_bytes(self.model, self.samples, keep_store=self.keep_store, checkpoints=checkpoints)
+
+    def check_memory(self, *, checkpoints: bool = False) -> None:
+        """Raise :class:`NotEnoughMemoryError` where that is more than there is."""
+        what = f"training on {self.samples} samples for {self.numepochs} epochs with hidden_dim "
+        check_memory(self.memory_bytes(checkpoints=checkpoints), what + few(self.model.hidden_dim))
+
+    def begin(self) -> None:
+        """Take the memory and draw the initial weights; only with ``begin=False``, else it is done already."""
+        self.check_memory()
         self._make_network()
         self.network.compile_ahead(self.model)
         self.state: dict[str, Flat] = {"weights": self.network.layout.zeros()}
-        if model is None:
+        if self._is_new:
             self.state["weights"] = self.network.initial_weights(self.rng)
             self.network.layout.attach(self.model, self.state["weights"])
-        for suffix, layout in self.network.slots.items():
-            self.state[suffix] = layout.zeros()
-            if next(iter(layout)).field + suffix not in self.model:
-                layout.attach(self.model, self.state[suffix], suffix)
+        self._make_slots()
         self._collect()
+        check_training_fields(self.model, self.samples)
         self.model.error = np.zeros((self.samples, self.numepochs), order="F")
         self.model.current_epoch = 0
         if self.validation is not None:
@@ -182,7 +214,8 @@ class Training:
         model = Model(fields).copy()
         self.network.layout.attach(model, state["weights"].copy())
         for suffix, layout in self.network.slots.items():
-            layout.attach(model, state[suffix].copy(), suffix)
+            if suffix in state:  # an epoch function may have chosen another rule since
+                layout.attach(model, state[suffix].copy(), suffix)
         model.error = np.asfortranarray(self.model.error[:, :epoch])
         model.current_epoch = epoch
         return model
@@ -321,6 +354,7 @@ class Training:
 
     def _call_function(self, function: Callable, argument: str) -> None:
         """Let a function of the caller's read and change the model; what it changed counts from now on."""
+        before = self._options()
         returned = function(self.model)
         if not isinstance(returned, Model):
             name = getattr(function, "__name__", repr(function))
@@ -332,16 +366,44 @@ class Training:
                 value=returned,
             )
         self.model = returned
-        self._make_network()
+        self._take_options(before)
         self._collect()
-        self.model.learningrate = arguments.rate(self.model.learningrate, "model.learningrate")
+        self.model.error = check_error(self.model.get("error"), self.samples, self.numepochs)
+        self.model.learningrate = arguments.rate(self.model.get("learningrate"), "model.learningrate")
+
+    def _options(self) -> list[Any]:
+        """What the model says of the network and its training; to see what a function changes."""
+        get = self.model.get
+        return [get(name, _MISSING) for name in OPTION_FIELDS]
+
+    def _take_options(self, before: list[Any]) -> None:
+        """Check the options that a function may have changed as at creation, and build the network that they describe.
+
+        Raises ``TypeError`` or ``ValueError`` that names the field, also for one that may not change.
+        """
+        now = self._options()
+        if all(map(operator.is_, before, now)):
+            return
+        values = zip(OPTION_FIELDS, before, strict=True)
+        check_fixed({name: value for name, value in values if value is not _MISSING}, self.model)
+        check_model(self.model, layout_of)
+        check_training_fields(self.model, self.samples)
+        if self._described != description_of(self.model):
+            self._make_network()
+            self._make_slots()
 
     def _make_network(self) -> None:
-        """The network as the model now describes it: an epoch function may have changed an option."""
-        description = description_of(self.model)
-        if getattr(self, "_described", None) != description:
-            self.network = network_of(self.model)
-            self._described = description
+        """The network as the model now describes it."""
+        self.network = network_of(self.model)
+        self._described = description_of(self.model)
+
+    def _make_slots(self) -> None:
+        """Room for what the update rule remembers, where the model has none of it yet."""
+        for suffix, layout in self.network.slots.items():
+            if suffix not in self.state:
+                self.state[suffix] = layout.zeros()
+            if next(iter(layout)).field + suffix not in self.model:
+                layout.attach(self.model, self.state[suffix], suffix)
 
     def _collect(self) -> None:
         self.network.layout.collect(self.model, self.state["weights"])
@@ -363,7 +425,7 @@ class Training:
     def _make_store(self) -> None:
         model, steps = self.model, self.model.time_dim
         shapes = [(self.samples, *shape) for shape in self.network.store_shapes(steps)]
-        arguments.check_memory(16 * sum(map(math.prod, shapes)), "keep_store=True")
+        check_memory(16 * sum(map(math.prod, shapes)), "keep_store=True")
         if "store" not in model or not _hold(model.store, shapes):
             model.store = [np.zeros(shape) for shape in shapes]
         for name in ("last_layer_error", "last_layer_delta"):
@@ -391,13 +453,10 @@ class Training:
 
         Not in it: X and Y, the options, and the errors of finished epochs, ``model.error[:, :epoch]``.
         """
-        scalars = {
-            name: value for name, value in self.model.items() if isinstance(value, (bool, int, float, str, type(None)))
-        }
         saved: dict[str, Any] = {
             "epoch": self.epoch,
             "done": self._done if self._groups is not None else -1,
-            "scalars": json.dumps(scalars),
+            "fields": packed({name: value for name, value in self.model.items() if self._is_kept(name, value)}),
             "random_seed": self.rng.random_seed,
             "schedules": json.dumps(self._schedules()),
         }
@@ -419,30 +478,97 @@ class Training:
     def restore(self, checkpoint: dict[str, Any], error_columns: np.ndarray) -> None:
         """Go on from a :meth:`checkpoint` of a training with the same data and options.
 
-        ``error_columns`` (samples, epochs done) is ``model.error[:, :epoch]`` as it was then.
+        ``error_columns`` (samples, epochs done) is ``model.error[:, :epoch]`` as it was then. Raises
+        :class:`CheckpointError` for one that is not of this training.
         """
-        self.epoch = int(checkpoint["epoch"])
-        for name, value in json.loads(checkpoint["scalars"]).items():
+        epoch, done, error_columns = self._checked_place(checkpoint, error_columns)
+        for name, value in self._checked_fields(checkpoint).items():
             self.model[name] = value
-        functions = list(self.model.epoch_function)
-        for place, name in json.loads(str(checkpoint.get("schedules", "{}"))).items():
-            functions[int(place)] = schedule_named(name)
-        self.model.epoch_function = functions
+        self.model.epoch_function = self._restored_functions(checkpoint)
+        check_training_fields(self.model, self.samples)
+        self.epoch = epoch
         self._make_network()
-        for name, flat in self.state.items():
-            flat[...] = checkpoint["state:" + name]
-        self.model.error[:, : self.epoch] = error_columns[:, : self.epoch]
+        self._make_slots()
+        for name in self.state.keys() & {"weights", *self.network.slots}:
+            self.state[name][...] = _checked_array(checkpoint, "state:" + name, self.state[name].shape)
+        self.model.error[:, :epoch] = error_columns
         if self.keep_store:
             for k, array in enumerate((*self.model.store, self.model.last_layer_error, self.model.last_layer_delta)):
-                array[...] = checkpoint[f"store:{k}"]
+                array[...] = _checked_array(checkpoint, f"store:{k}", array.shape)
         self._groups, self._done = None, 0
-        if int(checkpoint["done"]) >= 0:
-            self.rng.random_seed = checkpoint["epoch_random_seed"]
+        if done >= 0:
+            self.rng.random_seed = _checked_seed(checkpoint, "epoch_random_seed")
             self._begin_epoch()
-            self._done = int(checkpoint["done"])
-            self.model.error[:, self.epoch] = checkpoint["error_column"]
-        self.rng.random_seed = checkpoint["random_seed"]
+            assert self._groups is not None
+            if done >= self._groups.starts.size:
+                raise CheckpointError(f"done is {done}; the epoch has {self._groups.starts.size - 1} groups")
+            self._done = done
+            self.model.error[:, epoch] = _checked_array(checkpoint, "error_column", (self.samples,))
+        self.rng.random_seed = _checked_seed(checkpoint, "random_seed")
         self._whole = self._snapshot()
+
+    def _restored_functions(self, checkpoint: dict[str, Any]) -> list[Callable]:
+        """The epoch functions, those that are schedules as they were."""
+        functions = list(self.model.epoch_function)
+        try:
+            for place, name in json.loads(str(checkpoint.get("schedules", "{}"))).items():
+                schedule = schedule_named(name)
+                if schedule is None:
+                    raise ValueError(f"{name!r} is no schedule")
+                functions[int(place)] = schedule
+        except (ValueError, TypeError, AttributeError, LookupError) as error:
+            raise CheckpointError(f"schedules are not what a checkpoint holds: {error}") from error
+        return functions
+
+    def _is_kept(self, name: str, value: Any) -> bool:
+        """Whether a field goes into a checkpoint: what is no weight, no function and not as large as the data."""
+        if name in ("error", "epoch_function", "loss_function", *TRAINING_SIZED):
+            return False
+        fields = {block.field for block in self.network.layout}
+        if any(name == field + suffix for field in fields for suffix in ("", *self.network.slots)):
+            return False
+        return can_be_packed(value)
+
+    def _checked_place(self, checkpoint: dict[str, Any], error_columns: np.ndarray) -> tuple[int, int, np.ndarray]:
+        epoch, done = checkpoint.get("epoch"), checkpoint.get("done")
+        if not isinstance(epoch, int) or not isinstance(done, int) or not 0 <= epoch <= self.numepochs or done < -1:
+            raise CheckpointError(f"epoch is {epoch!r} and done {done!r}; there are {self.numepochs} epochs")
+        if error_columns.shape[0] != self.samples or error_columns.shape[1] < epoch:
+            raise CheckpointError(
+                f"the errors have the shape {error_columns.shape}, {(self.samples, epoch)} are needed"
+            )
+        return epoch, done, error_columns[:, :epoch]
+
+    def _checked_fields(self, checkpoint: dict[str, Any]) -> dict[str, Any]:
+        """The fields of a checkpoint, once they have been seen to describe this network."""
+        try:
+            fields = unpacked(checkpoint["fields"])
+            saved = Model({**dict(self.model.items()), **fields})
+            counted = {name: saved[name] for name in COUNTED if name in saved}
+            check_fixed({**{name: self.model[name] for name in FIXED if name in self.model}, **counted}, saved)
+            check_model(saved, layout_of)
+            if self.validation is not None:
+                self.validation.check(saved)
+        except (KeyError, ValueError, TypeError) as error:
+            raise CheckpointError(f"the checkpoint does not belong to this training: {error}") from error
+        return {name: saved[name] for name in fields}
+
+
+def _checked_array(checkpoint: dict[str, Any], name: str, shape: tuple[int, ...]) -> np.ndarray:
+    array = checkpoint.get(name)
+    if not isinstance(array, np.ndarray) or array.dtype != np.float64 or array.shape != shape:
+        raise CheckpointError(f"{name} should be an array of float64 of the shape {shape}")
+    return array
+
+
+def _checked_seed(checkpoint: dict[str, Any], name: str) -> np.ndarray:
+    """A state of R's generator, as its stream takes it."""
+    try:
+        stream = RRandom(0)
+        stream.random_seed = checkpoint[name]
+    except (KeyError, ValueError, TypeError) as error:
+        raise CheckpointError(f"{name} is no state of R's random numbers: {error}") from error
+    return stream.random_seed
 
 
 def _stream(rng: Any) -> RRandom:
@@ -455,8 +581,16 @@ def _stream(rng: Any) -> RRandom:
 
 def _hold(arrays: list[np.ndarray], shapes: list[tuple[int, ...]]) -> bool:
     """Whether arrays of an earlier training have room for as many samples as these: R then goes on in them."""
-    kept = [(len(array) >= shape[0], *array.shape[1:]) for array, shape in zip(arrays, shapes, strict=False)]
-    return len(arrays) == len(shapes) and kept == [(True, *shape[1:]) for shape in shapes]
+    if not isinstance(arrays, (list, tuple)) or len(arrays) != len(shapes):
+        return False
+    return all(
+        isinstance(array, np.ndarray)
+        and array.dtype == np.float64
+        and array.ndim == len(shape)
+        and array.shape[0] >= shape[0]
+        and array.shape[1:] == shape[1:]
+        for array, shape in zip(arrays, shapes, strict=True)
+    )
 
 
 def _is_ready(samples: np.ndarray, steps: int, dtype: np.dtype) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 from pytrainr import arguments
 from pytrainr.argument_errors import ArgumentError, Place, Setting, wrong_value
 from pytrainr.exact.losses import LOSSES
+from pytrainr.memory import check_memory
 
 __all__ = ["check_finite", "check_targets", "with_mask"]
 
@@ -51,6 +52,7 @@ def with_mask(X: np.ndarray, Y: np.ndarray | None, mask: Any) -> tuple[np.ndarra
         if array is None:
             masked.append(None)
             continue
+        check_memory(24.0 * array.size, f"{name} with a mask")
         array = np.array(array, dtype=np.float64)
         if present is not None and array.shape[1] == X.shape[1]:
             array[~present] = 0.0

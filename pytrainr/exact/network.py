@@ -17,10 +17,11 @@ from pytrainr.exact.reservoir import Reservoir
 from pytrainr.exact.run import CALL_SIZE, Room
 from pytrainr.exact.shorthand import Shorthand
 from pytrainr.exact.update_rules import RULES, Rule, RuleState
+from pytrainr.memory import check_memory
 from pytrainr.model import Model
 from pytrainr.parameters import Flat, Layout
 from pytrainr.r_random import RRandom
-from pytrainr.threads import in_threads
+from pytrainr.threads import in_threads, thread_count
 
 __all__ = ["ExactNetwork"]
 
@@ -270,12 +271,15 @@ class ExactNetwork:
             x = plan.rows[-2].x
             ends = program.ends._replace(output=x.place, output_steps=x.steps, outputs=x.width)
             program = program._replace(ends=ends)
+        at_once = max(_FEWEST_AT_ONCE, _CACHED_NUMBERS // size)
+        rooms = min(n, at_once * thread_count())
+        needed = n * program.ends.output_steps * program.ends.outputs * 3.0 + float(size) * rooms
+        check_memory(8.0 * needed, f"predicting {n} samples of {steps} time steps")
         out = np.empty((n, program.ends.output_steps, program.ends.outputs), self.dtype)
         targets = np.empty((n, 0, program.ends.outputs), self.dtype) if Y is None else _as(Y, self.dtype)
         after = np.empty((n, 0), self.dtype) if states is None else np.array(states, dtype=self.dtype, order="C")
         weights = _as(weights, self.dtype)
         recording = record is not None and record.shape[1] > 0
-        at_once = max(_FEWEST_AT_ONCE, _CACHED_NUMBERS // size)
         piece = at_once
         if not recording:  # what is recorded lies in the memory of a single pass
             piece *= max(1, _PIECE_NUMBERS // (at_once * self.layout.size * steps))
@@ -384,6 +388,15 @@ def architecture_of(model: Model) -> Any:
         output_steps=int(model.output_time_dim),
         padded=padded,
     )
+
+
+def workspace_of(options: Any) -> int:
+    """How many numbers training takes for each sample of a group."""
+    ends = {"steps": options.steps, "width": options.input_dim, "padded": options.padded}
+    plan = Planner(options.places, training=True).plan(
+        options.layers, options.loss_layer, ends, np.dtype(options.dtype)
+    )
+    return plan.size
 
 
 def _scales(model: Model) -> bool:

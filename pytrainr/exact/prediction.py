@@ -11,6 +11,7 @@ from pytrainr import arguments
 from pytrainr.argument_errors import Setting, wrong_value
 from pytrainr.exact.entries import check_finite, with_mask
 from pytrainr.exact.network import ExactNetwork
+from pytrainr.memory import check_memory
 from pytrainr.model import Model
 from pytrainr.networks import kept_network
 from pytrainr.series.normalisation import normalised_input, raw_output
@@ -70,6 +71,7 @@ def predict_exact(
     if hidden:
         shapes = network.store_shapes(steps)
         sizes = [math.prod(shape) for shape in shapes]
+        check_memory(24.0 * samples.shape[0] * sum(sizes), f"predicting the states of {samples.shape[0]} samples")
         record = np.empty((samples.shape[0], sum(sizes[:-1])))
 
     def prepare(rows: np.ndarray) -> np.ndarray:

@@ -21,9 +21,19 @@ from pytrainr.exact.shorthand import NETWORK_TYPES, SENSIBLE_LOSS, SIGMOIDS, che
 from pytrainr.exact.update_rules import RULES
 from pytrainr.groups import number_of_groups
 from pytrainr.loss_functions import loss_L1
+from pytrainr.memory import check_memory
 from pytrainr.model import Model
+from pytrainr.model_checks import check_groups
 
-__all__ = ["EXACT_DEFAULTS", "SET_BY_EXACT_TRAINING", "check_exact_fields", "new_exact_model", "retrained_exact_model"]
+__all__ = [
+    "EXACT_DEFAULTS",
+    "SET_BY_EXACT_TRAINING",
+    "check_bptt",
+    "check_exact_fields",
+    "check_exact_options",
+    "new_exact_model",
+    "retrained_exact_model",
+]
 
 _SHORTHAND: dict[str, Any] = {
     "hidden_activation": None,
@@ -93,7 +103,7 @@ def new_exact_model(
     """
     given = {**EXACT_DEFAULTS, **{name: options.pop(name) for name in EXACT_DEFAULTS if name in options}}
     X, Y = arguments.as_samples(X, "X"), arguments.as_samples(Y, "Y")
-    _check(given)
+    check_exact_options(given)
     layers = given.pop("layers")
     if layers is not None:
         _check_no_shorthand(fields, given)
@@ -107,7 +117,7 @@ def new_exact_model(
     unsync = fields["seq_to_seq_unsync"]
     time_dim = X.shape[1] if layers is not None else _time_dim(X, Y, unsync, given)
     if given["bptt_steps"] is not None:
-        _check_bptt(given, time_dim, layers)
+        check_bptt(given, time_dim, layers)
         if fields["loss_function"] is not loss_L1:
             raise wrong_value(
                 "bptt_steps",
@@ -115,9 +125,8 @@ def new_exact_model(
                 "use one of them",
             )
     samples, batch_size = X.shape[0], fields["batch_size"]
-    if number_of_groups(samples, batch_size) < 1:
-        raise arguments.too_large_batch(samples, batch_size)
-    arguments.check_memory(8.0 * samples * (fields["numepochs"] + 2), f"training {fields['numepochs']} epochs")
+    check_groups(samples, batch_size)
+    check_memory(8.0 * samples * (fields["numepochs"] + 2), f"training {fields['numepochs']} epochs")
     hidden_dim = fields.pop("hidden_dim")
     if layers is not None:
         hidden_dim = ()
@@ -174,7 +183,7 @@ def check_exact_fields(fields: dict[str, Any]) -> None:
             raise _missing(name)
         given[name] = fields.get(name)
     checked = {**_SHORTHAND, **given}
-    _check(checked)
+    check_exact_options(checked)
     given = {name: checked[name] for name in given}
     if layers is not None:
         fields["layers"] = described(layers_from(layers))
@@ -232,7 +241,7 @@ def exact_checks() -> dict[str, Callable[[Any, str], Any]]:
     }
 
 
-def _check(given: dict[str, Any]) -> None:
+def check_exact_options(given: dict[str, Any]) -> None:
     """The options that are numbers or flags; those that are names, and what goes together, ``Options`` checks."""
     for name in _FLAGS:
         given[name] = arguments.flag(given[name], name)
@@ -256,7 +265,8 @@ def _check(given: dict[str, Any]) -> None:
             )
 
 
-def _check_bptt(given: dict[str, Any], time_dim: int, layers: tuple[Layer, ...] | None) -> None:
+def check_bptt(given: dict[str, Any], time_dim: int, layers: tuple[Layer, ...] | None) -> None:
+    """``bptt_steps`` and what it excludes; at most the steps that there are."""
     for number, layer in enumerate(layers or ()):
         if not layer.causal:
             raise wrong_value(

@@ -11,6 +11,7 @@ from pytrainr import arguments
 from pytrainr.argument_errors import ArgumentError, Place, Setting, wrong_value
 from pytrainr.exact.entries import check_finite, check_targets, with_mask
 from pytrainr.exact.network import ExactNetwork
+from pytrainr.memory import check_memory
 from pytrainr.model import Model
 from pytrainr.parameters import Flat
 
@@ -69,6 +70,14 @@ class Validation:
                 f"{{place}} should have {model.output_time_dim} time steps as Y has, it has {self.Y.shape[1]}",
             )
 
+    def check(self, model: Model) -> None:
+        """Raise ``ValueError`` where what was found so far is not what :meth:`after_epoch` writes into."""
+        loss, best = model.get("validation_loss"), model.get("best_validation_loss")
+        if not isinstance(loss, np.ndarray) or loss.dtype != np.float64 or loss.shape != (model.numepochs,):
+            raise ValueError(f"model.validation_loss should be {model.numepochs} numbers, it is {loss!r:.200}")
+        if not isinstance(best, float) or not isinstance(model.get("best_epoch"), int):
+            raise ValueError(f"model.best_validation_loss should be a number, with its best_epoch; it is {best!r:.200}")
+
     def after_epoch(self, model: Model, network: ExactNetwork, state: dict[str, Flat]) -> bool:
         """Note the loss, keep the weights if they are the best so far; whether training should stop."""
         _, loss, _ = network.forward(state["weights"], self.X, self.Y)
@@ -114,4 +123,5 @@ def held_out(validation: Any, Y: Any, X: Any, mask: Any) -> tuple[Validation, An
     if kept < 1:
         setting = Setting("validation", share)
         raise wrong_value("validation", f"{{setting}} of {X.shape[0]} samples leaves none to train on", setting=setting)
+    check_memory(16.0 * (X[kept:].size + Y[kept:].size), f"validation={share!r}")
     return Validation(X[kept:], Y[kept:], kept), Y[:kept], X[:kept], None if mask is None else "nan"

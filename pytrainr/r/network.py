@@ -22,7 +22,7 @@ from pytrainr.r.update import ADAGRAD, SGD, State, UpdateRule
 from pytrainr.r_random import RRandom
 from pytrainr.threads import thread_count, together
 
-__all__ = ["RNetwork"]
+__all__ = ["RNetwork", "layout_of_model"]
 
 _SHARED_FROM = 2e6  # multiplications of a group from which its samples are shared among threads
 _SHARE_SAMPLES = 8  # smallest share of a group
@@ -43,7 +43,7 @@ class RNetwork:
     def __init__(self, model: Model) -> None:
         self.cell_kind = CELLS[model.network_type]
         self.dims: tuple[int, ...] = tuple(int(n) for n in model.synapse_dim)
-        self.layout = _layout(model.network_type, self.dims, self.cell_kind.gates)
+        self.layout = layout_of_model(model)
         self.places = _places(self.layout, self.dims)
         units = sum(self.dims[1:-1])
         self._numbers = self.dims[0] + units * (1 + sum(self.cell_kind.kept)) + self.dims[-1]  # a sample's, each step
@@ -203,6 +203,12 @@ class RNetwork:
         k = self.cell_kind.stored_arrays
         hidden: list[tuple[int, ...]] = [(steps, h) if k == 1 else (steps, h, k) for h in self.dims[1:-1]]
         return [*hidden, (steps, self.dims[-1])]
+
+
+def layout_of_model(model: Model) -> Layout:
+    """Where the weights of R's network lie that ``model`` describes."""
+    dims = tuple(int(n) for n in model.synapse_dim)
+    return _layout(model.network_type, dims, CELLS[model.network_type].gates)
 
 
 def _layout(network_type: str, dims: Sequence[int], gates: int) -> Layout:

@@ -14,6 +14,7 @@ from pathlib import Path
 from pytrainr_server import backup
 from pytrainr_server.config import Config, ConfigError, add_flags, load
 from pytrainr_server.security.tokens import TokenStore
+from pytrainr_server.shown import one_line
 from pytrainr_server.store.database import DamagedDatabaseError
 from pytrainr_server.store.migrations import SchemaError
 from pytrainr_server.store.store import DirectoryInUseError, Store
@@ -138,7 +139,7 @@ def _token(config: Config, parsed: argparse.Namespace) -> int:
     else:
         print(f"{'id':18}{'owner':24}{'made':22}{'valid'}")
         for token in tokens.all():
-            print(f"{token.id:18}{token.owner:24}{_time(token.create_time):22}{_validity(token)}")
+            print(f"{token.id:18}{one_line(token.owner):24}{_time(token.create_time):22}{_validity(token)}")
     return 0
 
 

@@ -13,6 +13,8 @@ from typing import Any
 
 from trainr.addresses import Address, AddressError, parse_address
 
+from pytrainr.memory import memory_limit
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
@@ -70,7 +72,11 @@ class Config:
     max_message_bytes: int = _setting(128 * MEBIBYTE, "largest message read")
     chunk_bytes: int = _setting(512 * KIBIBYTE, "size of the pieces in which large things are sent")
     inline_bytes: int = _setting(MEBIBYTE, "arrays up to this size travel inside a request; kept in the database")
+    memory_bytes: int = _setting(
+        0, "memory that trainings and predictions may take together (0: three quarters of the machine's or container's)"
+    )
     max_calls: int = _setting(1000, "calls in progress at the same time")
+    max_owner_calls: int = _setting(500, "calls in progress at the same time, of one owner")
     max_queue: int = _setting(2000, "jobs waiting or running, of all owners")
     max_jobs: int = _setting(1000, "jobs waiting or running, of one owner")
     max_waiting_predictions: int = _setting(256, "predictions waiting for a thread")
@@ -106,7 +112,24 @@ class Config:
         for name in ("training_threads", "prediction_threads"):
             if not getattr(self, name):
                 object.__setattr__(self, name, processors)
+        if not self.memory_bytes:
+            object.__setattr__(self, "memory_bytes", int(0.75 * (memory_limit() or 4 * GIBIBYTE)))
         self._check()
+
+    @property
+    def job_memory_bytes(self) -> int:
+        """What one job may take."""
+        return self.memory_bytes // 2
+
+    @property
+    def training_memory_bytes(self) -> int:
+        """What all jobs that run may take together."""
+        return self.memory_bytes * 3 // 4
+
+    @property
+    def prediction_memory_bytes(self) -> int:
+        """What one prediction may take."""
+        return max(64 * MEBIBYTE, self.memory_bytes // 4 // self.prediction_threads)
 
     def _check(self) -> None:
         if not self.listen:

@@ -62,7 +62,11 @@ def invalid(field: str, description: str) -> ServiceError:
 def invalid_argument(error: ArgumentError) -> ServiceError:
     """What the library says about an argument."""
     return ServiceError(
-        Code.INVALID_ARGUMENT, "INVALID_ARGUMENT", str(error), field=error.argument, argument_error=error
+        Code.INVALID_ARGUMENT,
+        "INVALID_ARGUMENT",
+        str(error),
+        field=error.argument.removeprefix("model."),
+        argument_error=error,
     )
 
 

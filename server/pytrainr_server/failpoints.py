@@ -1,7 +1,8 @@
 """Named points at which a test can kill the server; without PYTRAINR_SERVER_FAILPOINT they do nothing.
 
 ``PYTRAINR_SERVER_FAILPOINT=before-publish:3`` ends the process with SIGKILL when it comes to the point
-``before-publish`` for the third time. ``NAMES`` lists the points; a test kills the server at every one of them.
+``before-publish`` for the third time, ``before-publish:3:SEGV`` with another signal. ``NAMES`` lists the points; a test
+kills the server at every one of them.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 
 VARIABLE = "PYTRAINR_SERVER_FAILPOINT"
 
@@ -29,7 +31,7 @@ NAMES = (
     "after-continue",
 )
 
-_name, _, _count = os.environ.get(VARIABLE, "").partition(":")
+_name, _count, _signal = (*os.environ.get(VARIABLE, "").split(":"), "", "")[:3]
 _left = int(_count or 1)
 _lock = threading.Lock()
 
@@ -45,4 +47,5 @@ def _die() -> None:
     with _lock:
         _left -= 1
         if _left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), signal.Signals[f"SIG{_signal or 'KILL'}"])
+            time.sleep(60.0)  # a signal may take another thread than this one

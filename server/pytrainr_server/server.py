@@ -7,10 +7,9 @@ import logging
 import signal
 import socket
 import sys
-import time
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
-from functools import partial
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -30,9 +29,10 @@ from trainr.v1 import (
 )
 
 from pytrainr import kernels
-from pytrainr_server import telemetry
+from pytrainr_server import clock, telemetry
 from pytrainr_server.config import Config, ConfigError
-from pytrainr_server.jobs.runner import MAX_WAITING_FOR_CALLERS, Runner
+from pytrainr_server.jobs.alone import CrashMark
+from pytrainr_server.jobs.runner import MAX_WAITING_FOR_CALLERS, Places, Runner
 from pytrainr_server.jobs.worker import WorkerSettings
 from pytrainr_server.security.callers import Callers
 from pytrainr_server.security.tls import server_credentials
@@ -40,7 +40,8 @@ from pytrainr_server.security.tokens import TokenStore
 from pytrainr_server.service import connections
 from pytrainr_server.service.admission import Admission
 from pytrainr_server.service.datasets import DatasetService
-from pytrainr_server.service.guard import Guard
+from pytrainr_server.service.fair_threads import FairThreads
+from pytrainr_server.service.guard import Guard, current_owner_or_none
 from pytrainr_server.service.models import ModelService
 from pytrainr_server.service.prediction import PredictionService
 from pytrainr_server.service.server_info import ServerInfoService
@@ -48,6 +49,8 @@ from pytrainr_server.service.training import TrainingService
 from pytrainr_server.store.store import Store, StoreSettings, lock_directory, opened
 
 STORE_THREADS = 8
+FILE_THREADS = 2
+SPARE_CALLS = 100  # for health probes while all others are taken
 SWITCH_SECONDS = 0.0005
 SERVICES = tuple(
     descriptor.full_name
@@ -93,7 +96,7 @@ class Server:
         self._executor = executor
         self._own_executor = executor is None
         # The directory is this server's alone, so a later server in it may take back what this one has leased.
-        self._name = f"{socket.gethostname()}:{config.data_dir}"
+        self._name = f"{socket.gethostname()}:{Path(config.data_dir).resolve()}"
 
     async def run(self, ready: Callable[[list[str]], None] | None = None) -> None:
         """Serve until SIGTERM or SIGINT; ``ready`` gets the addresses once calls are answered."""
@@ -113,10 +116,22 @@ class Server:
         kernels.listen(_log_compiling)
         self._store = self._open_store()
         self._lock = lock_directory(config.data_dir)
+        self._crash_mark = CrashMark(self._store.directories.root)
+        if crash := self._crash_mark.take():
+            log.error("the last server on this directory died by a fault:\n%s", crash)
+        self._crash_mark.watch()
         self._store.remove_temporary_files()
-        self._store.jobs.leave_all(self._name, time.time() + config.grace_seconds)
-        self._store_threads = ThreadPoolExecutor(STORE_THREADS, "store")
-        self._prediction_threads = ThreadPoolExecutor(config.prediction_threads, "predict")
+        self._store.jobs.leave_all(self._name, clock.now() + config.grace_seconds)
+        self._pools = [
+            ThreadPoolExecutor(count, name)
+            for name, count in (
+                ("store", STORE_THREADS),
+                ("files", FILE_THREADS),
+                ("predict", config.prediction_threads),
+            )
+        ]
+        counts = (STORE_THREADS, FILE_THREADS, config.prediction_threads)
+        self._store_threads, self._file_threads, self._prediction_threads = map(FairThreads, self._pools, counts)
         if self._executor is None:
             threads = config.training_threads + MAX_WAITING_FOR_CALLERS
             self._executor = ThreadPoolExecutor(threads, "train")
@@ -125,7 +140,7 @@ class Server:
         self._grpc = self._make_grpc()
         self._bind()
         await self._grpc.start()
-        self._runner.start()
+        self._runner.start(crashed=bool(crash))
         for service in ("", *SERVICES):
             await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
 
@@ -139,16 +154,23 @@ class Server:
     def _make_runner(self, executor: Executor) -> Runner:
         config = self.config
         settings = WorkerSettings(
-            store_settings(config), config.checkpoint_seconds, config.lease_seconds, config.pause_seconds
+            store_settings(config),
+            config.checkpoint_seconds,
+            config.lease_seconds,
+            config.pause_seconds,
+            config.job_memory_bytes,
         )
-        return Runner(self._store, executor, settings, self._name, config.training_threads)
+        places = Places(config.training_threads, config.training_memory_bytes)
+        return Runner(self._store, executor, settings, self._name, places)
 
     def _make_grpc(self) -> grpc.aio.Server:
         config = self.config
         run = self._run
         server = grpc.aio.server(
-            interceptors=(Guard(Callers(config, TokenStore(self._store.database)), run),),
-            maximum_concurrent_rpcs=config.max_calls,
+            interceptors=(
+                Guard(Callers(config, TokenStore(self._store.database)), run, config.max_calls, config.max_owner_calls),
+            ),
+            maximum_concurrent_rpcs=config.max_calls + SPARE_CALLS,
             options=[
                 ("grpc.max_receive_message_length", config.max_message_bytes),
                 ("grpc.max_send_message_length", -1),
@@ -157,14 +179,20 @@ class Server:
                 ("grpc.keepalive_time_ms", 30_000),
                 ("grpc.keepalive_timeout_ms", 10_000),
                 ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
-                ("grpc.http2.max_ping_strikes", 0),
+                ("grpc.keepalive_permit_without_calls", 1),
+                ("grpc.http2.max_ping_strikes", 10),
+                # A connection that never says what it wants, or that asks for ever more at once.
+                ("grpc.server_handshake_timeout_ms", 10_000),
+                ("grpc.max_concurrent_streams", config.max_owner_calls + SPARE_CALLS),
+                ("grpc.max_metadata_size", 16_384),
+                ("grpc.absolute_max_metadata_size", 32_768),
                 connections.SERVER_OPTION,
             ],
         )
         admission = Admission(self._store, config, self._name, self._runner)
-        self._training = TrainingService(self._store, config, admission, run, self._name)
+        self._training = TrainingService(self._store, config, admission, run, self._remove, self._name)
         training_pb2_grpc.add_TrainingServiceServicer_to_server(self._training, server)
-        model_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(self._store, config, run), server)
+        model_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(self._store, config, run, self._remove), server)
         prediction_pb2_grpc.add_PredictionServiceServicer_to_server(
             PredictionService(self._store, config, run, self._prediction_threads), server
         )
@@ -198,7 +226,11 @@ class Server:
 
     async def _run(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Run what touches the store in a thread, so that the loop stays free for other calls."""
-        return await asyncio.get_running_loop().run_in_executor(self._store_threads, partial(function, *arguments))
+        return await self._store_threads.run(current_owner_or_none(), function, *arguments)
+
+    async def _remove(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Run what removes files; it waits while a backup copies them, and nobody else waits with it."""
+        return await self._file_threads.run(current_owner_or_none(), function, *arguments)
 
     async def _stop(self) -> None:
         """Say that no more will be taken, checkpoint, leave; within the time for it."""
@@ -213,11 +245,12 @@ class Server:
             log.warning("some jobs could not be given back in time; they go on from their last checkpoint")
         if self._metrics is not None:
             self._metrics.shutdown()
-        for pool in (self._store_threads, self._prediction_threads, self._executor if self._own_executor else None):
+        for pool in (*self._pools, self._executor if self._own_executor else None):
             if pool is not None:
                 pool.shutdown(wait=in_time, cancel_futures=True)
         self._store.database.close()
         opened.cache_clear()
+        self._crash_mark.stop()
         self._lock.close()
 
 

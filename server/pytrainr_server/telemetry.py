@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -12,6 +13,8 @@ from typing import Any
 
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
+from pytrainr_server import clock
+from pytrainr_server.shown import one_line
 from pytrainr_server.store.schema import State
 
 _LATENCY = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0, 300.0)
@@ -27,6 +30,10 @@ samples_predicted = Counter("pytrainr_samples_predicted", "Samples predicted")
 checkpoint_seconds = Histogram("pytrainr_checkpoint_seconds", "Time to write a checkpoint", buckets=_LATENCY)
 failed_checkpoints = Counter("pytrainr_failed_checkpoints", "Checkpoints that could not be written")
 damaged_checkpoints = Counter("pytrainr_damaged_checkpoints", "Checkpoints that could not be read")
+damaged_files = Counter("pytrainr_damaged_files", "Files whose bytes are not what was written", ["kind"])
+worker_deaths = Counter("pytrainr_worker_deaths", "Processes that died while they trained a job of their own")
+clock_jump = Gauge("pytrainr_clock_jump_seconds", "How far the system's clock has moved since the server began")
+disk_free = Gauge("pytrainr_disk_free_bytes", "Free space where the data directory is")
 received_bytes = Counter("pytrainr_uploaded_bytes", "Bytes of datasets received")
 
 _FIELDS = ("job", "job_key", "owner", "method", "code", "seconds", "epoch", "epochs", "address")
@@ -38,17 +45,23 @@ def serve_metrics(host: str, port: int) -> Any:
     return server
 
 
-def set_queue(counts: Mapping[State, int]) -> None:
-    """Show how many jobs are in each state."""
+def set_state(counts: Mapping[State, int], data_dir: str) -> None:
+    """Show how many jobs are in each state, and what else an operator watches."""
+    clock_jump.set(clock.jump())
+    with contextlib.suppress(OSError):
+        disk_free.set(shutil.disk_usage(data_dir).free)
     for state in State:
         jobs_by_state.labels(state.name.lower()).set(counts.get(state, 0))
 
 
 class _TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        more = "".join(f" {name}={value}" for name, value in _extra(record).items())
-        line = f"{_timestamp(record)} {record.levelname.lower():7} {record.getMessage()}{more}"
-        return line + ("\n" + self.formatException(record.exc_info) if record.exc_info else "")
+        more = "".join(f" {name}={one_line(str(value))}" for name, value in _extra(record).items())
+        first, *rest = record.getMessage().split("\n")  # our own messages may have lines, which begin with a space
+        if record.exc_info:
+            rest += self.formatException(record.exc_info).split("\n")
+        line = f"{_timestamp(record)} {record.levelname.lower():7} {one_line(first)}{more}"
+        return "\n    ".join([line, *map(one_line, rest)])
 
 
 class _JSONFormatter(logging.Formatter):

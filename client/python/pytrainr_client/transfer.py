@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import uuid
 from collections.abc import Iterator
 
 import grpc
@@ -10,6 +11,7 @@ import numpy as np
 from trainr import wire
 from trainr.v1 import dataset_pb2, dataset_pb2_grpc, server_info_pb2, tensor_pb2
 
+from pytrainr_client.errors import server_error
 from pytrainr_client.retry import Patience, retried
 
 
@@ -41,13 +43,16 @@ class Uploader:
         name = f"datasets/{sha256}"
         if self._is_there(name):
             return name
-        patience = Patience(self._retry_seconds)
+        patience, upload_id = Patience(self._retry_seconds), sha256
         while True:
             try:
-                offset = self._stub.GetUpload(dataset_pb2.GetUploadRequest(upload_id=sha256)).committed_bytes
-                return self._stub.UploadDataset(self._messages(data, sha256, offset)).name
+                offset = self._stub.GetUpload(dataset_pb2.GetUploadRequest(upload_id=upload_id)).committed_bytes
+                return self._stub.UploadDataset(self._messages(data, sha256, upload_id, offset)).name
             except grpc.RpcError as error:
-                patience.wait(error)
+                if server_error(error).reason == "UPLOAD_TAKEN_OVER":  # by another program with the same data
+                    upload_id = f"{sha256}-{uuid.uuid4().hex}"
+                else:
+                    patience.wait(error)
 
     def _is_there(self, name: str) -> bool:
         try:
@@ -56,9 +61,11 @@ class Uploader:
             return False
         return True
 
-    def _messages(self, data: bytes, sha256: str, offset: int) -> Iterator[dataset_pb2.UploadDatasetRequest]:
+    def _messages(
+        self, data: bytes, sha256: str, upload_id: str, offset: int
+    ) -> Iterator[dataset_pb2.UploadDatasetRequest]:
         first = dataset_pb2.UploadDatasetRequest(
-            upload_id=sha256, sha256=sha256, size_bytes=len(data), offset=min(offset, len(data))
+            upload_id=upload_id, sha256=sha256, size_bytes=len(data), offset=min(offset, len(data))
         )
         yield first
         step = self._limits.chunk_bytes

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 from typing import NamedTuple
 
 __all__ = ["DEFAULT_PORT", "Address", "AddressError", "parse_address"]
 
 DEFAULT_PORT = 7272
+MAX_UNIX_PATH = 107
 _FORMS = f"it should be HOST:PORT (such as 127.0.0.1:{DEFAULT_PORT}), http://HOST:PORT, https://HOST:PORT or unix:/PATH"
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 _HOST_AND_PORT = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::([^:]*))?", re.DOTALL)
@@ -59,6 +61,11 @@ def parse_address(text: str) -> Address:
 def _unix(path: str, text: str) -> str:
     if not path.strip("/"):
         raise AddressError(f"address is {text!r}, which names no socket; it should be unix:/PATH")
+    if len(os.fsencode(path)) > MAX_UNIX_PATH:
+        raise AddressError(
+            f"address is {text!r}: the path of a Unix socket has {MAX_UNIX_PATH} bytes at most, this one has "
+            f"{len(os.fsencode(path))}; choose a shorter directory, such as one in /tmp or /run"
+        )
     return "unix:" + path
 
 

@@ -69,6 +69,8 @@ class Pause:
         self._show_life = show_life
         self.functions = functions  # the caller's, by name only
         self.finish = False
+        self.waits = False
+        """Whether the caller has yet to answer."""
 
     def __call__(self, model: pytrainr.Model) -> pytrainr.Model:
         """One epoch's pause."""
@@ -76,7 +78,9 @@ class Pause:
         answer = self._store.jobs.continuation(self._key, epoch)
         if answer is None:
             write_state(self._store.directories.job(self._key), model, epoch, self._stream.random_seed)
+            self.waits = True
             answer = self._wait(epoch)
+            self.waits = False
             self._show_life(State.RUNNING)
         self._apply(training_pb2.ContinueTrainingRequest.FromString(answer), model, epoch)
         return model
@@ -105,12 +109,7 @@ class Pause:
     def _apply(self, request: training_pb2.ContinueTrainingRequest, model: pytrainr.Model, epoch: int) -> None:
         changed = changed_fields(request)
         if "error" in changed:
-            column = np.asarray(changed.pop("error"), dtype=np.float64).reshape(-1)
-            if column.size != model.error.shape[0]:
-                raise invalid(
-                    "error", f"should have {model.error.shape[0]} entries, one a sample; it has {column.size}"
-                )
-            model.error[:, epoch - 1] = column
+            model.error[:, epoch - 1] = _error_column(changed.pop("error"), model.error.shape[0])
         if changed:
             try:
                 checked = checked_model({**dict(model.items()), **changed})
@@ -122,6 +121,13 @@ class Pause:
         if state is not None:
             self._stream.random_seed = state
         self.finish = self.finish or request.finish
+
+
+def _error_column(value: object, samples: int) -> np.ndarray:
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiub" or value.size != samples:
+        shown = value.shape if isinstance(value, np.ndarray) else repr(value)[:200]
+        raise invalid("error", f"should be this epoch's column of {samples} numbers, it is {shown}")
+    return value.reshape(-1)
 
 
 def changed_fields(request: training_pb2.ContinueTrainingRequest) -> dict[str, object]:

@@ -3,38 +3,64 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
-from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor, wait
+from typing import NamedTuple
 
-from pytrainr_server import telemetry
+from pytrainr_server import clock, telemetry
 from pytrainr_server.errors import ServiceError
 from pytrainr_server.jobs import changes
+from pytrainr_server.jobs.alone import process_of_its_own
 from pytrainr_server.jobs.pause import control
 from pytrainr_server.jobs.worker import Prepared, WorkerSettings, run_job
-from pytrainr_server.store.jobs import Lease
+from pytrainr_server.store.jobs import Lease, LeaseLostError
 from pytrainr_server.store.names import new_key
 from pytrainr_server.store.store import Store
 
 SWEEP_SECONDS = 1.0
 GARBAGE_SECONDS = 600.0
 MAX_WAITING_FOR_CALLERS = 64
-"""Jobs that may hold a thread while they wait for their caller's epoch functions."""
+"""Jobs that may hold a thread while they wait for their caller's epoch functions; more than those are parked."""
+PARKED_AT_ONCE = 8
+TURN_SECONDS, FIRST_TURN_SECONDS, HUNGRY_SECONDS = 2.0, 0.25, 5.0
+"""Where owners are more than threads, how long a job trains before it makes way; and for one not served for long."""
 
 log = logging.getLogger("pytrainr_server.jobs")
+
+
+class Places(NamedTuple):
+    """How many jobs train at the same time, and the bytes of memory that they may take together."""
+
+    threads: int
+    memory_bytes: float
+
+
+class _Held(NamedTuple):
+    """A job under way here, or about to be."""
+
+    key: str
+    owner: str
+    memory_bytes: float
+    since: float
 
 
 class Runner:
     """Leases jobs while there are threads for them and submits ``run_job`` to any ``concurrent.futures.Executor``."""
 
-    def __init__(self, store: Store, executor: Executor, settings: WorkerSettings, name: str, at_once: int) -> None:
+    def __init__(self, store: Store, executor: Executor, settings: WorkerSettings, name: str, places: Places) -> None:
         self._store = store
         self._executor = executor
         self._settings = settings
         self._name = name
-        self._at_once = at_once
-        self._futures: dict[Future[None], str] = {}
-        self._reserved: set[str] = set()
+        self._places = places
+        self._futures: dict[Future[None], _Held] = {}
+        self._reserved: dict[str, _Held] = {}
+        self._served: dict[str, float] = {}  # when an owner's job was last begun
+        self._asked: set[str] = set()  # to be given back
         self._lock = threading.Lock()
         self._changed = threading.Event()
         self._waiting = True  # whether jobs may wait for a thread; else nobody need look when one becomes free
@@ -42,9 +68,9 @@ class Runner:
         self._thread = threading.Thread(target=self._run, name="runner", daemon=True)
         self._next_sweep = self._next_garbage = 0.0
 
-    def start(self) -> None:
-        """Take up what an earlier server of this name left unfinished, then begin."""
-        taken_up = self._store.jobs.release_all(self._name)
+    def start(self, *, crashed: bool = False) -> None:
+        """Take up what an earlier server of this name left unfinished (``crashed``: it died by a fault), then begin."""
+        taken_up = self._store.jobs.release_all(self._name, crashed=crashed)
         if taken_up:
             log.info("%d unfinished jobs are taken up again", taken_up)
         self._thread.start()
@@ -60,34 +86,61 @@ class Runner:
         unfinished = wait(tuple(self._futures), max(until - time.monotonic(), 0.0)).not_done
         return not unfinished
 
-    def reserve(self) -> Lease | None:
+    def reserve(self, owner: str, memory_bytes: float) -> Lease | None:
         """A place for a job that is only about to be accepted, if there is one; then :meth:`begin` or
         :meth:`withdraw`."""
         with self._lock:
-            if self._stopping.is_set() or len(self._futures) + len(self._reserved) >= self._at_once:
+            held = [*self._futures.values(), *self._reserved.values()]
+            if self._stopping.is_set() or len(held) >= self._places.threads or memory_bytes > self._free_bytes():
                 return None
-            lease = Lease(self._name, new_key(), time.time() + self._settings.lease_seconds)
-            self._reserved.add(lease.lease)
+            lease = Lease(self._name, new_key(), clock.now() + self._settings.lease_seconds)
+            self._reserved[lease.lease] = _Held("", owner, memory_bytes, time.monotonic())
             return lease
+
+    def _free_bytes(self) -> float:
+        """What a job may take beside those that run; one that runs alone has been found to fit."""
+        held = [*self._futures.values(), *self._reserved.values()]
+        return self._places.memory_bytes - sum(job.memory_bytes for job in held) if held else math.inf
 
     def begin(self, key: str, lease: Lease, prepared: Prepared | None = None) -> None:
         """Begin the job that was stored under a reserved lease; ``prepared`` goes along within this process only."""
         here = isinstance(self._executor, ThreadPoolExecutor)
         with self._lock:
-            self._reserved.discard(lease.lease)
-            self._submit(key, lease.lease, prepared if here else None)
+            held = self._reserved.pop(lease.lease)._replace(key=key)
+            self._submit(self._executor, held, lease.lease, prepared if here else None)
 
     def withdraw(self, lease: Lease) -> None:
         """The reserved place is not needed."""
         with self._lock:
-            self._reserved.discard(lease.lease)
+            self._reserved.pop(lease.lease, None)
         if self._waiting:
             self._changed.set()
 
-    def _submit(self, key: str, lease: str, prepared: Prepared | None = None) -> None:
-        future = self._executor.submit(run_job, self._settings, key, lease, prepared)
-        self._futures[future] = key
+    def _submit(self, executor: Executor, held: _Held, lease: str, prepared: Prepared | None = None) -> Future[None]:
+        future = executor.submit(run_job, self._settings, held.key, lease, prepared)
+        self._futures[future] = held
+        self._served[held.owner] = held.since
         future.add_done_callback(self._done)
+        return future
+
+    def _submit_alone(self, held: _Held, lease: str) -> None:
+        executor = process_of_its_own()
+        future = self._submit(executor, held, lease)
+        future.add_done_callback(lambda done: self._done_alone(executor, done, held.key, lease))
+
+    def _done_alone(self, executor: Executor, future: Future[None], key: str, lease: str) -> None:
+        executor.shutdown(wait=False)
+        if not isinstance(future.exception(), BrokenExecutor):
+            return
+        telemetry.worker_deaths.inc()
+        try:
+            if self._store.jobs.worker_died(key, lease):
+                log.error("the job's process died again; the job is given up", extra={"job_key": key})
+                telemetry.jobs_ended.labels("failed").inc()
+        except (ServiceError, LeaseLostError) as error:
+            log.error("the job's process died: %s", error, extra={"job_key": key})  # its lease runs out
+        changes.notify(key)
+        changes.notify("queue")
 
     def _run(self) -> None:
         with changes.listening("queue", self._wake):
@@ -108,14 +161,23 @@ class Runner:
     def _pass(self) -> None:
         while self._has_room() and not self._stopping.is_set():
             self._waiting = False
-            taken = self._store.jobs.lease_next(self._name, self._settings.lease_seconds)
-            if taken is None:
-                break
+            waiting = self._store.jobs.waiting_owners()
             with self._lock:
-                self._submit(taken.key, taken.lease)
-            if not taken.more:
+                free_bytes = self._free_bytes()
+            owners = sorted(waiting, key=lambda owner: (self._rank(owner), waiting[owner]))
+            taken = self._store.jobs.lease_next(self._name, self._settings.lease_seconds, owners, free_bytes)
+            if taken is None:
+                self._waiting = bool(waiting)
                 break
             self._waiting = True
+            held = _Held(taken.key, taken.owner, taken.memory_bytes, time.monotonic())
+            with self._lock:
+                if taken.alone:
+                    self._submit_alone(held, taken.lease)
+                else:
+                    self._submit(self._executor, held, taken.lease)
+        if not self._stopping.is_set():
+            self._make_room()
         now = time.monotonic()
         if now >= self._next_sweep:
             self._next_sweep = now + SWEEP_SECONDS
@@ -125,25 +187,64 @@ class Runner:
             removed = self._store.collect_garbage()
             log.debug("%d expired things removed", removed)
 
+    def _rank(self, owner: str) -> tuple[int, float]:
+        """Whose turn it is: who has the fewest jobs under way, then who was served longest ago."""
+        mine = sum(job.owner == owner for job in tuple(self._futures.values()))
+        return mine, self._served.get(owner, -math.inf)
+
     def _has_room(self) -> bool:
         with self._lock:
-            if len(self._futures) + len(self._reserved) < self._at_once:
+            if len(self._futures) + len(self._reserved) < self._places.threads:
                 return True
         # All threads are taken, but some jobs may only wait for their caller.
-        if len(self._futures) >= self._at_once + MAX_WAITING_FOR_CALLERS:
+        if len(self._futures) >= self._places.threads + MAX_WAITING_FOR_CALLERS:
             return False
-        return self._store.jobs.running(self._name) < self._at_once
+        return self._store.jobs.running(self._name) < self._places.threads
+
+    def _make_room(self) -> None:
+        """Where an owner waits while another has more than a fair share, ask for one of that one's jobs back."""
+        under_way = tuple(self._futures.values())
+        if len(under_way) < self._places.threads:
+            return
+        waiting = self._store.jobs.waiting_owners()
+        if not waiting:
+            return
+        paused = set(self._store.jobs.paused(self._name))
+        if len(under_way) >= self._places.threads + MAX_WAITING_FOR_CALLERS:
+            self._ask_back([job for job in under_way if job.key in paused], PARKED_AT_ONCE)
+        training = [job for job in under_way if job.key not in paused]
+        shares = Counter(job.owner for job in training)
+        poorest = min(waiting, key=self._rank)
+        richest = max(shares, key=lambda owner: shares[owner], default="")
+        if not richest or shares[richest] <= shares[poorest] or richest == poorest:
+            return
+        now = time.monotonic()
+        hungry = now - self._served.get(poorest, -math.inf) > HUNGRY_SECONDS
+        if shares[richest] > shares[poorest] + 1 or not shares[poorest]:
+            seconds = FIRST_TURN_SECONDS if hungry else TURN_SECONDS
+            victims = [job for job in training if job.owner == richest and now - job.since >= seconds]
+            self._ask_back(victims, 1)
+
+    def _ask_back(self, jobs: Sequence[_Held], count: int) -> None:
+        """Ask for the jobs back that have been under way for longest."""
+        count -= len(self._asked)
+        unasked = [job for job in jobs if job.key not in self._asked]
+        for job in sorted(unasked, key=lambda job: job.since)[: max(count, 0)]:
+            self._asked.add(job.key)
+            self._store.jobs.ask_one_back(job.key)
+            changes.notify(control(job.key))
 
     def _sweep(self) -> None:
-        if under_way := tuple(self._futures.values()):
+        if under_way := [job.key for job in tuple(self._futures.values())]:
             self._store.jobs.renew_all(self._name, under_way, self._settings.lease_seconds)
-        for key in self._store.jobs.cancel_abandoned():
+        for key in (*self._store.jobs.cancel_abandoned(), *self._store.jobs.end_overdue_pauses()):
             changes.notify(control(key))
             changes.notify(key)
-        telemetry.set_queue(self._store.jobs.counts())
+        telemetry.set_state(self._store.jobs.counts(), self._store.settings.data_dir)
 
     def _done(self, future: Future[None]) -> None:
-        self._futures.pop(future, None)
+        if (held := self._futures.pop(future, None)) is not None:
+            self._asked.discard(held.key)
         if (error := future.exception()) is not None:
             log.error("a worker failed: %s", error, exc_info=error)
         if self._waiting:

@@ -55,7 +55,7 @@ def arrays(store: Store) -> Callable[[tensor_pb2.Tensor, str], np.ndarray]:
         if tensor.data:
             raise wire.WireError(field, "has both data and a dataset; it should have one of them")
         size = wire.byte_size(tensor, field)
-        path = store.datasets.path(dataset_sha256(tensor.dataset, field))
+        path = store.datasets.checked_path(dataset_sha256(tensor.dataset, field))
         try:
             data = np.memmap(path, dtype=np.uint8, mode="r") if size else np.empty(0, np.uint8)
         except (FileNotFoundError, ValueError):
@@ -168,6 +168,10 @@ def named_argument(error: Exception, given: Mapping[str, Any]) -> ServiceError:
     if isinstance(error, ArgumentError):
         return invalid_argument(error)
     text = str(error)
+    if (named := re.match(r"model\.([A-Za-z_]\w*)", text)) is not None:
+        return invalid(named[1], text)
     names = _ARGUMENTS | set(given)
     found = next((word for word in re.findall(r"[A-Za-z_]\w*", text) if word in names and word != "model"), "")
+    if not found and (begins := re.match(r"([A-Za-z_]\w*)(\[\d+\])? should ", text)) is not None:
+        found = begins[1]
     return invalid(found or ("model" if "model" in text else "training"), text)

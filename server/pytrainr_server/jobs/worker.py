@@ -19,9 +19,10 @@ from trainr import wire
 from trainr.v1 import training_pb2
 
 import pytrainr
+from pytrainr.memory import limited_memory
 from pytrainr.threads import limited_threads, thread_count
-from pytrainr.training import Stopped, Training
-from pytrainr_server import telemetry
+from pytrainr.training import CheckpointError, Stopped, Training
+from pytrainr_server import clock, telemetry
 from pytrainr_server.errors import Code, ServiceError, exhausted
 from pytrainr_server.failpoints import failpoint
 from pytrainr_server.jobs import changes, specification
@@ -48,6 +49,7 @@ class WorkerSettings(NamedTuple):
     checkpoint_seconds: float
     lease_seconds: float
     pause_seconds: float
+    memory_bytes: float
 
 
 class _Slices:
@@ -122,6 +124,7 @@ class Worker:
         self._training: Training | None = None
         self._files: JobFiles | None = None
         self._logged = 0
+        self._suspected = self._job.server_deaths > 0
         self._next_checkpoint = self._next_notice = 0.0
         self._renewed = time.monotonic()  # the lease is fresh
 
@@ -138,7 +141,7 @@ class Worker:
         except pytrainr.DivergedError as error:
             self._diverged(error)
         except ServiceError as error:
-            if error.code in (Code.RESOURCE_EXHAUSTED, Code.UNAVAILABLE):
+            if error.code in (Code.RESOURCE_EXHAUSTED, Code.UNAVAILABLE) and error.reason != "OUT_OF_MEMORY":
                 self._try_later(error)
             else:
                 self._fail(error)
@@ -161,7 +164,8 @@ class Worker:
         self._next_notice = time.monotonic() + NOTIFY_SECONDS
         with changes.listening(control(self._key), self._interrupt):
             self._attend(Wishes(self._job.cancel_requested, self._job.yield_requested))
-            files = self._files = self._open_files(training)
+            training, files = self._open_files(training)
+            self._files = files
             try:
                 self._train(training, files)
             except _GiveBackError:
@@ -177,7 +181,9 @@ class Worker:
             return self._training
         message = training_pb2.Training.FromString(self._job.training)
         self._stream = specification.random_stream(message)
-        self._training, self._pause = build(self._store, message, self._stream, self._make_pause)
+        with limited_memory(self._settings.memory_bytes):
+            self._training, self._pause = build(self._store, message, self._stream, self._make_pause)
+            begin(self._training)
         return self._training
 
     def _make_pause(self, functions: Sequence[Callable]) -> Pause:
@@ -185,11 +191,14 @@ class Worker:
         assert self._stream is not None
         return Pause(self._store, self._key, self._stream, settings.pause_seconds, self._show_life, functions)
 
-    def _open_files(self, training: Training) -> JobFiles:
+    def _open_files(self, training: Training) -> tuple[Training, JobFiles]:
+        """The training as its checkpoint left it, or from the beginning, and the files to go on with."""
         files = JobFiles(self._store.directories.job(self._key), training.model.error.shape[0])
         try:
             restored = None if self._prepared else files.open()  # a job just accepted has no files yet
-        except DamagedCheckpointError as error:
+            if restored is not None:
+                self._restore(training, restored)
+        except (DamagedCheckpointError, CheckpointError) as error:
             log.error("damaged checkpoint, the job begins anew: %s", error, extra={"job": self._job.id})
             telemetry.damaged_checkpoints.inc()
             if self._job.pauses:
@@ -200,12 +209,10 @@ class Worker:
                     "are lost. Start the training again.",
                 ) from error
             files.begin_anew()
-            restored = None
-        if restored is not None:
-            self._restore(training, restored)
+            training = self._prepare()
         self._logged = training.epoch
         self._next_checkpoint = time.monotonic() + self._settings.checkpoint_seconds
-        return files
+        return training, files
 
     def _restore(self, training: Training, restored: Restored) -> None:
         training.restore(restored.checkpoint, restored.error_columns)
@@ -264,6 +271,9 @@ class Worker:
         else:
             if self._pause:
                 self._store.jobs.drop_continuations(self._key, self._logged)
+            if self._suspected:
+                self._store.jobs.survived(self._key)
+                self._suspected = False
         telemetry.checkpoint_seconds.observe(time.monotonic() - started)
         self._next_checkpoint = time.monotonic() + self._settings.checkpoint_seconds
 
@@ -365,7 +375,7 @@ class Worker:
             owner=self._job.owner,
             id=self._job.model_id,
             job_id=self._job.id,
-            expire_time=0.0 if self._job.keep_model else time.time() + self._job.ttl_seconds,
+            expire_time=0.0 if self._job.keep_model else clock.now() + self._job.ttl_seconds,
         )
 
     def _fail(self, error: ServiceError, state: State = State.FAILED) -> None:
@@ -378,12 +388,16 @@ class Worker:
         log.info("job ended: %s", error.reason, extra={"job": self._job.id})
 
     def _give_back(self) -> None:
-        self._store.jobs.release(self._key, self._lease)
+        if self._pause is not None and self._pause.waits:
+            self._store.jobs.park(self._key, self._lease, self._settings.pause_seconds)
+        else:
+            self._store.jobs.release(self._key, self._lease)
         log.info("job given back, it goes on later", extra={"job": self._job.id})
 
     def _try_later(self, error: Exception) -> None:
         log.error("job waits: %s", error, extra={"job": self._job.id})
-        message = f"The server could not store the job's results ({error}). The job goes on by itself once it can."
+        why = error.message if isinstance(error, ServiceError) else getattr(error, "strerror", None) or "it says why"
+        message = f"The server could not store the job's results ({why}). The job goes on by itself once it can."
         with contextlib.suppress(ServiceError):  # not even this can be stored: the lease runs out, and all begins again
             self._store.jobs.release(self._key, self._lease, seconds=RETRY_SECONDS, message=message)
 
@@ -394,7 +408,10 @@ def build(
     stream: pytrainr.RRandom,
     make_pause: Any = None,
 ) -> tuple[Training, Pause | None]:
-    """The library's Training of a message. Raises an INVALID_ARGUMENT that names the argument's field."""
+    """The library's Training of a message, not yet begun: it has taken no memory.
+
+    Raises an INVALID_ARGUMENT that names the argument's field, RESOURCE_EXHAUSTED with the memory that it would need.
+    """
     given: dict[str, Any] = {}
     try:
         array = specification.arrays(store)
@@ -408,11 +425,25 @@ def build(
             model is not None and "epoch_function" in given
         ):  # the library would take the model's own, known here by name
             model.epoch_function = list(given.pop("epoch_function"))
-        return Training(y, x, model, rng=stream, **given), pause
+        elif model is not None and isinstance(model.get("epoch_function"), (list, tuple)):
+            model.epoch_function = specification.running(model.epoch_function)
+        training = Training(y, x, model, rng=stream, begin=False, **given)
+        training.check_memory(checkpoints=True)
+        return training, pause
     except MemoryError as error:
         raise exhausted("OUT_OF_MEMORY", str(error)) from error
     except (ValueError, TypeError) as error:
         raise specification.named_argument(error, given) from error
+
+
+def begin(training: Training) -> None:
+    """Let it take its memory. Raises as :func:`build`."""
+    try:
+        training.begin()
+    except MemoryError as error:
+        raise exhausted("OUT_OF_MEMORY", str(error)) from error
+    except (ValueError, TypeError) as error:
+        raise specification.named_argument(error, {}) from error
 
 
 def _initial_model(store: Store, message: training_pb2.Training, array: Any) -> pytrainr.Model | None:

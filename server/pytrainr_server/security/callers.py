@@ -10,6 +10,8 @@ from pytrainr_server.security.tokens import TokenStore, unauthenticated
 LOCAL_OWNER = "local"
 _SCHEME = "bearer "
 
+MAX_OWNER = 150
+
 
 class Callers:
     """Finds the owner in whose name a call is made."""
@@ -34,7 +36,12 @@ class Callers:
                 return self._tokens.owner(_bearer(value))
         names = list(peer.get("x509_common_name", ()))
         if self._config.tls_client_ca and names:
-            return "certificate:" + names[0].decode("utf-8", "replace")
+            name = names[0].decode("utf-8", "replace")
+            if not 0 < len(name) <= MAX_OWNER or not name.isprintable():
+                raise unauthenticated(
+                    f"The certificate's common name should be printable and have at most {MAX_OWNER} characters."
+                )
+            return "certificate:" + name
         if self._token_needed():
             raise unauthenticated("A token is needed: send the header 'authorization: Bearer TOKEN'.")
         return LOCAL_OWNER

@@ -12,13 +12,14 @@ from trainr import wire
 from trainr.v1 import training_pb2
 
 import pytrainr
+from pytrainr.memory import limited_memory
 from pytrainr.training import Training
 from pytrainr_server.config import Config
 from pytrainr_server.errors import ServiceError, exhausted, invalid
 from pytrainr_server.failpoints import failpoint
 from pytrainr_server.jobs import changes, specification
 from pytrainr_server.jobs.runner import Runner
-from pytrainr_server.jobs.worker import Prepared, build
+from pytrainr_server.jobs.worker import Prepared, begin, build
 from pytrainr_server.store.files import KEPT_INLINE_BYTES
 from pytrainr_server.store.jobs import Limits, NewJob
 from pytrainr_server.store.names import (
@@ -30,14 +31,22 @@ from pytrainr_server.store.names import (
 )
 from pytrainr_server.store.store import Store
 
+BEGUN_BYTES = 32 << 20
+"""What takes more memory is begun only when its turn has come."""
 MAX_TTL_SECONDS = 10 * 365 * 86_400
 
 
 class Checked(NamedTuple):
-    """A training that can be done, and the stream that it draws from."""
+    """A training that can be done, and the stream that it draws from; it has begun only where that takes little."""
 
     training: Training
     stream: pytrainr.RRandom
+    memory_bytes: int
+
+    @property
+    def begun(self) -> bool:
+        """Whether the worker can go on with this very training."""
+        return self.memory_bytes <= BEGUN_BYTES
 
 
 class Admission:
@@ -87,6 +96,7 @@ class Admission:
             ttl_seconds=ttl_seconds,
             sha256s=frozenset(sha256s),
             initial_model_key=initial_model_key,
+            memory_bytes=checked.memory_bytes,
             attached_to=self._server if attached else "",
         )
         return self._create(new, checked)
@@ -100,7 +110,7 @@ class Admission:
         return initial_model_key, sha256s, checked
 
     def _create(self, new: NewJob, checked: Checked) -> Row[Any]:
-        lease = self._runner.reserve()
+        lease = self._runner.reserve(new.owner, new.memory_bytes)
         begun = False
         try:
             job, created = self._store.jobs.create(replace(new, lease=lease), self._limits)
@@ -112,8 +122,8 @@ class Admission:
                 self._runner.withdraw(lease)
         if begun and lease:
             # Where the caller's epoch functions pause the training, they are to be those of the worker.
-            prepared = None if new.pauses else Prepared(job, checked.training, checked.stream)
-            self._runner.begin(job.key, lease, prepared)
+            goes_on = checked.begun and not new.pauses
+            self._runner.begin(job.key, lease, Prepared(job, checked.training, checked.stream) if goes_on else None)
         elif created:
             changes.notify("queue")
         return job
@@ -128,7 +138,14 @@ class Admission:
             return None
         if training.HasField("model"):
             raise invalid("model", "is sent along and a stored_model is named; there should be one of them")
-        key: str = self._store.models.get(owner, *model_parts(training.stored_model, "stored_model")).key
+        row = self._store.models.get(owner, *model_parts(training.stored_model, "stored_model"))
+        key: str = row.key
+        if (needed := 3 * row.size_bytes) > self._config.job_memory_bytes:
+            raise exhausted(
+                "OUT_OF_MEMORY",
+                f"training this model takes more than {needed} bytes of memory, one job may have "
+                f"{self._config.job_memory_bytes}",
+            )
         training.stored_model = key  # what the alias means now is what will be trained
         return key
 
@@ -160,9 +177,13 @@ class Admission:
         if epochs > 0 and samples > 0:  # before the library takes memory for the errors
             self._check_size(epochs, samples)
         stream = specification.random_stream(training)
-        checked, _ = build(self._store, training, stream)
-        self._check_size(int(checked.numepochs), int(checked.samples))
-        return Checked(checked, stream)
+        with limited_memory(self._config.job_memory_bytes):
+            made, _ = build(self._store, training, stream)
+            self._check_size(int(made.numepochs), int(made.samples))
+            checked = Checked(made, stream, int(made.memory_bytes(checkpoints=True)))
+            if checked.begun:
+                begin(made)
+        return checked
 
     def _check_size(self, epochs: int, samples: int) -> None:
         if epochs * samples > self._config.max_epoch_samples:

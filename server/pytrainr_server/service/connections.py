@@ -6,6 +6,7 @@ gRPC keeps a list of its sockets (channelz); it is asked in this process and sho
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 try:
     from grpc._cython import cygrpc
@@ -26,7 +27,18 @@ def is_open(peer: str) -> bool:
     if cygrpc is None or peer.startswith("unix"):
         return True
     for server in json.loads(cygrpc.channelz_get_servers(0)).get("server", []):
-        sockets = json.loads(cygrpc.channelz_get_server_sockets(int(server["ref"]["serverId"]), 0, 0))
-        if any(socket["name"].endswith(" " + peer) for socket in sockets.get("socketRef", [])):
+        if any(name.endswith(" " + peer) for name in _sockets(int(server["ref"]["serverId"]))):
             return True
     return False
+
+
+def _sockets(server: int) -> Iterator[str]:
+    """The names of all its sockets, which are told some at a time."""
+    first = 0
+    while True:
+        page = json.loads(cygrpc.channelz_get_server_sockets(server, first, 0))
+        sockets = page.get("socketRef", [])
+        yield from (socket["name"] for socket in sockets)
+        if page.get("end", False) or not sockets:
+            return
+        first = max(int(socket["socketId"]) for socket in sockets) + 1

@@ -50,7 +50,7 @@ class DatasetService(dataset_pb2_grpc.DatasetServiceServicer):
             return dataset_message(await self._run(upload.finish))
         finally:
             if upload is not None:
-                upload.abandon()
+                await self._run(upload.abandon)
 
     def _known(self, owner: str, first: dataset_pb2.UploadDatasetRequest) -> dataset_pb2.Dataset | None:
         if first.sha256:
@@ -85,7 +85,7 @@ class DatasetService(dataset_pb2_grpc.DatasetServiceServicer):
     ) -> dataset_pb2.Dataset:
         """One dataset."""
         sha256 = names.dataset_sha256(request.name)
-        return dataset_message(await self._run(self._store.datasets.get, current_owner(), sha256))
+        return dataset_message(await self._run(self._store.datasets.whole, current_owner(), sha256))
 
     async def ListDatasets(  # noqa: N802
         self, request: dataset_pb2.ListDatasetsRequest, context: Context[Any, Any]

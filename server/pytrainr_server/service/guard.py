@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -14,11 +16,12 @@ from google.protobuf.message import DecodeError, Message
 from grpc.aio import ServicerContext as Context
 
 from pytrainr_server import telemetry
-from pytrainr_server.errors import Code, ServiceError
+from pytrainr_server.errors import Code, ServiceError, exhausted
 from pytrainr_server.security.callers import Callers
 from pytrainr_server.service.status import abort, as_service_error
 
 OURS = "/trainr.v1."
+RETRY_SECONDS = 1.0
 _owner: ContextVar[str] = ContextVar("owner")
 log = logging.getLogger("pytrainr_server.calls")
 
@@ -28,12 +31,22 @@ def current_owner() -> str:
     return _owner.get()
 
 
+def current_owner_or_none() -> str:
+    """The same before it is known: then empty."""
+    return _owner.get("")
+
+
 class Guard(grpc.aio.ServerInterceptor):
     """Wraps every method of this service; health and reflection stay open to all."""
 
-    def __init__(self, callers: Callers, run: Callable[..., Awaitable[Any]]) -> None:
+    def __init__(
+        self, callers: Callers, run: Callable[..., Awaitable[Any]], max_calls: int, max_owner_calls: int
+    ) -> None:
         self._callers = callers
         self._run = run
+        self._max_calls = max_calls
+        self._max_owner_calls = max_owner_calls
+        self._open: Counter[str] = Counter()
 
     async def intercept_service(
         self,
@@ -69,8 +82,9 @@ class Guard(grpc.aio.ServerInterceptor):
             with _Observed(method, context) as observed:
                 try:
                     await self._identify(context)
-                    request = _parsed_all(raw, parse) if many else _parsed(raw, parse)
-                    return await behaviour(request, context)
+                    with self._place():
+                        request = _parsed_all(raw, parse) if many else _parsed(raw, parse)
+                        return await behaviour(request, context)
                 except Exception as error:
                     await abort(context, observed.error(error))
 
@@ -81,13 +95,33 @@ class Guard(grpc.aio.ServerInterceptor):
             with _Observed(method, context) as observed:
                 try:
                     await self._identify(context)
-                    request = _parsed_all(raw, parse) if many else _parsed(raw, parse)
-                    async for response in behaviour(request, context):
-                        yield response
+                    with self._place():
+                        request = _parsed_all(raw, parse) if many else _parsed(raw, parse)
+                        async for response in behaviour(request, context):
+                            yield response
                 except Exception as error:
                     await abort(context, observed.error(error))
 
         return guarded
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        """One of the calls that all, and this owner, may have open."""
+        owner = current_owner()
+        if self._open.total() >= self._max_calls or self._open[owner] >= self._max_owner_calls:
+            raise exhausted(
+                "TOO_MANY_CALLS",
+                f"You have {self._open[owner]} calls open, of {self._max_owner_calls}; all callers together have "
+                f"{self._open.total()} of {self._max_calls}. Try again later.",
+                RETRY_SECONDS,
+            )
+        self._open[owner] += 1
+        try:
+            yield
+        finally:
+            self._open[owner] -= 1
+            if not self._open[owner]:
+                del self._open[owner]
 
     async def _identify(self, context: Context[Any, Any]) -> None:
         metadata, peer = context.invocation_metadata() or (), context.auth_context()

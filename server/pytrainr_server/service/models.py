@@ -10,6 +10,7 @@ from trainr import wire
 from trainr.v1 import model_pb2, model_pb2_grpc
 
 import pytrainr
+from pytrainr.networks import network_of
 from pytrainr_server.config import Config
 from pytrainr_server.errors import exhausted, invalid
 from pytrainr_server.jobs import specification
@@ -30,10 +31,11 @@ RETRY_SECONDS = 1.0
 class ModelService(model_pb2_grpc.ModelServiceServicer):
     """Keeps models: see proto/trainr/v1/model.proto for what each call does."""
 
-    def __init__(self, store: Store, config: Config, run: Run) -> None:
+    def __init__(self, store: Store, config: Config, run: Run, remove: Run) -> None:
         self._store = store
         self._config = config
         self._run = run
+        self._remove = remove
         self._importing = 0
 
     def _message(self, model: Row[Any]) -> model_pb2.StoredModel:
@@ -72,7 +74,7 @@ class ModelService(model_pb2_grpc.ModelServiceServicer):
         self, request: model_pb2.DeleteModelRequest, context: Context[Any, Any]
     ) -> model_pb2.DeleteModelResponse:
         """Delete a version, or all."""
-        deleted = await self._run(self._delete, current_owner(), request.name, request.allow_missing)
+        deleted = await self._remove(self._delete, current_owner(), request.name, request.allow_missing)
         return model_pb2.DeleteModelResponse(deleted=deleted)
 
     def _delete(self, owner: str, name: str, allow_missing: bool) -> int:
@@ -168,16 +170,8 @@ def check_model(model: pytrainr.Model) -> None:
 
     Raises INVALID_ARGUMENT that names the field.
     """
-    from pytrainr.networks import network_of
-
-    for name in ("input_dim", "hidden_dim", "output_dim", "synapse_dim", "time_dim", "network_type", "time_synapse"):
-        if name not in model:
-            raise invalid(name, "is missing; a model should have every field that trainr gives it")
     try:
-        network = network_of(model)
-        weights = network.layout.zeros()
-        fields = network.layout.views(weights)
-        network.layout.collect(pytrainr.Model({field: list(model[field]) for field in fields}), weights)
+        network_of(model).layout.check(model)
     except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
         raise specification.named_argument(error, dict(model.items())) from error
     except (MemoryError, OverflowError) as error:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable
-from concurrent.futures import Executor
+from collections import Counter, OrderedDict
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import numpy as np
@@ -14,11 +12,14 @@ from trainr import wire
 from trainr.v1 import prediction_pb2, prediction_pb2_grpc, tensor_pb2
 
 import pytrainr
+from pytrainr import arguments
+from pytrainr.memory import limited_memory
 from pytrainr_server import telemetry
 from pytrainr_server.config import Config
 from pytrainr_server.errors import Code, ServiceError, exhausted, invalid
 from pytrainr_server.jobs import specification
 from pytrainr_server.jobs.stored_models import load_model
+from pytrainr_server.service.fair_threads import FairThreads
 from pytrainr_server.service.follow import Run
 from pytrainr_server.service.guard import Context, current_owner
 from pytrainr_server.service.models import check_model
@@ -31,8 +32,9 @@ RETRY_SECONDS = 0.5
 class ModelCache:
     """Stored models in memory, the least recently used dropped first. Models are immutable, so no copy gets stale."""
 
-    def __init__(self, store: Store, max_bytes: int) -> None:
+    def __init__(self, store: Store, max_bytes: int, largest_bytes: int) -> None:
         self._store = store
+        self._largest_bytes = largest_bytes
         self._max_bytes = max_bytes
         self._bytes = 0
         self._lock = threading.Lock()
@@ -45,6 +47,12 @@ class ModelCache:
             if row.key in self._models:
                 self._models.move_to_end(row.key)
                 return self._models[row.key][0]
+        if 2 * row.size_bytes > self._largest_bytes:
+            raise exhausted(
+                "OUT_OF_MEMORY",
+                f"predicting with {name} takes more than {2 * row.size_bytes} bytes of memory, one prediction may "
+                f"have {self._largest_bytes}",
+            )
         model = load_model(self._store, row.key)
         for field in ("error", "store", "store_best", "last_layer_error", "last_layer_delta"):
             if field in model:
@@ -69,24 +77,30 @@ def _arrays(value: Any) -> list[np.ndarray]:
 class PredictionService(prediction_pb2_grpc.PredictionServiceServicer):
     """Predicts: see proto/trainr/v1/prediction.proto for what each call does."""
 
-    def __init__(self, store: Store, config: Config, run: Run, executor: Executor) -> None:
+    def __init__(self, store: Store, config: Config, run: Run, threads: FairThreads) -> None:
         self._store = store
         self._config = config
         self._run = run
-        self._executor = executor
-        self._cache = ModelCache(store, config.model_cache_bytes)
-        self._waiting = 0
+        self._threads = threads
+        self._cache = ModelCache(store, config.model_cache_bytes, config.prediction_memory_bytes)
+        self._waiting: Counter[str] = Counter()
 
     async def _compute(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Run in a thread for predictions; refuse when too many wait for one already."""
-        if self._waiting >= self._config.max_waiting_predictions:
+        """Run in a thread for predictions; refuse when too many wait for one already, or half as many of this owner."""
+        owner, most = current_owner(), self._config.max_waiting_predictions
+        if self._waiting.total() >= most or self._waiting[owner] >= max(1, most // 2):
             raise exhausted("PREDICTIONS_FULL", "Too many predictions wait; try again later.", RETRY_SECONDS)
-        self._waiting += 1
+        self._waiting[owner] += 1
         try:
-            future: Awaitable[Any] = asyncio.get_running_loop().run_in_executor(self._executor, function, *arguments)
-            return await future
+            return await self._threads.run(current_owner(), self._limited, function, *arguments)
         finally:
-            self._waiting -= 1
+            self._waiting[owner] -= 1
+            if not self._waiting[owner]:
+                del self._waiting[owner]
+
+    def _limited(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        with limited_memory(self._config.prediction_memory_bytes):
+            return function(*arguments)
 
     async def Predict(  # noqa: N802
         self, request: prediction_pb2.PredictRequest, context: Context[Any, Any]
@@ -124,6 +138,10 @@ class PredictionService(prediction_pb2_grpc.PredictionServiceServicer):
         check_model(model)
         return model
 
+    def _rows(self, owner: str, message: prediction_pb2.PredictStreamRequest) -> np.ndarray:
+        x = _owned_arrays(self._store, owner)(message.x, "X")
+        return np.asarray(_checked({}, lambda: arguments.as_samples(x, "X")))
+
     async def PredictStream(  # noqa: N802
         self, request: AsyncIterator[prediction_pb2.PredictStreamRequest], context: Context[Any, Any]
     ) -> AsyncIterator[prediction_pb2.PredictStreamResponse]:
@@ -133,12 +151,12 @@ class PredictionService(prediction_pb2_grpc.PredictionServiceServicer):
         samples = offset = 0
         async for message in request:
             if model is None:
-                model, samples = await self._run(self._model, owner, message), message.samples
+                model, samples = await self._compute(self._model, owner, message), message.samples
                 if samples < 1:
                     raise invalid("samples", f"is {samples}; it should be the number of samples in all, at least 1")
             if not message.HasField("x"):
                 continue
-            x = await self._run(_owned_arrays(self._store, owner), message.x, "X")
+            x = await self._run(self._rows, owner, message)
             if offset + len(x) > samples:
                 raise invalid("X", f"has more rows than the {samples} samples that the first message announced")
             predicted = await self._compute(predict_rows, model, x, offset, samples)

@@ -16,8 +16,10 @@ from trainr.v1 import error_pb2, model_pb2
 from pytrainr import argument_errors
 from pytrainr.argument_errors import ArgumentError, Part, Place, Setting, Value
 from pytrainr_server.errors import Code, ServiceError, exhausted, invalid
+from pytrainr_server.shown import one_line
 
 DOMAIN = "pytrainr"
+MAX_MESSAGE = 4000
 
 
 def as_service_error(error: Exception) -> ServiceError | None:
@@ -28,6 +30,9 @@ def as_service_error(error: Exception) -> ServiceError | None:
         return invalid(error.field, error.description)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return exhausted("DISK_FULL", f"The server cannot write: {error.strerror}. Nothing was changed.", 30.0)
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        message = "The server has no file descriptor left; try again later."
+        return ServiceError(Code.UNAVAILABLE, "TOO_MANY_FILES", message, retry_seconds=1.0)
     if isinstance(error, OSError) and error.errno in (errno.EROFS, errno.EACCES):
         message = f"The server's storage cannot be written to: {error.strerror}."
         return ServiceError(Code.UNAVAILABLE, "STORE_READ_ONLY", message)
@@ -46,7 +51,7 @@ def status_of(error: ServiceError) -> status_pb2.Status:
         delay = duration_pb2.Duration()
         delay.FromNanoseconds(int(error.retry_seconds * 1e9))
         details.append(error_details_pb2.RetryInfo(retry_delay=delay))
-    status = status_pb2.Status(code=int(error.code), message=error.message)
+    status = status_pb2.Status(code=int(error.code), message=one_line(error.message)[:MAX_MESSAGE])
     for detail in details:
         packed = any_pb2.Any()
         packed.Pack(detail)

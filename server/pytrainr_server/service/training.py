@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
@@ -12,8 +11,9 @@ from sqlalchemy import Row
 from trainr.v1 import training_pb2, training_pb2_grpc
 
 import pytrainr
+from pytrainr_server import clock
 from pytrainr_server.config import Config
-from pytrainr_server.errors import invalid, not_found
+from pytrainr_server.errors import ServiceError, invalid, not_found
 from pytrainr_server.failpoints import failpoint
 from pytrainr_server.jobs import changes
 from pytrainr_server.jobs.pause import changed_fields, control, not_paused
@@ -37,11 +37,12 @@ LEAVE_SECONDS = 0.05
 class TrainingService(training_pb2_grpc.TrainingServiceServicer):
     """Trains: see proto/trainr/v1/training.proto for what each call does."""
 
-    def __init__(self, store: Store, config: Config, admission: Admission, run: Run, server: str) -> None:
+    def __init__(self, store: Store, config: Config, admission: Admission, run: Run, remove: Run, server: str) -> None:
         self._store = store
         self._config = config
         self._admission = admission
         self._run = run
+        self._remove = remove
         self._server = server
         self._attached: Counter[str] = Counter()
         self._leaving: set[asyncio.Task[None]] = set()
@@ -113,16 +114,20 @@ class TrainingService(training_pb2_grpc.TrainingServiceServicer):
             await self._run(self._leave_job, owner, key, cancelled)
 
     def _leave_job(self, owner: str, key: str, cancelled: bool) -> None:
-        job = self._store.jobs.by_key(key)
+        try:
+            job = self._store.jobs.by_key(key)
+        except ServiceError:
+            return  # it has ended and was deleted meanwhile
         if job.detached or job.state not in UNFINISHED:
             return
         if cancelled:
             self._store.jobs.cancel(owner, job.id)
             self._wake(key)
         else:
-            self._store.jobs.leave(key, time.time() + self._config.grace_seconds)
+            self._store.jobs.leave(key, clock.now() + self._config.grace_seconds)
 
     def _wake(self, key: str) -> None:
+        changes.notify("queue")
         changes.notify(control(key))
         changes.notify(key)
 
@@ -147,6 +152,8 @@ class TrainingService(training_pb2_grpc.TrainingServiceServicer):
         self._store.jobs.put_continuation(job.key, request.epoch, request.SerializeToString())
         failpoint("after-continue")
         changes.notify(control(job.key))
+        if not job.worker:
+            changes.notify("queue")  # parked: somebody is to take it up
         return job_message(job)
 
     async def DetachTrainingJob(  # noqa: N802
@@ -200,7 +207,7 @@ class TrainingService(training_pb2_grpc.TrainingServiceServicer):
         self, request: training_pb2.DeleteTrainingJobRequest, context: Context[Any, Any]
     ) -> training_pb2.DeleteTrainingJobResponse:
         """Forget a job that has ended."""
-        deleted = await self._run(self._delete, current_owner(), job_id(request.name), request.allow_missing)
+        deleted = await self._remove(self._delete, current_owner(), job_id(request.name), request.allow_missing)
         return training_pb2.DeleteTrainingJobResponse(deleted=deleted)
 
     def _delete(self, owner: str, id: str, allow_missing: bool) -> int:

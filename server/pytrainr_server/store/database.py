@@ -6,6 +6,7 @@ there is one writer at a time: SQLite has no other way, in PostgreSQL a lock hel
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,6 +19,7 @@ from pytrainr_server.errors import Code, ServiceError, exhausted
 from pytrainr_server.store.migrations import migrate
 
 BUSY_SECONDS = 30
+log = logging.getLogger("pytrainr_server.store")
 WRITERS_LOCK = 0x7472_6169_6E72  # "trainr": the one writer's lock in PostgreSQL
 
 
@@ -141,20 +143,23 @@ def _reported() -> Iterator[None]:
         yield
     except SQLAlchemyError as error:
         text = str(getattr(error, "orig", error))
+        log.warning("the database: %s", text)
         if "disk is full" in text or "disk I/O error" in text or "No space left" in text:
-            raise exhausted("DISK_FULL", f"The server cannot write: {text}. Nothing was changed.", 30.0) from error
+            raise exhausted(
+                "DISK_FULL", "The server cannot write: its disk is full. Nothing was changed.", 30.0
+            ) from error
         if "readonly" in text or "read-only" in text or "unable to open" in text:
             raise ServiceError(
-                Code.UNAVAILABLE, "STORE_READ_ONLY", f"The server's storage cannot be written to: {text}."
+                Code.UNAVAILABLE, "STORE_READ_ONLY", "The server's storage cannot be written to.", retry_seconds=5
             ) from error
         if "locked" in text:
             raise ServiceError(
                 Code.UNAVAILABLE, "STORE_BUSY", "The server's storage is busy.", retry_seconds=1
             ) from error
         if "malformed" in text or "not a database" in text:
-            raise ServiceError(Code.DATA_LOSS, "STORE_DAMAGED", f"The server's database is damaged: {text}.") from error
+            raise ServiceError(Code.DATA_LOSS, "STORE_DAMAGED", "The server's database is damaged.") from error
         if isinstance(error, OperationalError):
             raise ServiceError(
-                Code.UNAVAILABLE, "STORE_UNREACHABLE", f"The server cannot reach its database: {text}", retry_seconds=1
+                Code.UNAVAILABLE, "STORE_UNREACHABLE", "The server cannot reach its database.", retry_seconds=1
             ) from error
         raise

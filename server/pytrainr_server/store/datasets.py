@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-import time
+import threading
 from io import FileIO
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Row, and_, func, or_, select
 
-from pytrainr_server.errors import exhausted, invalid, not_found, precondition
+from pytrainr_server import clock, telemetry
+from pytrainr_server.errors import Code, ServiceError, exhausted, invalid, not_found, precondition
 from pytrainr_server.failpoints import failpoint
 from pytrainr_server.store.database import Database
 from pytrainr_server.store.files import Directories, replacing, sync_directory
@@ -22,6 +23,7 @@ from pytrainr_server.store.schema import datasets, job_datasets, jobs, uploads
 READ_BYTES = 1 << 20
 COMMIT_BYTES = 8 << 20
 MAX_OPEN_UPLOADS = 100
+MAX_KNOWN_SOUND = 100_000
 
 
 class DatasetStore:
@@ -32,6 +34,9 @@ class DatasetStore:
         self._directories = directories
         self._ttl_seconds = ttl_seconds
         self._max_stored_bytes = max_stored_bytes
+        self._lock = threading.Lock()
+        self._writing: dict[tuple[str, str], Upload] = {}
+        self._sound: dict[str, tuple[int, int]] = {}  # by hash: inode and size of a file whose bytes have that hash
 
     def get(self, owner: str, sha256: str) -> Row[Any]:
         """One dataset. Raises NOT_FOUND unless this owner has uploaded it."""
@@ -40,6 +45,13 @@ class DatasetStore:
                 select(datasets).where(datasets.c.owner == owner, datasets.c.sha256 == sha256)
             ).first()
         if found is None:
+            raise not_found(dataset_name(sha256))
+        return found
+
+    def whole(self, owner: str, sha256: str) -> Row[Any]:
+        """One dataset, whose bytes are there and sound. Raises NOT_FOUND: then they are to be sent again."""
+        found = self.get(owner, sha256)
+        if not self._is_here(sha256):
             raise not_found(dataset_name(sha256))
         return found
 
@@ -72,20 +84,58 @@ class DatasetStore:
         """The file of a dataset."""
         return self._directories.dataset(sha256)
 
+    def checked_path(self, sha256: str) -> Path:
+        """The file of a dataset, once its bytes have been seen to have this hash; once per file and process.
+
+        Raises DATA_LOSS where they have another, ``FileNotFoundError`` where there is none.
+        """
+        if not self.is_sound(sha256):
+            telemetry.damaged_files.labels("dataset").inc()
+            raise ServiceError(
+                Code.DATA_LOSS,
+                "DATASET_DAMAGED",
+                f"The bytes of {dataset_name(sha256)} are damaged on the server. Upload them again.",
+            )
+        return self.path(sha256)
+
+    def is_sound(self, sha256: str) -> bool:
+        """Whether the file has the bytes of its name. Raises ``FileNotFoundError``."""
+        with open(self.path(sha256), "rb", buffering=0) as file:
+            stat = os.fstat(file.fileno())
+            found = (stat.st_ino, stat.st_size)
+            if self._sound.get(sha256) == found:
+                return True
+            digest, buffer = hashlib.sha256(), bytearray(READ_BYTES)
+            while size := file.readinto(buffer):
+                digest.update(memoryview(buffer)[:size])
+        if digest.hexdigest() != sha256:
+            return False
+        if len(self._sound) >= MAX_KNOWN_SOUND:
+            self._sound.clear()
+        self._sound[sha256] = found
+        return True
+
+    def _is_here(self, sha256: str) -> bool:
+        try:
+            return self.is_sound(sha256)
+        except FileNotFoundError:
+            return False
+
     def put(self, owner: str, data: bytes) -> str:
         """Store bytes that came inside a request; return their SHA-256."""
         sha256 = hashlib.sha256(data).hexdigest()
         self._check_space(owner, len(data))
-        try:
+        if self._is_here(sha256):
             os.utime(self.path(sha256))  # young again: the collection of garbage leaves it alone until it is recorded
-        except FileNotFoundError:
+        else:
             with replacing(self.path(sha256), "dataset-before-rename") as file:
                 file.write(data)
+            _protect(self.path(sha256))
         self._record(owner, sha256, len(data))
         return sha256
 
     def _record(self, owner: str, sha256: str, size_bytes: int) -> None:
-        now = time.time()
+        now = clock.now()
         mine = and_(datasets.c.owner == owner, datasets.c.sha256 == sha256)
         with self._database.write() as connection:
             touched = connection.execute(datasets.update().where(mine).values(expire_time=now + self._ttl_seconds))
@@ -101,12 +151,12 @@ class DatasetStore:
                 )
 
     def touch(self, owner: str, sha256: str) -> Row[Any] | None:
-        """Begin a known dataset's life anew; None if the owner has no such dataset."""
+        """Begin a known dataset's life anew; None if the owner has no such dataset, or its bytes are damaged."""
         with self._database.read() as connection:
             known = connection.execute(
                 select(datasets).where(datasets.c.owner == owner, datasets.c.sha256 == sha256)
             ).first()
-        if known is None:
+        if known is None or not self._is_here(sha256):
             return None
         self._record(owner, sha256, known.size_bytes)
         return self.get(owner, sha256)
@@ -124,15 +174,31 @@ class DatasetStore:
             return connection.execute(query).scalar() or 0
 
     def begin_upload(self, owner: str, upload_id: str, size_bytes: int, offset: int, sha256: str) -> Upload:
-        """Begin an upload, or go on with one where it broke off."""
+        """Begin an upload, or go on with one where it broke off. Whoever was writing it until now no longer can."""
         self._check_space(owner, size_bytes)
         named = upload_id or new_key()
+        upload = Upload(self, owner, named, size_bytes, offset, sha256, bool(upload_id))
+        with upload.lock:
+            with self._lock:
+                before, self._writing[owner, named] = self._writing.get((owner, named)), upload
+            if before is not None:
+                before.supersede()
+            try:
+                upload.open(self._file_of(upload))
+            except BaseException:
+                self.ended(upload)
+                raise
+        return upload
+
+    def _file_of(self, upload: Upload) -> str:
+        """The name of the file that the upload goes on with, or of a new one."""
+        owner, named, size_bytes, offset = upload.owner, upload.upload_id, upload.size_bytes, upload.offset
         mine = and_(uploads.c.owner == owner, uploads.c.upload_id == named)
         with self._database.write() as connection:
             row = connection.execute(select(uploads).where(mine)).first()
             if row is not None and row.size_bytes == size_bytes and offset == row.committed_bytes and offset:
-                connection.execute(uploads.update().where(mine).values(touch_time=time.time()))
-                return Upload(self, owner, named, row.file, size_bytes, offset, sha256, resumable=True)
+                connection.execute(uploads.update().where(mine).values(touch_time=clock.now()))
+                return str(row.file)
             if offset:
                 raise invalid("offset", f"is {offset}; this upload goes on at {row.committed_bytes if row else 0}")
             mine_open = connection.execute(select(func.count()).where(uploads.c.owner == owner)).scalar_one()
@@ -149,10 +215,18 @@ class DatasetStore:
                     file=file,
                     size_bytes=size_bytes,
                     committed_bytes=0,
-                    touch_time=time.time(),
+                    touch_time=clock.now(),
                 )
             )
-        return Upload(self, owner, named, file, size_bytes, 0, sha256, resumable=bool(upload_id))
+        if row is not None:
+            self.upload_path(row.file).unlink(missing_ok=True)
+        return file
+
+    def ended(self, upload: Upload) -> None:
+        """The call that wrote this upload has ended."""
+        with self._lock:
+            if self._writing.get((upload.owner, upload.upload_id)) is upload:
+                del self._writing[upload.owner, upload.upload_id]
 
     def upload_path(self, file: str) -> Path:
         """The file of an upload."""
@@ -163,7 +237,7 @@ class DatasetStore:
         mine = and_(uploads.c.owner == upload.owner, uploads.c.upload_id == upload.upload_id)
         with self._database.write(durable=False) as connection:
             connection.execute(
-                uploads.update().where(mine).values(committed_bytes=upload.offset, touch_time=time.time())
+                uploads.update().where(mine).values(committed_bytes=upload.offset, touch_time=clock.now())
             )
 
     def forget_upload(self, upload: Upload) -> None:
@@ -174,27 +248,42 @@ class DatasetStore:
             connection.execute(uploads.delete().where(mine, uploads.c.file == upload.file))
 
     def adopt(self, upload: Upload, sha256: str) -> Row[Any]:
-        """Make a complete, synced upload a dataset."""
-        failpoint("dataset-before-rename")
+        """Make a complete, synced upload a dataset. Its writer has closed it, and there is no other."""
+        path = self.upload_path(upload.file)
         try:
-            os.replace(self.upload_path(upload.file), self.path(sha256))
-        except PermissionError:  # Windows replaces no file that a training has mapped; it has these very bytes
-            os.utime(self.path(sha256))
+            _protect(path)
+            if path.stat().st_size != upload.size_bytes:
+                raise precondition("UPLOAD_LOST", "The upload's file is not as it was written; begin it anew.")
+            failpoint("dataset-before-rename")
+            try:
+                os.replace(path, self.path(sha256))
+            except PermissionError:  # Windows replaces no file that a training has mapped; it has these very bytes
+                os.utime(self.path(sha256))
+        except FileNotFoundError:
+            raise precondition("UPLOAD_LOST", "The upload is no longer there; begin it anew.") from None
         sync_directory(self.path(sha256).parent)
         self._record(upload.owner, sha256, upload.size_bytes)
         self.forget_upload(upload)
         return self.get(upload.owner, sha256)
 
 
+def _protect(path: Path) -> None:
+    """A dataset is never written again."""
+    if os.name == "posix":
+        path.chmod(0o400)
+
+
 class Upload:
-    """One call's part of an upload. Bytes are hashed as they come; what came before the call is read once."""
+    """One call's part of an upload. Bytes are hashed as they come; what came before the call is read once.
+
+    An upload has one writer: a call that takes it up supersedes the one before, whose bytes are refused from then on.
+    """
 
     def __init__(
         self,
         store: DatasetStore,
         owner: str,
         upload_id: str,
-        file: str,
         size_bytes: int,
         offset: int,
         sha256: str,
@@ -203,16 +292,23 @@ class Upload:
         self._store = store
         self.owner = owner
         self.upload_id = upload_id
-        self.file = file
+        self.file = ""
         self.size_bytes = size_bytes
         self.offset = offset
         self.sha256 = sha256
         self.resumable = resumable
         self._committed = offset
         self._hash = hashlib.sha256()
-        self._handle = self._open()
+        self.lock = threading.RLock()
+        self._superseded = False
+        self._handle: FileIO | None = None
 
-    def _open(self) -> FileIO:
+    def open(self, file: str) -> None:
+        """Begin to write the file of this name."""
+        self.file = file
+        self._handle = self._opened()
+
+    def _opened(self) -> FileIO:
         path = self._store.upload_path(self.file)
         # Unbuffered: what write has taken is in the file.
         handle = FileIO(path, "r+" if self.offset else "w+")
@@ -229,14 +325,34 @@ class Upload:
         handle.truncate(self.offset)
         return handle
 
+    def supersede(self) -> None:
+        """Another call writes this upload from now on; what is not committed is forgotten."""
+        with self.lock:
+            self._superseded = True
+            if self._handle is not None:
+                self._handle.close()
+
+    def _file(self) -> FileIO:
+        assert self._handle is not None
+        return self._handle
+
+    def _check_mine(self) -> None:
+        if self._superseded:
+            raise precondition("UPLOAD_TAKEN_OVER", "Another call goes on with this upload; this one is at its end.")
+
     def write(self, data: bytes) -> None:
-        """Take the next bytes."""
+        """Take the next bytes. Raises FAILED_PRECONDITION once another call writes this upload."""
+        with self.lock:
+            self._check_mine()
+            self._write(data)
+
+    def _write(self, data: bytes) -> None:
         if self.offset + len(data) > self.size_bytes:
             raise invalid("data", f"goes beyond the {self.size_bytes} bytes that size_bytes announced")
         try:
             view = memoryview(data)
             while view:
-                view = view[self._handle.write(view) :]
+                view = view[self._file().write(view) :]
         except OSError:  # the disk is full: what came so far must not keep it so
             self.abandon(keep=False)
             raise
@@ -252,10 +368,15 @@ class Upload:
         failpoint("mid-upload")
 
     def _sync(self) -> None:
-        os.fsync(self._handle.fileno())
+        os.fsync(self._file().fileno())
 
     def finish(self) -> Row[Any]:
         """All bytes have come: check them, and make them a dataset."""
+        with self.lock:
+            self._check_mine()
+            return self._finish()
+
+    def _finish(self) -> Row[Any]:
         found = self._hash.hexdigest()
         if self.offset != self.size_bytes or (self.sha256 and self.sha256 != found):
             complete = self.offset == self.size_bytes
@@ -268,12 +389,17 @@ class Upload:
         except OSError:
             self.abandon(keep=False)
             raise
-        self._handle.close()
+        self._file().close()
         return self._store.adopt(self, found)
 
     def abandon(self, keep: bool = True) -> None:
-        """The call has ended too early: keep what came if the upload can be resumed."""
-        if self._handle.closed:
+        """The call has ended, perhaps too early: keep what came if the upload can be resumed."""
+        with self.lock:
+            self._abandon(keep)
+        self._store.ended(self)
+
+    def _abandon(self, keep: bool) -> None:
+        if self._handle is None or self._handle.closed:
             return
         if keep and self.resumable:
             self._commit()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -11,8 +10,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, and_, bindparam, case, func, or_, select
 from sqlalchemy.exc import IntegrityError
 
+from pytrainr_server import clock
 from pytrainr_server.errors import Code, ServiceError, exhausted, not_found, precondition
 from pytrainr_server.failpoints import failpoint
+from pytrainr_server.shown import one_line
 from pytrainr_server.store.database import Database
 from pytrainr_server.store.names import job_name, new_key
 from pytrainr_server.store.schema import (
@@ -28,6 +29,12 @@ from pytrainr_server.store.schema import (
 )
 
 RETRY_SECONDS = 2.0
+MOST_BYTES = 1 << 62
+TRIES = 8
+SUSPECT_DEATHS = 3
+"""A job gets a process of its own once so many servers have died under it without a checkpoint in between."""
+MAX_WORKER_DEATHS = 2
+"""A job is given up once so many processes of its own have died under it."""
 WITHOUT_HASH = [column for column in jobs.c if column.name != "request_hash"]
 
 # Statements on the way of every job, made once: making one takes longer than SQLite takes for it.
@@ -50,17 +57,26 @@ _LOG = select(epoch_logs.c.records).where(epoch_logs.c.job_key == bindparam("key
 _QUEUE_POSITION = select(func.count()).where(
     jobs.c.state == int(State.QUEUED), jobs.c.create_time < bindparam("create_time")
 )
-_CANDIDATES = (
-    select(jobs.c.key, jobs.c.state, jobs.c.lease, jobs.c.start_time)
-    .where(
-        or_(
-            and_(jobs.c.state == int(State.QUEUED), jobs.c.not_before <= bindparam("now")),
-            and_(jobs.c.state.in_([int(State.RUNNING), int(State.PAUSED)]), jobs.c.lease_until < bindparam("now")),
-        )
-    )
-    .order_by(jobs.c.create_time)
-    .limit(8)
+_FREE = or_(  # waits for a worker
+    and_(jobs.c.state == int(State.QUEUED), jobs.c.not_before <= bindparam("now")),
+    and_(
+        jobs.c.state.in_([int(State.RUNNING), int(State.PAUSED)]),
+        jobs.c.worker != "",
+        jobs.c.lease_until < bindparam("now"),
+    ),
+    and_(jobs.c.state == int(State.PAUSED), jobs.c.worker == "", jobs.c.lease_until == 0.0),  # parked, and answered
 )
+_OWNERS = select(jobs.c.owner, func.min(jobs.c.create_time).label("oldest")).where(_FREE).group_by(jobs.c.owner)
+_CANDIDATE = (
+    select(
+        *(jobs.c.key, jobs.c.owner, jobs.c.state, jobs.c.worker, jobs.c.lease, jobs.c.start_time),
+        *(jobs.c.memory_bytes, jobs.c.server_deaths, jobs.c.worker_deaths),
+    )
+    .where(_FREE, jobs.c.owner == bindparam("its_owner"), jobs.c.memory_bytes <= bindparam("most_bytes"))
+    .order_by(jobs.c.create_time)
+    .limit(1)
+)
+_PARKED = and_(jobs.c.state == int(State.PAUSED), jobs.c.worker == "")
 _TAKE = jobs.update().where(
     jobs.c.key == bindparam("its_key"), jobs.c.state == bindparam("its_state"), jobs.c.lease == bindparam("its_lease")
 )
@@ -115,15 +131,18 @@ class NewJob:
     sha256s: frozenset[str]
     initial_model_key: str | None = None
     attached_to: str = ""  # the server whose Train call waits for it; empty for a job that stands alone
+    memory_bytes: int = 0
     lease: Lease | None = None  # under which it can begin at once, if no other job waits
 
 
 class Taken(NamedTuple):
-    """A job taken to be worked on: its key, the lease, and whether more were waiting."""
+    """A job taken to be worked on; ``alone``: in a process of its own, because others have died with it."""
 
     key: str
     lease: str
-    more: bool
+    owner: str
+    memory_bytes: int
+    alone: bool
 
 
 class Wishes(NamedTuple):
@@ -160,7 +179,7 @@ class JobStore:
 
     def create(self, job: NewJob, limits: Limits) -> tuple[Row[Any], bool]:
         """Store a job; with a ``request_id`` seen before, return the job of then (and False)."""
-        now = time.time()
+        now = clock.now()
         try:
             with self._database.write() as connection:
                 if job.request_id and (known := self._by_request(connection, job.owner, job.request_id)):
@@ -182,6 +201,7 @@ class JobStore:
                     "create_time": now,
                     "state": State.QUEUED,
                     "numepochs": job.numepochs,
+                    "memory_bytes": job.memory_bytes,
                     "detached": not job.attached_to,
                     "attached_to": job.attached_to,
                 }
@@ -311,36 +331,62 @@ class JobStore:
 
     # working: every change is bound to the lease -----------------------------------------------------------------
 
-    def lease_next(self, worker: str, lease_seconds: float) -> Taken | None:
-        """Take the oldest job that waits, or whose worker has shown no life."""
-        now = time.time()
+    def waiting_owners(self) -> dict[str, float]:
+        """Who has jobs that wait for a worker, and when the oldest was created."""
         with self._database.read() as connection:
-            candidates = connection.execute(_CANDIDATES, {"now": now}).all()
-        for candidate in candidates:
-            lease = new_key()
-            again = candidate.start_time > 0
-            values: dict[str, Any] = {
-                "state": State.RUNNING,
-                "worker": worker,
-                "lease": lease,
-                "lease_until": now + lease_seconds,
-                "resumed": jobs.c.resumed + (1 if again else 0),
-                "error_message": "",
-                "yield_requested": False,
-            }
-            if not again:
-                values["start_time"] = now
-            # Only one of several servers finds the row as it was.
-            unchanged = {"its_key": candidate.key, "its_state": candidate.state, "its_lease": candidate.lease}
-            with self._database.write(durable=False) as connection:
-                if connection.execute(_TAKE.values(**values), unchanged).rowcount == 1:
-                    return Taken(candidate.key, lease, more=len(candidates) > 1)
+            found = connection.execute(_OWNERS, {"now": clock.now()}).all()
+        return {row.owner: row.oldest for row in found}
+
+    def lease_next(
+        self, worker: str, lease_seconds: float, owners: Sequence[str] | None = None, most_bytes: float = MOST_BYTES
+    ) -> Taken | None:
+        """Take the first of these owners' oldest job that waits, or whose worker has shown no life, and fits.
+
+        Without ``owners`` who has waited for longest comes first.
+        """
+        if owners is None:
+            waiting = self.waiting_owners()
+            owners = sorted(waiting, key=lambda owner: waiting[owner])
+        for owner in owners:
+            wanted = {"now": clock.now(), "its_owner": owner, "most_bytes": int(min(most_bytes, MOST_BYTES))}
+            for _ in range(TRIES):  # another server may be quicker
+                with self._database.read() as connection:
+                    candidate = connection.execute(_CANDIDATE, wanted).first()
+                if candidate is None:
+                    break
+                if (taken := self._take(candidate, worker, clock.now() + lease_seconds)) is not None:
+                    return taken
         return None
+
+    def _take(self, candidate: Any, worker: str, until: float) -> Taken | None:
+        lease = new_key()
+        parked = candidate.state == State.PAUSED and candidate.worker == ""
+        again = candidate.start_time > 0
+        values: dict[str, Any] = {
+            "state": State.RUNNING,
+            "worker": worker,
+            "lease": lease,
+            "lease_until": until,
+            "resumed": jobs.c.resumed + (1 if again and not parked else 0),
+            "error_message": "",
+            "yield_requested": False,
+        }
+        if not again:
+            values["start_time"] = clock.now()
+        if candidate.state == State.RUNNING:  # its worker died, or cannot reach the database
+            values["server_deaths"] = jobs.c.server_deaths + 1
+        # Only one of several servers finds the row as it was.
+        unchanged = {"its_key": candidate.key, "its_state": candidate.state, "its_lease": candidate.lease}
+        with self._database.write(durable=False) as connection:
+            if connection.execute(_TAKE.values(**values), unchanged).rowcount != 1:
+                return None
+        alone = candidate.server_deaths >= SUSPECT_DEATHS or candidate.worker_deaths > 0
+        return Taken(candidate.key, lease, candidate.owner, candidate.memory_bytes, alone)
 
     def update(self, key: str, lease: str, lease_seconds: float, **values: Any) -> Wishes:
         """Show life and store ``values``; what others wish of the job. Raises :class:`LeaseLostError`."""
         with self._database.write(durable=False) as connection:
-            mine = {"its_key": key, "its_lease": lease, "lease_until": time.time() + lease_seconds}
+            mine = {"its_key": key, "its_lease": lease, "lease_until": clock.now() + lease_seconds}
             changed = connection.execute(_MINE, {**mine, **values})
             if changed.rowcount == 0:
                 raise LeaseLostError(key)
@@ -350,7 +396,7 @@ class JobStore:
         """Show life for jobs that a worker may be busy with for long, before it comes to do so itself."""
         mine = and_(jobs.c.worker == worker, jobs.c.key.in_(keys), jobs.c.lease != "")
         with self._database.write(durable=False) as connection:
-            connection.execute(jobs.update().where(mine).values(lease_until=time.time() + lease_seconds))
+            connection.execute(jobs.update().where(mine).values(lease_until=clock.now() + lease_seconds))
 
     def wishes(self, key: str) -> Wishes:
         """What others wish of the job."""
@@ -367,6 +413,48 @@ class JobStore:
         with self._database.write(durable=False) as connection:
             connection.execute(jobs.update().where(mine).values(yield_requested=True))
             return [row.key for row in connection.execute(select(jobs.c.key).where(mine))]
+
+    def ask_one_back(self, key: str) -> None:
+        """Ask for this job to be checkpointed and given back, so that another owner's can run."""
+        with self._database.write(durable=False) as connection:
+            connection.execute(
+                jobs.update().where(jobs.c.key == key, jobs.c.state.in_(UNFINISHED)).values(yield_requested=True)
+            )
+
+    def paused(self, worker: str) -> list[str]:
+        """The jobs of this worker that hold a thread while they wait for their callers."""
+        query = select(jobs.c.key).where(jobs.c.worker == worker, jobs.c.state == State.PAUSED)
+        with self._database.read() as connection:
+            return list(connection.execute(query).scalars())
+
+    def park(self, key: str, lease: str, seconds: float) -> None:
+        """The job waits for its caller without a worker; it is taken up when the answer comes, for so long."""
+        values = {"state": State.PAUSED, "worker": "", "lease": "", "lease_until": clock.now() + seconds}
+        with self._database.write() as connection:
+            if self._answered(connection, key):
+                values["lease_until"] = 0.0
+            connection.execute(
+                jobs.update().where(jobs.c.key == key, jobs.c.lease == lease).values(yield_requested=False, **values)
+            )
+
+    def _answered(self, connection: Connection, key: str) -> bool:
+        query = select(jobs.c.key).where(
+            jobs.c.key == key, continuations.c.job_key == key, continuations.c.epoch == jobs.c.epoch + 1
+        )
+        return connection.execute(query).first() is not None
+
+    def end_overdue_pauses(self) -> list[str]:
+        """End the parked jobs whose callers have not answered in time; their keys."""
+        overdue = and_(_PARKED, jobs.c.lease_until > 0.0, jobs.c.lease_until < clock.now())
+        with self._database.read() as connection:
+            if not connection.execute(select(jobs.c.key).where(overdue).limit(1)).first():
+                return []
+        with self._database.write() as connection:
+            keys = list(connection.execute(select(jobs.c.key).where(overdue)).scalars())
+            error = precondition("PAUSE_TIMEOUT", "The caller's epoch functions did not answer in time.")
+            for key in keys:
+                end(connection, key, "", State.FAILED, **error_values(error))
+            return keys
 
     def running(self, worker: str) -> int:
         """How many jobs this worker trains just now, those that wait for their caller not counted."""
@@ -385,20 +473,56 @@ class JobStore:
                     worker="",
                     lease="",
                     lease_until=0.0,
-                    not_before=time.time() + seconds if seconds else 0.0,
+                    not_before=clock.now() + seconds if seconds else 0.0,
                     error_message=message[:4000],
                 )
             )
 
-    def release_all(self, worker: str) -> int:
-        """Give back every job of this worker: it was killed, for it begins only now."""
+    def release_all(self, worker: str, *, crashed: bool = False) -> int:
+        """Give back every job of this worker: it was killed, for it begins only now.
+
+        ``crashed``: it died by a fault of its own, so what it trained is suspected at once.
+        """
+        mine = and_(jobs.c.worker == worker, jobs.c.state.in_(UNFINISHED))
+        deaths = jobs.c.server_deaths + (SUSPECT_DEATHS if crashed else 1)
         with self._database.write() as connection:
+            connection.execute(jobs.update().where(mine, jobs.c.state == State.RUNNING).values(server_deaths=deaths))
             released = connection.execute(
-                jobs.update()
-                .where(jobs.c.worker == worker, jobs.c.state.in_(UNFINISHED))
-                .values(state=State.QUEUED, worker="", lease="", lease_until=0.0)
+                jobs.update().where(mine).values(state=State.QUEUED, worker="", lease="", lease_until=0.0)
             )
             return released.rowcount
+
+    def survived(self, key: str) -> None:
+        """The job has come to a checkpoint: the deaths of servers before it were not its doing."""
+        with self._database.write(durable=False) as connection:
+            connection.execute(jobs.update().where(jobs.c.key == key).values(server_deaths=0))
+
+    def worker_died(self, key: str, lease: str) -> bool:
+        """A process of its own has died under the job: back into the queue with it, or its end; whether it ended."""
+        with self._database.write() as connection:
+            mine = and_(jobs.c.key == key, jobs.c.lease == lease, jobs.c.state.in_(UNFINISHED))
+            died = jobs.c.worker_deaths + 1
+            row = connection.execute(
+                jobs.update()
+                .where(mine)
+                .values(worker_deaths=died)
+                .returning(jobs.c.worker_deaths, jobs.c.cancel_requested)
+            ).first()
+            if row is None:
+                return False
+            if row.worker_deaths >= MAX_WORKER_DEATHS:
+                error = ServiceError(
+                    Code.RESOURCE_EXHAUSTED,
+                    "WORKER_DIED",
+                    f"The process that trained this job died {row.worker_deaths} times (memory exhausted, or a fault), "
+                    "so it is not taken up again. Smaller layers, batches or data may help.",
+                )
+                end(connection, key, lease, State.FAILED, **error_values(error))
+                return True
+            connection.execute(
+                jobs.update().where(mine).values(state=State.QUEUED, worker="", lease="", lease_until=0.0)
+            )
+            return False
 
     def finish(
         self, connection: Connection, key: str, lease: str, state: State, records: bytes = b"", **values: Any
@@ -422,6 +546,7 @@ class JobStore:
             end(connection, job.key, "", State.CANCELLED, **error_values(cancelled))
         elif job.state in UNFINISHED:
             connection.execute(jobs.update().where(jobs.c.key == job.key).values(cancel_requested=True))
+            connection.execute(jobs.update().where(jobs.c.key == job.key, _PARKED).values(lease_until=0.0))
 
     def delete(self, owner: str, id: str) -> str:
         """Forget a job that has ended; return its key."""
@@ -463,7 +588,7 @@ class JobStore:
         abandoned = and_(
             jobs.c.detached.is_(False),
             jobs.c.abandon_time > 0,
-            jobs.c.abandon_time < time.time(),
+            jobs.c.abandon_time < clock.now(),
             jobs.c.cancel_requested.is_(False),
             jobs.c.state.in_(UNFINISHED),
         )
@@ -483,6 +608,7 @@ class JobStore:
         with self._database.write() as connection:
             if not self._continuation(connection, key, epoch):
                 connection.execute(continuations.insert().values(job_key=key, epoch=epoch, request=request))
+                connection.execute(jobs.update().where(jobs.c.key == key, _PARKED).values(lease_until=0.0))
 
     def continuation(self, key: str, epoch: int) -> bytes | None:
         """The answer for this epoch, if it has come."""
@@ -503,7 +629,7 @@ class JobStore:
 
 def end(connection: Connection, key: str, lease: str, state: State, **values: Any) -> None:
     """Set a job's final state. Raises :class:`LeaseLostError`."""
-    now = time.time()
+    now = clock.now()
     changed = {"its_key": key, "its_lease": lease, "now": now, "state": state, "end_time": now, **values}
     row = connection.execute(_END, changed).first()
     if row is None:
@@ -525,7 +651,7 @@ def error_values(error: ServiceError) -> dict[str, Any]:
     return {
         "error_code": int(error.code),
         "error_reason": error.reason,
-        "error_message": error.message[:4000].replace("\0", "\N{REPLACEMENT CHARACTER}"),  # PostgreSQL has no NUL
+        "error_message": one_line(error.message)[:4000],  # in one line; PostgreSQL has no NUL
         "error_field": error.field,
     }
 

@@ -36,7 +36,15 @@ def _trainings_apart(connection: Connection) -> None:
     connection.exec_driver_sql("ALTER TABLE jobs DROP COLUMN training")
 
 
-MIGRATIONS: tuple[Migration, ...] = (_create, _trainings_apart)
+def _deaths_and_memory(connection: Connection) -> None:
+    """Version 3: how often the process that trained a job has died; the memory that it takes."""
+    known = {column["name"] for column in inspect(connection).get_columns("jobs")}
+    for name in ("server_deaths", "worker_deaths", "memory_bytes"):
+        if name not in known:
+            connection.exec_driver_sql(f"ALTER TABLE jobs ADD COLUMN {name} BIGINT NOT NULL DEFAULT 0")
+
+
+MIGRATIONS: tuple[Migration, ...] = (_create, _trainings_apart, _deaths_and_memory)
 
 
 def current_version(connection: Connection) -> int:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, bindparam, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from pytrainr_server import clock
 from pytrainr_server.errors import Code, ServiceError, not_found, precondition
 from pytrainr_server.store.database import Database
 from pytrainr_server.store.names import job_name, model_name
@@ -79,7 +79,7 @@ class ModelStore:
     def add(self, connection: Connection, model: NewModel) -> int:
         """Make it the next version of its id, within a transaction; return the version's number."""
         version = connection.execute(self._next_version, {"owner": model.owner, "id": model.id}).scalar_one()
-        values = {"version": version, "create_time": time.time(), **vars(model)}
+        values = {"version": version, "create_time": clock.now(), **vars(model)}
         content = values.pop("content")
         connection.execute(_ADD, values)
         if content is not None:

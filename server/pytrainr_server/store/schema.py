@@ -87,6 +87,11 @@ jobs = Table(
     Column("resumed", BigInteger, nullable=False, default=0),
     Column("cancel_requested", Boolean, nullable=False, default=False),
     Column("yield_requested", Boolean, nullable=False, default=False),
+    # How often a server died while it trained the job, since the last checkpoint; how often a process of its own did.
+    Column("server_deaths", Integer, nullable=False, default=0, server_default="0"),
+    Column("worker_deaths", Integer, nullable=False, default=0, server_default="0"),
+    # About how much memory its training takes.
+    Column("memory_bytes", BigInteger, nullable=False, default=0, server_default="0"),
     # Who waits for it: a job of Train whose caller has been gone since before `abandon_time` is cancelled.
     Column("detached", Boolean, nullable=False, default=True),
     Column("attached_to", String(200), nullable=False, default=""),

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import and_, select
 
+from pytrainr_server import clock
 from pytrainr_server.failpoints import failpoint
 from pytrainr_server.store import files, job_files
 from pytrainr_server.store.database import Database
@@ -90,7 +91,9 @@ class Store:
     def collect_garbage(self) -> int:
         """Remove what has expired and the files that belong to nothing; return how many things were removed."""
         with self.keeping_files():
-            return self._expire(time.time()) + self._remove_orphans(time.time())
+            return self._expire(clock.now()) + self._remove_orphans(
+                min(clock.now(), time.time())
+            )  # whichever way the clock jumped
 
     def _expire(self, now: float) -> int:
         old_job = and_(jobs.c.state.not_in(UNFINISHED), jobs.c.expire_time > 0, jobs.c.expire_time < now)

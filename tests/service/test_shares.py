@@ -1,0 +1,199 @@
+"""One caller's memory, time, streams and pauses are not another's (issue 18, numbers 3 and 5)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import psutil
+import pytest
+import pytrainr_client
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from pytrainr_client import Client, ServerError
+from pytrainr_server import LocalServer, start_local_server
+from trainr import wire
+from trainr.v1 import model_pb2, model_pb2_grpc, training_pb2
+
+import pytrainr
+from pytrainr import Model, RRandom
+from tests.service.conftest import adder, create_token
+from tests.service.test_bad_input import refused, training
+
+ENDLESS = {"learningrate": 0.01, "numepochs": 900_000, "hidden_dim": 16, "network_type": "lstm"}
+SMALL = {"learningrate": 0.1, "numepochs": 2, "hidden_dim": 2}
+
+
+class Shared:
+    """A server of two threads with two owners."""
+
+    def __init__(self, server: LocalServer, tokens: dict[str, str]) -> None:
+        self.server, self.tokens = server, tokens
+
+    def connect(self, owner: str) -> Client:
+        return pytrainr_client.connect(self.server.address, self.tokens[owner], retry_seconds=30)
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Iterator[Shared]:
+    tokens = {owner: create_token(tmp_path, owner) for owner in ("alice", "bob")}
+    flags = ["--training-threads", "2", "--max-owner-calls", "80", "--max-calls", "100", "--memory-bytes", "1600000000"]
+    with start_local_server(tmp_path, flags=flags, listen=f"unix:{tmp_path}/socket") as server:
+        yield Shared(server, tokens)
+
+
+def endless(client: Client, count: int) -> list[pytrainr_client.Job]:
+    X, Y = adder(20)
+    return [client.train_async(Y, X, rng=RRandom(index), **ENDLESS) for index in range(count)]
+
+
+def small(client: Client) -> Model:
+    X, Y = adder(20)
+    return client.train_async(Y, X, rng=RRandom(1), **SMALL).wait()
+
+
+def eventually(what: Callable[[], bool], seconds: float = 60.0) -> None:
+    until = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def test_endless_jobs_of_one_owner_let_anothers_through(shared: Shared) -> None:
+    """Two endless trainings on two threads; a small one of another owner is done, and the endless ones go on."""
+    with shared.connect("alice") as alice, shared.connect("bob") as bob:
+        jobs = endless(alice, 4)
+        eventually(lambda: sum(job.info().state == "RUNNING" for job in jobs) == 2)
+        X, Y = adder(20)
+        expected = pytrainr.trainr(Y, X, rng=RRandom(1), epoch_function=(), **SMALL)
+        for _ in range(3):
+            assert np.array_equal(small(bob).time_synapse[0], expected.time_synapse[0])
+        assert not any(job.info().ended for job in jobs)
+        epochs = [job.info().epoch for job in jobs]
+        eventually(lambda: any(job.info().epoch > epoch for job, epoch in zip(jobs, epochs, strict=True)))
+        for job in jobs:
+            job.cancel()
+
+
+def test_paused_trainings_leave_room(shared: Shared) -> None:
+    """Seventy-five trainings wait for their callers; all have come to their pause, another owner's job is done, and an
+    answer lets a parked one go on to the same bits."""
+    X, Y = adder(10)
+    options = training_pb2.TrainingOptions(learningrate=0.1, hidden_dim=[2], numepochs=2)
+    message = training_pb2.Training(
+        x=wire.encode_array(X), y=wire.encode_array(Y), options=options, seed=1, pause_each_epoch=True
+    )
+    with shared.connect("alice") as alice, shared.connect("bob") as bob:
+        calls: list[Any] = []
+        for _ in range(75):
+            request = training_pb2.TrainRequest(training=message, detach=True)
+            call = alice.training.Train(request)
+            calls.append((next(call).accepted.name, call))
+        jobs = [alice.job(name) for name, _ in calls]
+        eventually(lambda: all(job.info().state == "PAUSED" for job in jobs), 120)
+        small(bob)
+        name, call = calls[0]
+        for event in call:
+            if event.HasField("pause"):
+                alice.training.ContinueTraining(
+                    training_pb2.ContinueTrainingRequest(name=name, epoch=event.pause.epoch)
+                )
+        expected = pytrainr.trainr(Y, X, learningrate=0.1, hidden_dim=2, numepochs=2, rng=seeded(1), epoch_function=())
+        weights = alice.job(name).wait().time_synapse
+        assert all(np.array_equal(a, b) for a, b in zip(weights, expected.time_synapse, strict=True))
+        for _, other in calls[1:]:
+            other.cancel()
+
+
+def seeded(seed: int) -> RRandom:
+    stream = RRandom(0)
+    stream.set_seed(seed)
+    return stream
+
+
+def test_open_streams_of_one_owner_leave_others_theirs(shared: Shared) -> None:
+    """Watchers up to the owner's share, then a refusal that says so; other owners and health probes are served."""
+    with shared.connect("alice") as alice, shared.connect("bob") as bob:
+        (job,) = endless(alice, 1)
+        request = training_pb2.WatchTrainingJobRequest(name=job.name)
+        watchers = [alice.training.WatchTrainingJob(request) for _ in range(80)]
+        for watcher in watchers:
+            next(watcher)
+        one_more = alice.training.WatchTrainingJob(request)
+        code, reason, _ = refused(lambda: next(one_more))
+        assert (code, reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_CALLS")
+        small(bob)
+        with grpc.insecure_channel(shared.server.address) as channel:
+            health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=20)
+        for watcher in watchers:
+            watcher.cancel()
+        eventually(lambda: cancelled(job))
+
+
+def cancelled(job: pytrainr_client.Job) -> bool:
+    try:
+        job.cancel()
+    except ServerError as error:
+        assert error.reason == "TOO_MANY_CALLS"  # the watchers' ends are on their way
+        return False
+    return True
+
+
+def test_deletes_during_a_backup_keep_nobody_waiting(shared: Shared) -> None:
+    """A backup holds the files' lock; deletes wait for it, and nobody waits with them."""
+    import fcntl
+
+    with shared.connect("alice") as alice, shared.connect("bob") as bob:
+        small(alice)
+        (model,) = alice.models()
+        with open(shared.server.data_dir / "files.lock", "ab") as file:
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX)
+            stub = model_pb2_grpc.ModelServiceStub(alice._channel)
+            request = model_pb2.DeleteModelRequest(name=model.name, allow_missing=True)
+            deletes = [stub.DeleteModel.future(request) for _ in range(40)]
+            small(bob)
+            assert not any(delete.done() for delete in deletes)
+        assert sum(delete.result(timeout=60).deleted for delete in deletes) == 1
+
+
+# memory -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"hidden_dim": [13_000]},
+        {"hidden_dim": [200_000]},
+        {"hidden_dim": [100] * 3_000},
+        {"numepochs": 50_000_000},
+        {"hidden_dim": [6_000], "exact": True, "network_type": "esn"},
+    ],
+    ids=str,
+)
+def test_a_small_request_for_much_memory_is_refused_with_the_estimate(shared: Shared, options: Any) -> None:
+    process = psutil.Process(shared.server.process.pid)
+    before = process.memory_info().rss
+    with shared.connect("alice") as alice:
+        request = training_pb2.CreateTrainingJobRequest(training=training(options=options))
+        with pytest.raises(grpc.RpcError) as error:
+            alice.training.CreateTrainingJob(request, timeout=60)
+        assert error.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED  # type: ignore[attr-defined]
+        assert "needs" in error.value.details()  # type: ignore[attr-defined]
+        assert "may have 800 MB" in error.value.details()  # type: ignore[attr-defined]
+    assert process.memory_info().rss - before < 100 << 20
+
+
+def test_jobs_run_together_only_where_their_memory_allows(shared: Shared) -> None:
+    """Each may have half of the memory, all that run three quarters: the second large one waits for the first."""
+    with shared.connect("alice") as alice, shared.connect("bob") as bob:
+        X, Y = adder(20)
+        large = {**ENDLESS, "hidden_dim": 2800, "numepochs": 100, "network_type": "rnn"}
+        jobs = [client.train_async(Y, X, rng=RRandom(1), **large) for client in (alice, bob)]
+        states = [job.info().state for job in jobs]
+        assert states.count("QUEUED") >= 1 or states.count("RUNNING") <= 1
+        small(bob)
+        for job in jobs:
+            job.cancel()
