@@ -53,13 +53,13 @@ def paused_training(channel: grpc.Channel, field: str, value: Any) -> tuple[grpc
     stub = training_pb2_grpc.TrainingServiceStub(channel)
     name = ""
     try:
-        for event in stub.Train(training_pb2.TrainRequest(training=training), timeout=60):
+        for event in stub.Train(training_pb2.TrainRequest(training=training), timeout=600):
             name = event.accepted.name or name
             if event.HasField("pause"):
                 answer = training_pb2.ContinueTrainingRequest(name=name, epoch=event.pause.epoch)
                 if event.pause.epoch == 1:
                     answer.field.add(name=field, value=wire.encode_value(value, field))
-                stub.ContinueTraining(answer, timeout=10)
+                stub.ContinueTraining(answer, timeout=600)
     except grpc.RpcError as error:
         return status(error)
     return grpc.StatusCode.OK, "", ""
@@ -107,14 +107,14 @@ def test_a_model_sent_along_is_checked(channel: grpc.Channel, model: Model, fiel
     x, y = wire.encode_array(X), wire.encode_array(Y)
     predict = prediction_pb2_grpc.PredictionServiceStub(channel).Predict
     request = prediction_pb2.PredictRequest(model=message, x=x)
-    assert refused(lambda: predict(request, timeout=30)) == (*INVALID, field)
+    assert refused(lambda: predict(request, timeout=600)) == (*INVALID, field)
     part = model_pb2.ModelPart(model=message, last=True)
     store = model_pb2_grpc.ModelServiceStub(channel).ImportModel
-    assert refused(lambda: store(iter([model_pb2.ImportModelRequest(part=part)]), timeout=30)) == (*INVALID, field)
+    assert refused(lambda: store(iter([model_pb2.ImportModelRequest(part=part)]), timeout=600)) == (*INVALID, field)
     training = training_pb2.Training(model=message, x=x, y=y, seed=1)
     create = training_pb2_grpc.TrainingServiceStub(channel).CreateTrainingJob
     retraining = training_pb2.CreateTrainingJobRequest(training=training)
-    assert refused(lambda: create(retraining, timeout=30)) == (*INVALID, field)
+    assert refused(lambda: create(retraining, timeout=600)) == (*INVALID, field)
 
 
 def submitted(client: Client) -> pytrainr_client.Job:
