@@ -31,7 +31,8 @@ WITHOUT_FMA = "glibc.cpu.hwcaps=-FMA,-FMA4,-AVX2"
 """Makes glibc choose the exp and tanh that it has for processors without fused multiply-adds."""
 
 GOLDEN = ["tests/r_parity/test_golden.py"]
-ARITHMETIC = ["tests/numerics", "tests/r_parity/test_properties.py"]
+KERNELS = [f"tests/numerics/test_{name}.py" for name in ("elementwise", "linalg", "long_double", "vectors")]
+ARITHMETIC = [*KERNELS, "tests/r_parity/test_properties.py"]
 ALL = [
     *GOLDEN,
     *ARITHMETIC,
