@@ -62,7 +62,7 @@ def compile_all(wanted: list[tuple[str, str, tuple]]) -> None:
     for _, name, kinds in wanted:
         compiling._kernels[name].compile(kinds)  # some are made only now, and take their own place there
         found += bool(re.search(rf"%{register}\d", dispatchers()[name].inspect_asm(kinds)))
-    assert found > 10, f"of {len(wanted)} kernels only {found} use {register} registers"
+    assert 2 * found > len(wanted), f"of {len(wanted)} kernels only {found} use {register} registers"
     print(f"{len(wanted)} kernels compiled, {found} of them with {register} registers")
 
 
