@@ -76,7 +76,7 @@ class Version:
         """Where its machine code is; loads or compiles it first."""
         with self._lock:
             if not self.known_address:
-                self.function.dispatcher.compile(self.kinds)
+                compiling.compile_here(self.function.cache.task(self.kinds))
                 address, returned = address_of(self.function.dispatcher, self.kinds)
                 if returned != self.function.returned:
                     raise TypeError(f"{self} returns {returned}, but is annotated as {self.function.returned}")

@@ -78,9 +78,15 @@ def register(name: str, dispatcher: Any) -> None:
     _kernels[name] = dispatcher
 
 
-def _compile(task: Task) -> None:
-    import_module(task.module)
-    _kernels[task.name].compile(task.kinds)
+def compile_here(task: Task) -> None:
+    """Load the kernel, or compile it, in this process."""
+    if task.name not in _kernels:
+        import_module(task.module)
+    try:
+        _kernels[task.name].compile(task.kinds)
+    except BaseException:
+        end(task)  # or it would seem to go on for ever
+        raise
 
 
 # what is wanted, and who does it --------------------------------------------------------------------------------------
@@ -152,7 +158,7 @@ class _List:
                     self.changed.wait(0.2)
                     continue
                 del self.waiting[other]
-            _compile(other)
+            compile_here(other)
 
     def progress(self) -> Progress | None:
         with self.changed:
@@ -277,7 +283,7 @@ def help_out(kernels: str) -> None:
     _report = lambda task: _send(answers, task)  # noqa: E731
     while (task := _received(sys.stdin.buffer)) is not None:
         with contextlib.suppress(Exception):  # whoever needs it compiles it again, and hears the reason
-            _compile(task)
+            compile_here(task)
         _send(answers, task)
 
 

@@ -16,6 +16,7 @@ import pickle
 import shutil
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -175,12 +176,11 @@ class KernelCache:
 
 
 def _write(file: Path, content: bytes) -> None:
-    """``file`` with ``content``, at once."""
-    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=file.stem)
+    """``file`` with ``content``, at once; whoever may read the folder may read it."""
+    temporary = file.with_name(f"{file.stem}.{os.getpid()}.{threading.get_ident()}")
     try:
-        with open(handle, "wb") as stream:
-            stream.write(content)
+        temporary.write_bytes(content)
         os.replace(temporary, file)
     except BaseException:
-        os.unlink(temporary)
+        temporary.unlink(missing_ok=True)
         raise

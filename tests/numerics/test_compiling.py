@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from numba import types
+from numba.core.errors import TypingError
 
-from pytrainr.numerics import compiling
+from pytrainr.numerics import compiling, jit, kernel_cache
 
 TRAIN = """
 import numpy as np, pytrainr
@@ -112,3 +114,13 @@ def test_listeners_hear_what_is_compiled_and_that_nothing_is(monkeypatch: pytest
         ("m.one", 2, 2),
         None,
     ]
+
+
+def test_a_kernel_that_cannot_be_compiled_is_not_under_way_for_ever() -> None:
+    @jit.strict
+    def wrong(x):
+        return x.no_such_thing
+
+    with pytest.raises(TypingError):
+        compiling.compile_here(compiling.Task(__name__, kernel_cache.KernelCache(wrong.py_func).name, (types.int64,)))
+    assert compiling.now_compiling() is None
