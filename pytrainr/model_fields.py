@@ -16,7 +16,7 @@ from pytrainr import arguments
 from pytrainr.argument_errors import wrong_type, wrong_value
 from pytrainr.model import Model
 
-__all__ = ["checked_model", "is_array_list"]
+__all__ = ["check_trainable", "checked_model", "is_array_list"]
 
 _COUNTS = ("input_dim", "output_dim", "time_dim", "time_dim_input", "numepochs", "current_epoch")
 _RATES = ("learningrate", "learningrate_decay", "momentum", "batch_size")
@@ -35,6 +35,16 @@ _ARRAY_LIST = re.compile(
 def is_array_list(name: str) -> bool:
     """Whether the field is a list of arrays: weights, what update rules keep in their shapes, states."""
     return _ARRAY_LIST.fullmatch(name) is not None
+
+
+_TRAINABLE = ("numepochs", "batch_size", "learningrate", "learningrate_decay", "momentum", "loss_function")
+
+
+def check_trainable(model: Model) -> None:
+    """Raise ``ValueError`` that names the field where one is missing that further training needs."""
+    for name in _TRAINABLE:
+        if model.get(name) is None:
+            raise wrong_value(name, "{place} is missing; a model should have every field that trainr gives it")
 
 
 def checked_model(fields: Mapping[str, Any]) -> Model:
@@ -65,6 +75,7 @@ def checked_model(fields: Mapping[str, Any]) -> Model:
             "{place} is missing; the model's other fields are those of a training with true gradients, and R's "
             "arithmetic would compute something else with its weights",
         )
+    checked.setdefault("epoch_function", [])  # R's NULL: none
     return Model(checked)
 
 

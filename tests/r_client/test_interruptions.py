@@ -66,6 +66,25 @@ def test_ctrl_c_cancels_the_job_on_the_server(r_is: str, r: R) -> None:
 
 
 @pytest.mark.parametrize("r_is", HERE)
+@pytest.mark.parametrize("own", ["", ", epoch_function = list(epoch_print, function(model) model)"])
+def test_ctrl_c_leaves_the_model_of_the_last_whole_epoch(own: str, r_is: str, r: R) -> None:
+    """Issue 11, number 23: with a warning, as from Python; the script goes on with it."""
+    code = f"""
+    options(warn = 1)
+    model <- trainr(Y, X, learningrate = 0.01, numepochs = 1e5, keep_store = FALSE{own})
+    further <- suppressMessages(trainr(Y[1:9, ], X[1:9, , ], model = within(model, numepochs <- 1)))
+    cat("result", ncol(model$error) == model$current_epoch, length(attr(model, "error")) == model$current_epoch,
+      model$current_epoch > 1, length(predictr(model, X)) == length(Y), model$hidden_dim, "\\n")
+    """
+    process = r.start("-e", LONG + code)
+    first_lines(process, "Trained epoch: 2 ")
+    process.send_signal(signal.SIGINT)
+    printed = rest(process)
+    assert "interrupted: this is the model after epoch" in printed
+    assert result(printed) == ["TRUE", "TRUE", "TRUE", "TRUE", "10"], printed
+
+
+@pytest.mark.parametrize("r_is", HERE)
 def test_a_killed_server_comes_back_and_the_training_ends_as_if_nothing_had_happened(
     r_is: str, r_library: Path, certificates: Path, tmp_path: Path
 ) -> None:

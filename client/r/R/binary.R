@@ -1,6 +1,6 @@
 #' Integers and binary numbers
 #'
-#' @param integer Vector of whole numbers, at least 0.
+#' @param integer Vector of whole numbers; negative ones need all 32 bits.
 #' @param length Number of bits.
 #' @param binary Matrix with one row of bits per number, least significant bit first; entries are rounded, so that
 #'   predictions can be given as they are.
@@ -11,13 +11,12 @@
 #' bin2int(int2bin(77))
 #' @export
 int2bin <- function(integer, length = 8) {
-  bits <- vapply(integer, function(number) as.numeric(intToBits(number))[seq_len(length)], numeric(length))
-  t(bits)
+  t(sapply(integer, function(number) as.numeric(intToBits(number))[seq_len(length)]))
 }
 
 #' @rdname int2bin
 #' @export
 bin2int <- function(binary) {
-  powers <- 2^(seq_len(ncol(binary)) - 1)
-  as.integer(apply(round(binary), 1, function(bits) sum(bits * powers)))
+  missing <- max(32L - ncol(binary), 0L)
+  apply(round(binary), 1, function(bits) packBits(as.raw(c(bits, numeric(missing)))[1:32], "integer"))
 }

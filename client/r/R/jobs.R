@@ -94,10 +94,7 @@ job_delete <- function(job, connection = NULL) {
 job_list <- function(connection = NULL) {
   connection <- use_connection(connection)
   jobs <- all_pages(connection, "TrainingService/ListTrainingJobs", "ListTrainingJobs", "training_jobs")
-  rows <- lapply(jobs, function(job) {
-    as.data.frame(status_of(job)[c("name", "state", "epoch", "numepochs", "mean_error", "model")])
-  })
-  do.call(rbind, rows)
+  as_rows(jobs, function(job) as.data.frame(status_of(job)[c("name", "state", "epoch", "numepochs", "mean_error", "model")]))
 }
 
 #' @rdname train_async

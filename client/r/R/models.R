@@ -2,13 +2,13 @@
 #'
 #' @param name A model's name: \code{"models/adder"} for its newest version, \code{"models/adder@@3"} or
 #'   \code{"models/adder@@prod"} for a version or an alias. For \code{model_list} it lists the versions of that model;
-#'   empty, the newest version of every model.
+#'   empty, the newest version of each.
 #' @param model A model of \code{\link{trainr}} or of \code{rnn::trainr}.
 #' @param model_id It is stored as the next version of \code{"models/<model_id>"}.
 #' @param alias A name such as \code{"prod"} that is to point at this version.
 #' @param connection A connection of \code{\link{trainr_connect}} other than the session's.
 #' @return \code{model_fetch}: the model. \code{model_store} and \code{model_alias}: the stored model's name.
-#'   \code{model_list}: a data frame. \code{model_delete}: the number of versions deleted.
+#'   \code{model_list}: a data frame, newest first. \code{model_delete}: the number of versions deleted.
 #' @export
 model_fetch <- function(name, connection = NULL) {
   received_model(export_model(use_connection(connection), name))
@@ -45,16 +45,46 @@ model_alias <- function(name, alias, connection = NULL) {
 }
 
 #' @rdname model_fetch
+#' @param named \code{TRUE}: models that somebody has given a name (\code{model_id}, \code{model_store}) or an alias.
+#'   \code{FALSE}: those that single trainings left behind, which go by themselves some day. \code{NA}: all.
+#' @param pattern A regular expression that the name or an alias matches.
+#' @param network_type \code{"rnn"}, \code{"gru"} or others: only networks of these types.
+#' @param since A time (\code{POSIXct}, \code{Date}): only models stored since then.
 #' @export
-model_list <- function(name = "", connection = NULL) {
+model_list <- function(name = "", named = TRUE, pattern = NULL, network_type = NULL, since = NULL, connection = NULL) {
   connection <- use_connection(connection)
   models <- all_pages(connection, "ModelService/ListModels", "ListModels", "models", parent = name)
-  rows <- lapply(models, function(model) data.frame(
-    name = model$name, alias = paste(model$alias, collapse = ", "), network_type = model$network_type,
-    numepochs = model$numepochs, final_error = model$final_error,
-    created = as.POSIXct(model$create_time, origin = "1970-01-01")
-  ))
-  do.call(rbind, rows)
+  rows <- as_rows(models, function(model) {
+    data.frame(
+      name = model$name, alias = paste(model$alias, collapse = ", "), network_type = model$network_type,
+      exact = model$exact, numepochs = model$numepochs, final_error = model$final_error,
+      created = as.POSIXct(model$create_time, origin = "1970-01-01"),
+      expires = as.POSIXct(if (model$expire_time > 0) model$expire_time else NA_real_, origin = "1970-01-01")
+    )
+  })
+  rows <- rows[order(rows$created, decreasing = TRUE), ]
+  keep <- rep(TRUE, nrow(rows))
+  if (!is.null(pattern)) keep <- grepl(pattern, rows$name) | grepl(pattern, rows$alias)
+  if (!is.null(network_type)) keep <- keep & rows$network_type %in% network_type
+  if (!is.null(since)) keep <- keep & rows$created >= as.POSIXct(since)
+  if (!nzchar(name) && !is.na(named)) {
+    has_name <- is.na(rows$expires) | nzchar(rows$alias)
+    others <- sum(keep & has_name != named)
+    if (named && others > 0) message(others, " more of single trainings: model_list(named = FALSE)")
+    keep <- keep & has_name == named
+  }
+  rows <- rows[keep, ]
+  rownames(rows) <- NULL
+  rows
+}
+
+# A data frame with a row for each item; without items one of the same columns.
+as_rows <- function(items, row) {
+  if (length(items) > 0) return(do.call(rbind, lapply(items, row)))
+  row(list(
+    name = "", alias = "", network_type = "", exact = FALSE, numepochs = 0, final_error = 0, create_time = 0, expire_time = 0,
+    state = 1L, epoch = 0, mean_error = 0, model = ""
+  ))[0, ]
 }
 
 #' @rdname model_fetch

@@ -54,3 +54,32 @@ test_that("where no server is, the message says where it was looked for", {
   expect_error(trainr_connect("127.0.0.1:9"), "127.0.0.1:9", class = "rnnremote_unavailable")
   expect_error(trainr_connect(cacert = "/nowhere.pem"), "there is no file /nowhere.pem")
 })
+
+test_that("11.22: errors speak R", {
+  says <- function(expression, text) expect_error(expression, text, fixed = TRUE)
+  X <- array((1:36) / 37, c(6, 3, 2))
+  Y <- X[, , 1]
+  train <- function(...) suppressMessages(trainr(Y = Y, X = X, ...))
+  wrong <- Y
+  wrong[5, 2] <- NA
+  says(trainr(wrong, X, learningrate = 0.1), "Y[5, 2, 1] is NA")
+  says(train(learningrate = "a"), "learningrate should be a finite number, 0 or more, it is \"a\"")
+  says(train(learningrate = c(0.1, 0.2)), "it is c(0.1, 0.2)")
+  says(train(learningrate = 0.1, use_bias = "yes"), "use_bias should be TRUE or FALSE, it is \"yes\"")
+  says(train(learningrate = 0.1, hidden_dim = c(3, -1)), "hidden_dim[2] should be")
+  says(train(learningrate = 0.1, batch_size = 100), "batch_size = 6")
+  says(train(model = list()), "`model` should be what trainr() returned")
+  says(trainr(Y[, 1:2], X, learningrate = 0.1), "X is c(6, 3, 2), Y is c(6, 2, 1)")
+  model <- train(learningrate = 0.1)
+  model$time_synapse[[1]] <- model$time_synapse[[1]][1, ]
+  says(predictr(model, X), "model$time_synapse[[1]] should have the shape c(2, 10)")
+  condition <- tryCatch(train(learningrate = "a"), error = identity)
+  expect_identical(condition$fields, c(learningrate = conditionMessage(condition)))
+  for (text in c("(str)", "tuple", "True", "None", "'")) {
+    for (value in list(list(1), letters, NULL, list(time_synapse = 1))) {
+      message <- tryCatch(train(learningrate = 0.1, momentum = value), error = conditionMessage)
+      expect_false(grepl(text, message, fixed = TRUE), info = message)
+      expect_lt(nchar(message), 300)
+    }
+  }
+})

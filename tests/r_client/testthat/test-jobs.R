@@ -74,3 +74,71 @@ test_that("a prediction in pieces equals one in a single message, biases of R in
   whole <- predictr(model, long, real_output = FALSE)
   expect_identical(predictr(model, long), matrix(whole, 20000))
 })
+
+test_that("11.9: train_async honours partial names as trainr does", {
+  set.seed(3)
+  job <- train_async(Y, X, learningrate = 0.1, hidden = 5, num = 7, net = "lstm", own = "mine")
+  model <- suppressMessages(job_wait(job))
+  expect_identical(model[c("hidden_dim", "numepochs", "network_type", "learningrate", "own")],
+    list(hidden_dim = 5, numepochs = 7, network_type = "lstm", learningrate = 0.1, own = "mine")
+  )
+  expect_identical(job_status(job)$numepochs, 7)
+  set.seed(3)
+  exact <- suppressMessages(job_wait(train_async(Y, X, NULL, 0.1, exact = TRUE, net = "gru", loss = "huber", output = "linear")))
+  expect_identical(exact[c("loss", "network_type")], list(loss = "huber", network_type = "gru"))
+  expect_error(train_async(Y, X), "\"learningrate\" is missing")
+  expect_error(train_async(Y, X, learningrate = 0.1, hiden_dim = 3), "hidden_dim")
+})
+
+test_that("11.25: models are listed newest first, named ones apart, with filters", {
+  suppressMessages(trainr(Y, X, learningrate = 0.1, hidden_dim = 2, network_type = "gru"))
+  model <- suppressMessages(trainr(Y, X, learningrate = 0.1, hidden_dim = 2))
+  older <- model_store(model, "list-older")
+  newer <- model_store(model, "list-newer")
+  expect_message(named <- model_list(), "more of single trainings")
+  expect_identical(named$name[1:2], c(newer, older))
+  expect_true(all(is.na(named$expires) | nzchar(named$alias)))
+  all <- model_list(named = NA)
+  expect_false(is.unsorted(rev(all$created)))
+  expect_gt(nrow(all), nrow(named))
+  unnamed <- model_list(named = FALSE)
+  expect_length(intersect(unnamed$name, named$name), 0)
+  expect_identical(nrow(unnamed) + nrow(named), nrow(all))
+  expect_true(all(model_list(named = NA, network_type = "gru")$network_type == "gru"))
+  expect_setequal(model_list(pattern = "list-(older|newer)")$name, c(newer, older))
+  expect_identical(nrow(model_list(named = NA, since = Sys.time() + 3600)), 0L)
+  expect_named(model_list(pattern = "no such model"), names(all))
+  model_delete("models/list-older")
+  model_delete("models/list-newer")
+})
+
+test_that("11.25: a data set once sent is known by its hash, in another session too", {
+  large <- array(runif(2e5), c(2e4, 5, 2))
+  expect_gt(8 * length(large), rnnremote:::server_info(rnnremote:::use_connection())$inline_bytes)
+  sent <- 0
+  count <- function(...) sent <<- sent + 1
+  namespace <- asNamespace("rnnremote")
+  suppressMessages(trace("upload_dataset", tracer = bquote((.(count))()), where = namespace, print = FALSE))
+  on.exit(suppressMessages(untrace("upload_dataset", where = namespace)))
+  first <- train_async(large[, , 1], large, learningrate = 0.1, batch_size = 1000)
+  after_first <- sent
+  train_async(large[, , 1], large, learningrate = 0.1, batch_size = 1000)
+  expect_identical(after_first, 1) # Y is below the size from which arrays are uploaded
+  expect_identical(sent, after_first)
+  expect_match(rnnremote:::sha256_of(1:3), "^[0-9a-f]{64}$")
+  job_wait(first)
+})
+
+test_that("11.23: a job that diverged hands over the last finite model", {
+  diverging <- utils::modifyList(golden_arguments(golden("sigmoid_tanh")), list(numepochs = 50))
+  job <- do.call(train_async, diverging)
+  condition <- tryCatch(suppressMessages(job_wait(job)), error = identity)
+  expect_identical(condition$reason, "DIVERGED")
+  expect_true(all(is.finite(unlist(condition$model$time_synapse))))
+  expect_lt(condition$model$current_epoch, condition$epoch)
+  direct <- tryCatch(suppressMessages(do.call(trainr, diverging)), error = identity)
+  expect_identical(direct$reason, "DIVERGED")
+  expect_true(all(is.finite(unlist(direct$model$time_synapse))))
+  expect_identical(direct$model$hidden_dim, diverging$hidden_dim)
+  expect_equal(dim(predictr(direct$model, golden_array(golden("sigmoid_tanh")$X)))[1], dim(golden_array(golden("sigmoid_tanh")$X))[1])
+})

@@ -42,3 +42,36 @@ test_that("other dimensions are refused, naming the argument", {
   condition <- tryCatch(suppressMessages(trainr(Y, X[, , 1], model = model)), error = identity)
   expect_named(condition$fields, "X")
 })
+
+test_that("11.14: models of rnn are trained further where rnn is not installed", {
+  # As rnn 1.9.1 has them in its models, whatever formats or compiles them.
+  text <- "list(
+    epoch_print = function(model) {
+      message(paste0('Trained epoch: ', model$current_epoch, ' - Learning rate: ', model$learningrate))
+      message(paste0('Epoch error: ', colMeans(model$error)[model$current_epoch]))
+      return(model)
+    },
+    epoch_annealing = function(model) {
+      model$learningrate = model$learningrate * model$learningrate_decay # a remark
+      return(model)
+    }
+  )"
+  for (keep in c(TRUE, FALSE)) {
+    functions <- eval(parse(text = text, keep.source = keep), globalenv())
+    functions <- unserialize(serialize(lapply(functions, compiler::cmpfun), NULL))
+    expect_identical(rnnremote:::known_function(functions$epoch_print), "epoch_print")
+    expect_identical(rnnremote:::known_function(functions$epoch_annealing), "epoch_annealing")
+    theirs <- model
+    theirs$epoch_function <- unname(functions)
+    set.seed(4)
+    expected <- suppressMessages(trainr(Y, X, model = model))
+    set.seed(4)
+    texts <- testthat::capture_messages(further <- trainr(Y, X, model = theirs))
+    expect_identical(further[c("time_synapse", "learningrate", "error")], expected[c("time_synapse", "learningrate", "error")])
+    expect_match(texts[2], "^Trained epoch: 1")
+  }
+  # A variant is a function of the caller's own.
+  variant <- functions$epoch_annealing
+  body(variant)[[2]][[3]][[3]] <- quote(model$learningrate_decay^2)
+  expect_null(rnnremote:::known_function(variant))
+})

@@ -93,3 +93,55 @@ test_that("the printed texts are R's", {
     recorded$texts$adagrad, fixed = TRUE
   )
 })
+
+test_that("11.19: attributes of a 3-D Y stay on the arrays of the output layer", {
+  named <- structure(Y, dimnames = list(letters[1:5], NULL, "target"), origin = "a file")
+  for (own in list(c(epoch_print, epoch_annealing), function(model) model)) {
+    model <- suppressMessages(trainr(Y = named, X = X, learningrate = 0.1, hidden_dim = 2, epoch_function = own))
+    expect_identical(attributes(model$last_layer_error), attributes(named))
+    expect_identical(attributes(model$last_layer_delta), attributes(named))
+  }
+  model <- suppressMessages(job_wait(train_async(named, X, learningrate = 0.1, keep_store = TRUE)))
+  expect_identical(attributes(model$last_layer_error), attributes(named))
+  flat <- suppressMessages(trainr(Y = named[, , 1], X = X, learningrate = 0.1))
+  expect_identical(names(attributes(flat$last_layer_error)), "dim")
+})
+
+test_that("11.19: retraining on fewer samples keeps the sizes of the first training, as in R", {
+  model <- quiet(hidden_dim = 2, numepochs = 2)
+  further <- suppressMessages(trainr(Y = Y[1:2, , , drop = FALSE], X = X[1:2, , ], model = model))
+  expect_identical(lapply(further$store, dim), lapply(model$store, dim))
+  expect_identical(dim(further$last_layer_error), dim(model$last_layer_error))
+  expect_identical(further$store[[1]][3:5, , ], model$store[[1]][3:5, , ])
+  expect_false(identical(further$store[[1]][1:2, , ], model$store[[1]][1:2, , ]))
+  expect_identical(dim(further$error), c(2L, 2L))
+})
+
+test_that("11.20: arguments keep their R types, and what is NULL leaves no field", {
+  expect_identical(suppressMessages(trainr(Y, X, learningrate = 1L, epoch_function = epoch_print))$learningrate, 1L)
+  expect_identical(suppressMessages(trainr(Y, X, learningrate = 1L))$learningrate, 1) # annealing multiplies by a double
+  expect_identical(suppressMessages(trainr(Y, X, learningrate = 1L, learningrate_decay = 1L))$learningrate, 1L)
+  own <- function(model) model
+  expect_identical(suppressMessages(trainr(Y, X, learningrate = 1L, epoch_function = own))$learningrate, 1L)
+  expect_identical(quiet(momentum = 0L, batch_size = 2L)[c("momentum", "batch_size")], list(momentum = 0L, batch_size = 2L))
+  without <- quiet(epoch_function = NULL)
+  expect_false("epoch_function" %in% names(without))
+  expect_false("epoch_function" %in% names(suppressMessages(trainr(Y, X, model = without))))
+  expect_error(quiet(epoch_model_function = own), "epoch_model_function. is not used any more")
+  # R: fractions of units stop it; of the text it takes the length for the number of epochs, which nobody can mean.
+  expect_error(quiet(hidden_dim = 2.7), "hidden_dim should be a whole number, 1 or more, it is 2.7", fixed = TRUE)
+  expect_error(quiet(numepochs = "3"), "numepochs should be a whole number, 1 or more, it is \"3\"", fixed = TRUE)
+})
+
+test_that("11.20: under adagrad, which calls no loss function, one's own may be there", {
+  own <- function(model) stop("never called")
+  model <- quiet(update_rule = "adagrad", loss_function = own)
+  expect_identical(model$loss_function, own)
+  expect_identical(suppressMessages(trainr(Y, X, model = model))$loss_function, own)
+})
+
+test_that("11.19: binary numbers of every kind", {
+  expect_identical(bin2int(int2bin(c(a = 3))), c(a = 3L))
+  expect_identical(bin2int(int2bin(c(-1L, -5L, 7L), 32)), c(-1L, -5L, 7L))
+  expect_identical(suppressWarnings(bin2int(matrix(c(2, 1, NA, 1, -1, 1), 2, byrow = TRUE))), c(2L, 5L))
+})

@@ -38,11 +38,83 @@ test_that("models go from one package to the other, for prediction and for furth
   }
 })
 
+test_that("11.18: unsynchronised models predict for other numbers of steps as rnn does", {
+  set.seed(1)
+  X <- array(runif(6 * 3 * 2), c(6, 3, 2))
+  for (outputs in 1:2) {
+    Y <- array(runif(6 * 2 * outputs), c(6, 2, outputs))
+    for (type in c("rnn", "gru", "lstm")) {
+      model <- suppressMessages(rnn::trainr(Y, X, learningrate = 0.1, hidden_dim = 3, network_type = type, seq_to_seq_unsync = TRUE))
+      for (steps in 1:4) {
+        other <- array(runif(5 * steps * 2), c(5, steps, 2))
+        expect_identical(rnnremote::predictr(model, other), rnn::predictr(model, other), info = paste(type, steps))
+        expect_identical(
+          rnnremote::predictr(model, other, real_output = FALSE), rnn::predictr(model, other, real_output = FALSE),
+          info = paste(type, steps)
+        )
+      }
+    }
+  }
+})
+
+test_that("11.19 and 11.20: fields are as rnn leaves them", {
+  set.seed(1)
+  X <- array(runif(6 * 3 * 2), c(6, 3, 2))
+  Y <- structure(array(runif(6 * 3), c(6, 3, 1)), dimnames = list(letters[1:6], NULL, "y"))
+  compared <- function(...) {
+    set.seed(3)
+    ours <- suppressMessages(rnnremote::trainr(Y = Y, X = X, ...))
+    set.seed(3)
+    theirs <- suppressMessages(rnn::trainr(Y = Y, X = X, ...))
+    same_models(ours, theirs)
+    further <- list(Y = Y[1:4, , , drop = FALSE], X = X[1:4, , ])
+    set.seed(4)
+    ours <- suppressMessages(do.call(rnnremote::trainr, c(further, list(model = ours))))
+    set.seed(4)
+    same_models(ours, suppressMessages(do.call(rnn::trainr, c(further, list(model = theirs)))))
+  }
+  compared(learningrate = 1L)
+  compared(learningrate = 1L, epoch_function = c(rnn::epoch_print))
+  compared(learningrate = 0.1, epoch_function = NULL)
+  compared(learningrate = 0.1, momentum = 0L, batch_size = 2L, clipping = NULL, network_type = "gru", own = c(a = 1))
+  compared(learningrate = 0.1, update_rule = "adagrad", loss_function = function(model) stop("never called"))
+  compared(learningrate = 0.1, numepochs = 3L, hidden_dim = 2:3, mine = list(1, "a"))
+})
+
+test_that("11.21: with every generator the same numbers, and workers' streams too", {
+  before <- RNGkind()
+  on.exit(suppressWarnings(do.call(RNGkind, as.list(before))))
+  X <- matrix((1:20) / 21, 5)
+  for (kind in c("Wichmann-Hill", "Marsaglia-Multicarry", "Super-Duper", "Knuth-TAOCP", "Knuth-TAOCP-2002", "L'Ecuyer-CMRG")) {
+    suppressWarnings(RNGkind(kind, "Box-Muller"))
+    set.seed(1)
+    ours <- suppressMessages(rnnremote::trainr(X, X, learningrate = 0.1, numepochs = 2, network_type = "lstm"))
+    after <- .Random.seed
+    set.seed(1)
+    same_models(ours, suppressMessages(rnn::trainr(X, X, learningrate = 0.1, numepochs = 2, network_type = "lstm")))
+    expect_identical(.Random.seed, after, info = kind)
+  }
+})
+
+test_that("11.14: a model of rnn is trained further without rnn's functions being known by name", {
+  for (name in c("epoch_print", "epoch_annealing", "loss_L1")) {
+    expect_identical(rnnremote:::known_function(getExportedValue("rnn", name)), name)
+  }
+})
+
 test_that("int2bin and bin2int are rnn's", {
   for (numbers in list(5, 0:20, c(77, 255), 3)) {
     for (length in c(1, 4, 8, 16)) {
       expect_identical(rnnremote::int2bin(numbers, length), rnn::int2bin(numbers, length))
     }
+  }
+  for (numbers in list(c(a = 3), c(a = 3, b = 4), c(-1L, 5L), 2^31, "3", integer())) {
+    expect_identical(suppressWarnings(rnnremote::int2bin(numbers, 32)), suppressWarnings(rnn::int2bin(numbers, 32)))
+    bits <- suppressWarnings(rnn::int2bin(numbers, 32))
+    if (length(numbers) > 0) expect_identical(rnnremote::bin2int(bits), rnn::bin2int(bits))
+  }
+  for (bits in list(matrix(c(2, 1, NA, 1, -1, 1), 2), matrix(c(0.4, 3.6), 1))) {
+    expect_identical(suppressWarnings(rnnremote::bin2int(bits)), suppressWarnings(rnn::bin2int(bits)))
   }
   bits <- matrix(runif(80), 10)
   expect_identical(rnnremote::bin2int(bits), rnn::bin2int(bits))
