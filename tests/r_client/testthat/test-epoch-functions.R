@@ -98,3 +98,20 @@ test_that("without any function nothing is printed and nothing annealed", {
   expect_silent(model <- trainr(Y, X, learningrate = 0.2, learningrate_decay = 0.5, numepochs = 2, epoch_function = list()))
   expect_identical(model$learningrate, 0.2)
 })
+
+test_that("a model with an own function is trained further with it", {
+  own <- function(model) {
+    model$learningrate <- model$learningrate * model$learningrate_decay
+    model
+  }
+  first <- train(epoch_function = list(epoch_print, own))
+  built_in <- train()
+  again <- function(model) {
+    set.seed(4)
+    suppressMessages(trainr(Y, X, model = model))
+  }
+  expect_identical(numbers(again(first)), numbers(again(built_in)))
+  expect_identical(again(first)$epoch_function, list(epoch_print, own))
+  # From the server only the name comes back.
+  expect_error(again(model_store(first, "with-own-function")), "did not come with the model|only the name is known")
+})
