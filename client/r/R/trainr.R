@@ -4,7 +4,9 @@
 #' stream is used and advanced exactly as if the training had been done here: after \code{set.seed(1)} the weights, and
 #' the next \code{runif(1)}, are those of \code{rnn::trainr}.
 #'
-#' Interrupting R (Ctrl-C) cancels the training on the server. When the connection is lost, the call goes on by itself
+#' Interrupting R (Ctrl-C) cancels the training on the server and returns the model of the last whole epoch, with a
+#' warning of class \code{rnnremote_interrupted}. A training that diverges is an error whose condition holds the last
+#' finite \code{model} and the \code{epoch}. When the connection is lost, the call goes on by itself
 #' as soon as the server is back.
 #'
 #' @param Y Target values, an array (samples, time, variables), or a matrix (samples, time) of one variable. Between 0
@@ -25,7 +27,7 @@
 #' @param seq_to_seq_unsync Whether the output starts only where the input ends.
 #' @param update_rule \code{"sgd"} or \code{"adagrad"}; with \code{exact = TRUE} also others.
 #' @param epoch_function Functions that run after each epoch, see \code{\link{epoch_print}}. They may be your own.
-#' @param loss_function \code{\link{loss_L1}}, or with \code{exact = TRUE} the name of one of the server's. A function of
+#' @param loss_function \code{\link{loss_L1}}, or (also as \code{loss}) with \code{exact = TRUE} the name of one of the server's. A function of
 #'   your own cannot run on the server and is refused.
 #' @param ... Further arguments: \code{clipping}, options of \code{exact}, and what your epoch functions want to find in
 #'   the model.
