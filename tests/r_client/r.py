@@ -69,7 +69,7 @@ class R:
         """What the code printed. Raises ``AssertionError`` with it where R failed."""
         return self.finish(self.start("-e", code), seconds)
 
-    def run_file(self, name: str, seconds: float = 100) -> str:
+    def run_file(self, name: str, seconds: float = 600) -> str:
         """What a file of tests in testthat/ printed. Raises ``AssertionError`` with it where a test failed."""
         return self.finish(self.start(str(HERE / "run_tests.R"), name), seconds)
 
