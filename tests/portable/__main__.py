@@ -1,6 +1,6 @@
 """Runs parts of the tests as compiled for other processors, two at a time, and prints what passed.
 
-    python -m tests.portable [NAME ...] [--at-once 2] [--minutes 10]
+    python -m tests.portable [NAME ...] [--at-once 2] [--minutes 25]
 
 Each configuration is a process of its own, with a cache of compiled kernels of its own (``build/portable``, removed
 before) and a limit on its time. A hang ends, within that limit or the one of ``faulthandler_timeout``, as a failure.
@@ -115,7 +115,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("names", nargs="*", help=f"of {', '.join(names)}; all without any")
     parser.add_argument("--at-once", type=int, default=min(2, os.cpu_count() or 1), help="processes at a time")
-    parser.add_argument("--minutes", type=float, default=10.0, help="how long each may take")
+    parser.add_argument("--minutes", type=float, default=25.0, help="how long each may take")
     arguments = parser.parse_args()
     unknown = set(arguments.names) - set(names)
     if unknown:
