@@ -17,6 +17,7 @@
 "_PACKAGE"
 
 .onLoad <- function(libname, pkgname) {
+  session$loaded_by <- Sys.getpid()
   directory <- system.file("proto", package = pkgname, lib.loc = libname)
   RProtoBuf::readProtoFiles2(list.files(directory, "[.]proto$", recursive = TRUE), protoPath = directory)
 }

@@ -61,6 +61,8 @@ body_reader <- function(next_message) {
   }
 }
 
+is_forked <- function() !identical(session$loaded_by, Sys.getpid())
+
 # A curl handle for one call. `request` is a message's bytes, or a function as body_reader takes it.
 prepare_handle <- function(handle, connection, request, deadline) {
   curl::handle_reset(handle)
@@ -76,7 +78,9 @@ prepare_handle <- function(handle, connection, request, deadline) {
     sslcert = connection$cert,
     sslkey = connection$key,
     # Below version 8 libcurl cannot use a plaintext HTTP/2 connection twice.
-    forbid_reuse = if (!connection$tls) 1L
+    forbid_reuse = if (!connection$tls || is_forked()) 1L,
+    # A forked process has a copy of its parent's connections, whose TLS goes on without it.
+    fresh_connect = if (is_forked()) 1L
   )
   body <- if (is.function(request)) {
     list(post = 1L, readfunction = body_reader(request), upload_buffersize = 2^20)
