@@ -169,9 +169,7 @@ class Batch:
     def _train_paused(self, client: Client, kind: str, id: str) -> None:
         X, Y = data(kind)
         try:
-            model = client.trainr(
-                Y, X, learningrate=0.05, rng=RRandom(7), epoch_function=halved, model_id=id, **KINDS[kind]
-            )
+            model = client.trainr(Y, X, learningrate=0.05, rng=RRandom(7), epoch_function=halved, **KINDS[kind])
         except Exception as error:
             self.faults.append(f"{id} (paused): {error}")
             return
@@ -195,7 +193,7 @@ class Batch:
     def _kill(self, server: LocalServer) -> LocalServer:
         moment = self._chance.choice(MOMENTS)
         self.moments[moment] += 1
-        time.sleep(self._chance.uniform(0.0, 0.4))
+        time.sleep(self._chance.uniform(0.0, 1.5))
         if moment == "stopping":
             server.process.terminate()
             time.sleep(self._chance.uniform(0.0, 0.3))

@@ -65,7 +65,7 @@ def refused(**options: Any) -> None:
         {"batch_size": 1e-7},
         {"hidden_dim": 2_000, "exact": True, "network_type": "gru", "update_rule": "adam"},
         {"hidden_dim": 13_000, "exact": True, "network_type": "esn"},
-        {"hidden_dim": 20_000, "exact": True, "network_type": "lstm", "proj_size": 1, "attention": True},
+        {"hidden_dim": 20_000, "exact": True, "network_type": "lstm", "proj_size": 3_000, "attention": True},
         {"numepochs": 10_000_000, "exact": True},
     ],
     ids=str,
