@@ -123,6 +123,7 @@ class Batch:
             predicting = self._in_thread(self._predict, client)
             for _ in range(kills):
                 self._fill(client, prefix)
+                client.server_info()  # through the connection that all use: what was lost is open again
                 server = self._kill(server)
             self._finish(client)
             self._over.set()

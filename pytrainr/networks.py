@@ -106,8 +106,8 @@ def training_bytes(model: Model, samples: int, *, keep_store: bool = False, chec
     """
     layout, batch = layout_of(model), min(samples, 2.0 * model.batch_size + 6.0)
     remembered, for_each_sample = _kept_numbers(model, layout)
-    # the weights and what is kept like them, the last whole epoch's, two gradients
-    numbers = layout.size * (remembered * (4.0 if checkpoints else 2.0) + 3.0)
+    # the weights and what is kept like them, the last whole epoch's, and the gradients of up to four threads
+    numbers = layout.size * (remembered * (4.0 if checkpoints else 2.0) + 9.0)
     numbers += samples * float(model.numepochs) * (2.0 if checkpoints else 1.0)
     whole_epochs = model.network_type == "esn"
     numbers += for_each_sample * (4.0 * samples if whole_epochs else batch)
