@@ -14,10 +14,15 @@ from pytrainr.exact.layers.activation import Activation
 from pytrainr.exact.layers.bidirectional import Bidirectional
 from pytrainr.exact.layers.decoder import Decoder
 from pytrainr.exact.layers.dense import Dense
-from pytrainr.exact.layers.dropout import SpatialDropout1D
+from pytrainr.exact.layers.dropout import Dropout, SpatialDropout1D
+from pytrainr.exact.layers.embedding import Embedding
+from pytrainr.exact.layers.flatten import Flatten
 from pytrainr.exact.layers.last_steps import LastSteps
 from pytrainr.exact.layers.layer import Layer
+from pytrainr.exact.layers.layer_normalization import LayerNormalization
 from pytrainr.exact.layers.pyramid import Pyramid
+from pytrainr.exact.layers.repeat_vector import RepeatVector
+from pytrainr.exact.layers.time_distributed import TimeDistributed
 
 __all__ = [
     "GRU",
@@ -27,21 +32,27 @@ __all__ = [
     "Bidirectional",
     "Decoder",
     "Dense",
+    "Dropout",
     "EchoState",
+    "Embedding",
+    "Flatten",
     "Jordan",
     "LastSteps",
+    "LayerNormalization",
     "Pyramid",
+    "RepeatVector",
     "SimpleRNN",
     "SpatialDropout1D",
+    "TimeDistributed",
 ]
 
 LAYERS: dict[str, type[Layer]] = {
     layer.__name__: layer
     for layer in (
         *(SimpleRNN, Jordan, GRU, LSTM, EchoState, Decoder),
-        *(Dense, Activation, SpatialDropout1D),
-        *(LastSteps, Pyramid),
-        Bidirectional,
+        *(Embedding, Dense, Activation, Dropout, SpatialDropout1D, LayerNormalization),
+        *(LastSteps, Pyramid, Flatten, RepeatVector),
+        *(Bidirectional, TimeDistributed),
     )
 }
 """Every layer that a list may hold, by the name of its class."""

@@ -63,6 +63,7 @@ FIXED = (
     *("output_time_dim", "seq_to_seq_unsync", "one_to_many", "peephole", "proj_size", "bidirectional", "pyramid"),
     *("attention", "layers", "mask", "dtype", "current_epoch", "updates_done", "groups_done", "dropout_seed"),
     *("validated", "validation_loss", "best_validation_loss", "best_epoch"),
+    *("weighted", "class_weight", "metrics"),
 )
 """Fields that say what the network is, or count what was done: nothing may change them while it is trained."""
 
@@ -157,7 +158,8 @@ def _checks(exact: bool) -> dict[str, Check]:
 
     checks: dict[str, Check] = {**R_CHECKS, **dict.fromkeys(_DIMENSIONS, arguments.positive_integer)}
     checks |= dict.fromkeys(COUNTERS, _counter)
-    checks |= {"synapse_dim": arguments.hidden_dims, "one_to_many": arguments.flag, "validated": arguments.flag}
+    checks |= {"synapse_dim": arguments.hidden_dims, "one_to_many": arguments.flag}
+    checks |= {"validated": arguments.flag, "weighted": arguments.flag}
     if exact:
         from pytrainr.exact.preparation import exact_checks
 
@@ -191,7 +193,9 @@ def _checked_layers(model: Model) -> tuple[Any, ...]:
     if model.network_type != "layers" or tuple(model.hidden_dim) != ():
         raise ValueError("model.network_type should be 'layers' and hidden_dim empty where the model has layers")
     layers = layers_from(model["layers"])
-    shapes = LayerList(layers, model.input_dim, model.time_dim).shapes()
+    network = LayerList(layers, model.input_dim, model.time_dim, padded=model.get("mask") is not None)
+    network.check()
+    shapes = network.shapes()
     if shapes[-1] != (model.output_time_dim, model.output_dim):
         raise ValueError(
             f"model.layers put out {shapes[-1]} (steps, variables), the model says "

@@ -83,7 +83,7 @@ def description_of(model: Model) -> tuple[Any, ...]:
     if model.exact:
         from pytrainr.exact.network import architecture_of
 
-        return architecture_of(model), model.update_rule
+        return architecture_of(model), model.update_rule, bool(model.get("weighted"))
     return tuple(model.get(name) for name in ("sigmoid", "use_bias", "update_rule"))
 
 

@@ -49,8 +49,9 @@ class Stepper:
         self._shape = (self._inputs,) if self._alone else self._x.shape
         self._row = self._x[0] if self._alone else self._x
         self._y_shape = n, self._outputs
-        scales = _scale(model, "input", self._inputs), _scale(model, "output", self._outputs)
+        self._scales = scales = _scale(model, "input", self._inputs), _scale(model, "output", self._outputs)
         self._step, self._state = network.stepper(weights, n, scales)
+        self._tokens = network.options.tokens if model.exact else None  # type: ignore[attr-defined]
 
     def __call__(self, x: ArrayLike, out: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
         """The output of the next time step.
@@ -76,6 +77,8 @@ class Stepper:
         values = x if type(x) is np.ndarray else np.asarray(arguments.unmasked(x))
         if values.shape != self._shape or values.dtype is not _FLOAT:
             values = self._checked(values)
+        if self._tokens is not None:
+            self._check_tokens(values)
         self._row[...] = values
         y = np.empty(self._y_shape)
         if not self._step(self._x, y):
@@ -112,6 +115,14 @@ class Stepper:
     def reset(self) -> None:
         """Forget all steps: the next one is the first of a sequence."""
         self._state[...] = 0.0
+
+    def _check_tokens(self, values: np.ndarray) -> None:
+        from pytrainr.exact.entries import check_tokens
+
+        rows = np.asarray(values, np.float64).reshape(self._x.shape)
+        if self._scales[0].size:
+            rows = (rows - self._scales[0][0]) / self._scales[0][1]
+        check_tokens(rows[:, np.newaxis], self._tokens, "x")
 
     def _checked(self, values: np.ndarray) -> np.ndarray:
         if values.dtype.kind not in "fiub":

@@ -87,6 +87,8 @@ class Training:
         self.rng = _stream(rng)
         options["exact"] = arguments.flag(options.get("exact", False), "exact")
         self.validation: Any = None
+        self.metrics: Any = None
+        self._initial_state: Any = None
         if options["exact"] or (isinstance(model, Model) and model.exact):
             Y, X = self._hold_out(Y, X, options)
         if model is None:
@@ -138,6 +140,8 @@ class Training:
         self.model.current_epoch = 0
         if self.validation is not None:
             self.validation.begin(self.model)
+        if self.model.exact:
+            self._begin_exact()
         if self.keep_store:
             self._make_store()
         self.model.sort()
@@ -146,13 +150,35 @@ class Training:
     def _hold_out(self, Y: Any, X: Any, options: dict[str, Any]) -> tuple[Any, Any]:
         """Put the samples for validation aside; those that remain."""
         validation = options.pop("validation", None)
+        self._initial_state = options.pop("initial_state", None)
         if validation is not None:
             from pytrainr.exact.validation import held_out
 
             self.validation, Y, X, options["mask"] = held_out(validation, Y, X, options.get("mask"))
+            options["sample_weight"] = self.validation.take_weights(options.get("sample_weight"))
+            self._initial_state = self.validation.take_states(self._initial_state)
         elif options.get("patience") is not None:
             raise wrong_value("patience", "{place} needs validation: the data whose loss it waits for")
         return Y, X
+
+    def _begin_exact(self) -> None:
+        """What comes with ``exact=True`` beside the network: metrics, and the states before the first step."""
+        from pytrainr.exact.metrics import Metrics
+        from pytrainr.exact.prediction import check_stateful, checked_states
+
+        network: Any = self.network
+        if self._initial_state is not None:
+            check_stateful(self.model, "initial_state")
+            if network.takes_whole_epochs or self.X.shape[1] != self.model.time_dim:
+                raise wrong_value("initial_state", "{place} belongs to training by gradient on whole sequences")
+            self._initial_state = checked_states(network, self._initial_state, self.samples, "initial_state")
+            network.initial_states = self._initial_state
+            if self.validation is not None and self.validation.states is not None:
+                held = self.validation.states
+                self.validation.states = checked_states(network, held, len(held), "initial_state")
+            # so that a group's samples are rows of X, as they are of the states
+            self.X, self.Y = (np.ascontiguousarray(array, dtype=network.dtype) for array in (self.X, self.Y))
+        self.metrics = Metrics(self.model, self.X, self.Y, self.validation)
 
     # where it stands ----------------------------------------------------------------------------------------------
 
@@ -206,6 +232,8 @@ class Training:
             self._keep_best_store()
         if self.validation is not None:
             self.validation.finish(self.model, self.network, self.state)
+        if self.metrics is not None:
+            self.metrics.finish(self.model)
         return self.model
 
     def last_whole_epoch(self) -> Model:
@@ -332,6 +360,8 @@ class Training:
         stopping = self.validation is not None and self.validation.after_epoch(self.model, self.network, self.state)
         if self.validation is not None and not math.isfinite(self.model.validation_loss[self.epoch]):
             raise self._diverged("the validation loss is not finite")
+        if self.metrics is not None:
+            self.metrics.after_epoch(self.model, self.network, self.state)
         for function in list(self.model.epoch_function):
             self._call_function(function, "epoch_function")
         self.epoch += 1
@@ -396,6 +426,8 @@ class Training:
         """The network as the model now describes it."""
         self.network = network_of(self.model)
         self._described = description_of(self.model)
+        if self._initial_state is not None:
+            self.network.initial_states = self._initial_state  # type: ignore[attr-defined]
 
     def _make_slots(self) -> None:
         """Room for what the update rule remembers, where the model has none of it yet."""

@@ -12,7 +12,7 @@ from pytrainr.argument_errors import ArgumentError, Place, Setting, wrong_value
 from pytrainr.exact.losses import LOSSES
 from pytrainr.memory import check_memory
 
-__all__ = ["check_finite", "check_targets", "with_mask"]
+__all__ = ["check_finite", "check_targets", "check_tokens", "with_mask"]
 
 _ROUNDING = 1e-4  # by which a row of probabilities in single precision may miss 1
 
@@ -96,8 +96,37 @@ def _check_present(array: np.ndarray, name: str) -> None:
         )
 
 
-def check_targets(Y: np.ndarray, place: Place | str, output: str, loss: str) -> None:
-    """Raise ``ValueError``, naming the entry, where Y is no target of this output and loss; NaN is no target."""
+def check_tokens(X: np.ndarray, tokens: int | None, place: Place | str = "X") -> None:
+    """Raise ``ValueError``, naming the entry, where X is not whole numbers below ``tokens``; NaN is no entry."""
+    if tokens is None:
+        return
+    if wrong := arguments.first_entry(X, lambda part: _no_number_below(part, tokens)):
+        raise wrong_value(
+            arguments.entry(place, *wrong),
+            f"{{place}} is {{value}} (sample, time step, variable): an Embedding({tokens}, …) takes tokens, whole "
+            f"numbers from 0 to {tokens - 1}",
+            value=X[wrong],
+        )
+
+
+def _no_number_below(part: np.ndarray, limit: int) -> np.ndarray:
+    if part.dtype.kind == "f":
+        return ~np.isnan(part) & ((part < 0.0) | (part >= limit) | (part != np.floor(part)))
+    return (part < 0) | (part >= limit)
+
+
+def check_targets(Y: np.ndarray, place: Place | str, output: str, loss: str, outputs: int) -> None:
+    """Raise ``ValueError``, naming the entry, where Y is no target of these outputs and loss; NaN is no target."""
+    if LOSSES[loss].targets == "class":
+        if wrong := arguments.first_entry(Y, lambda part: _no_number_below(part, outputs)):
+            raise wrong_value(
+                arguments.entry(place, *wrong),
+                f"{{place}} is {{value}} (sample, time step, variable): with {{loss}} targets are classes, whole "
+                f"numbers from 0 to {outputs - 1}, for the last layer puts out {outputs}",
+                value=Y[wrong],
+                loss=Setting("loss", loss),
+            )
+        return
     by_row = output == "softmax" or LOSSES[loss].targets == "probabilities"
     if not by_row and LOSSES[loss].targets == "any":
         return

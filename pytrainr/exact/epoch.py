@@ -7,28 +7,32 @@ from typing import NamedTuple
 import numpy as np
 
 from pytrainr.exact.dropout import mixed
-from pytrainr.exact.run import Chunk, carry_states, chunk_gradient, clear_states
+from pytrainr.exact.run import Chunk, begin_states, carry_states, chunk_gradient, find_stretches
 from pytrainr.exact.update_rules import add_gradient_to_update, apply_rule, learn
 from pytrainr.numerics.elementwise import fill
 from pytrainr.numerics.jit import fast, is_set
+from pytrainr.numerics.views import view
 
 __all__ = ["Groups", "Schedule", "finish_update", "run_groups"]
 
 
 class Groups(NamedTuple):
     """``order`` (n,): rows of X (samples, T, input) and Y (samples, T′, output), group after group; ``starts``
-    (groups + 1,): where in it groups begin; ``error`` (n,) to fill."""
+    (groups + 1,): where in it groups begin; ``error`` (n,) to fill; ``states`` (samples, width) before the first step,
+    without rows where all begin as 0."""
 
     X: np.ndarray
     Y: np.ndarray
     order: np.ndarray
     starts: np.ndarray
     error: np.ndarray
+    states: np.ndarray
 
 
 class Schedule(NamedTuple):
     """``bptt_steps`` time steps are trained at once; ``seed`` of the dropout; ``counts`` = updates and groups done so
-    far; ``first_sample``: the place of the first sample in its group."""
+    far, and the stretches that the last group has to update; ``first_sample``: the place of the first sample in its
+    group."""
 
     bptt_steps: int
     seed: np.uint64
@@ -52,18 +56,20 @@ def run_groups(program, rest, state, rule, groups, schedule, room, first, updati
         n, rows, error = end - begin, groups.order[begin:end], groups.error[begin:end]
         key = mixed(schedule.seed, np.uint64(schedule.counts[1]))
         fill(error, 0.0)
-        clear_states(program, room.memory, n)
+        begin_states(program, room.memory, groups.states, rows)
         for begin_step in range(0, total, schedule.bptt_steps):
             if begin_step > 0:
                 carry_states(program, room.memory, n)
             piece = program if begin_step + schedule.bptt_steps <= total else rest
             chunk = Chunk(rows, begin_step, key, schedule.first_sample)
             chunk_gradient(piece, state.weights, room, groups.X, groups.Y, chunk, error)
+            schedule.counts[2] = find_stretches(piece, room, n)
+            stretches = view(room.stretches, 0, (schedule.counts[2], 2))
             if updating:
                 schedule.counts[0] += 1
-                learn(state, rule, room.gradient, schedule.counts[0])
+                learn(state, rule, room.gradient, schedule.counts[0], stretches)
             else:
-                add_gradient_to_update(state, rule, room.gradient)
+                add_gradient_to_update(state, rule, room.gradient, stretches)
         schedule.counts[1] += 1
         if not updating:
             return g + 1
@@ -71,7 +77,7 @@ def run_groups(program, rest, state, rule, groups, schedule, room, first, updati
 
 
 @fast
-def finish_update(state, rule, counts):
+def finish_update(state, rule, counts, stretches):
     """The update that :func:`run_groups` left to do."""
     counts[0] += 1
-    apply_rule(state, rule, counts[0])
+    apply_rule(state, rule, counts[0], stretches)

@@ -21,7 +21,7 @@ def predict_rows(program, weights, memory, call, X, Y, states, out, at_once):
     here.
     """
     loss = 0.0
-    room = Room(memory, memory, memory, call)  # a forward pass has no gradient
+    room = Room(memory, memory, memory, call, call)  # a forward pass has no gradient
     order = np.empty(X.shape[0], np.int64)
     for row in range(order.size):
         order[row] = row
@@ -62,12 +62,17 @@ def step(program, weights, room, scales, state, x, out):
                 scaled[s, 0, :] = np.nan
     keep_states(program, memory, state, False)
     chunk = Chunk(room[3], 0, np.uint64(0), 0)
-    forward_pass(program, weights, Room(memory, memory, memory, call), scaled, chunk)
+    forward_pass(program, weights, Room(memory, memory, memory, call, call), scaled, chunk)
     keep_states(program, memory, state, True)
     ends = program.ends
     raw(out, view(memory, ends.output * n, (n, out.shape[1])), scales[1])
     if padded:
         for s in range(n):
             if np.isnan(scaled[s, 0, 0]):
+                out[s, :] = np.nan
+    if ends.output_present >= 0:
+        present = view(memory, ends.output_present * n, (n,))
+        for s in range(n):
+            if present[s] == 0.0:
                 out[s, :] = np.nan
     return True

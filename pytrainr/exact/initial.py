@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pytrainr.exact.layers.layer import Weight
     from pytrainr.exact.shorthand import Shorthand
 
-__all__ = ["draw", "initial_weights"]
+__all__ = ["draw", "initial_weights", "reservoir"]
 
 _R_FIELDS = ("time_synapse", "recurrent_synapse", "bias_synapse")
 
@@ -75,32 +75,48 @@ def _make_reservoir(options: Shorthand, layout: Layout, flat: Flat, rng: RRandom
     for block in layout:
         if not block.field.endswith("recurrent_synapse"):
             continue
-        view = block.view(flat)
-        kept = rng.runif(block.size, 0.0, 1.0).reshape(block.shape, order="F") < options.density
-        view[...] = np.where(kept, view, 0.0)
-        radius = np.abs(np.linalg.eigvals(view)).max()
-        if radius > 0.0:
-            view[...] *= options.spectral_radius / radius
+        _make_sparse(block.view(flat), rng, options.density, options.spectral_radius)
+
+
+def _make_sparse(matrix: np.ndarray, rng: RRandom, density: float, spectral_radius: float) -> None:
+    kept = rng.runif(matrix.size, 0.0, 1.0).reshape(matrix.shape, order="F") < density
+    matrix[...] = np.where(kept, matrix, 0.0)
+    radius = np.abs(np.linalg.eigvals(matrix)).max()
+    if radius > 0.0:
+        matrix[...] *= spectral_radius / radius
+
+
+def reservoir(shape: tuple[int, ...], rng: RRandom, *, density: float, spectral_radius: float) -> np.ndarray:
+    """A reservoir's connections: U(−1, 1), a share of them kept, scaled to the spectral radius."""
+    matrix = _uniform(1.0, shape, rng)
+    _make_sparse(matrix, rng, density, spectral_radius)
+    return matrix
+
+
+def _uniform(limit: float, shape: tuple[int, ...], rng: RRandom) -> np.ndarray:
+    return rng.runif(int(np.prod(shape)), -limit, limit).reshape(shape, order="F")
 
 
 def draw(weight: Weight, rng: RRandom) -> np.ndarray:
-    """Initial values by the name that the weight has for them, column-major.
+    """Initial values by the name that the weight has for them, or its function, column-major.
 
     ``zeros``, ``ones``; ``glorot``: U(−a, a), a = √(6/(rows + columns)); ``orthogonal`` rows or columns; ``uniform``:
-    U(−0.05, 0.05); ``forget``: 1 for the first of the gates, 0 for the others.
+    U(−0.05, 0.05), ``narrow``: U(−0.1, 0.1), ``wide``: U(−1, 1); ``forget``: 1 for the first of the gates, 0 for the
+    others.
     """
     shape = weight.shape
+    if callable(weight.initial):
+        return weight.initial(shape, rng)
     if weight.initial in ("zeros", "ones"):
         return np.full(shape, float(weight.initial == "ones"))
     if weight.initial == "forget":
         values = np.zeros(shape)
         values[: shape[0] // weight.gates] = 1.0
         return values
-    size = int(np.prod(shape))
     if weight.initial == "orthogonal":
         tall, narrow = max(shape), min(shape)
-        q, r = np.linalg.qr(rng.rnorm(size).reshape(tall, narrow, order="F"))
+        q, r = np.linalg.qr(rng.rnorm(tall * narrow).reshape(tall, narrow, order="F"))
         q *= np.sign(np.diag(r))
         return q if shape[0] == tall else q.T
-    limit = {"uniform": 0.05, "glorot": math.sqrt(6.0 / sum(shape))}[weight.initial]
-    return rng.runif(size, -limit, limit).reshape(shape, order="F")
+    limits = {"uniform": 0.05, "narrow": 0.1, "wide": 1.0, "glorot": math.sqrt(6.0 / sum(shape))}
+    return _uniform(limits[weight.initial], shape, rng)

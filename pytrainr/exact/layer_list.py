@@ -11,15 +11,23 @@ from typing import Any
 import numpy as np
 
 from pytrainr.argument_errors import ArgumentError, wrong_type, wrong_value
+from pytrainr.exact.activations import LINEAR, number_of
+from pytrainr.exact.cells.echo_state import EchoState
 from pytrainr.exact.initial import draw
+from pytrainr.exact.layers.dense import Dense
+from pytrainr.exact.layers.embedding import Embedding
+from pytrainr.exact.layers.last_steps import LastSteps
 from pytrainr.exact.layers.layer import Layer, LayerDoesNotFit, Weight
 from pytrainr.exact.losses import LOSSES, Loss
 from pytrainr.exact.losses.huber import Huber
-from pytrainr.exact.plan import Path, weights_of
+from pytrainr.exact.plan import Path, laid_out, weights_of
 from pytrainr.parameters import Block, Flat, Layout
 from pytrainr.r_random import RRandom
 
 __all__ = ["LayerList", "described", "layers_from", "named", "summary_of"]
+
+
+_NOT_DECAYED = ("bias", "gamma", "beta")
 
 
 def named(layers: tuple[Layer, ...]) -> list[str]:
@@ -44,30 +52,73 @@ class LayerList:
     huber_width: float = 1.0
     padded: bool = False
     dtype: str = "float64"
-    fits_readout: bool = False
 
     def for_steps(self, steps: int) -> LayerList:
-        """The same network for sequences of another length."""
-        return self if steps == self.steps else replace(self, steps=steps)
+        """The same network for sequences of another length; raises ``ValueError`` where a layer can take no other."""
+        if steps == self.steps:
+            return self
+        other = replace(self, steps=steps)
+        other.shapes()
+        for (path, layer, weight), (_, _, needed) in zip(self._weights, other._weights, strict=True):
+            if weight.shape != needed.shape:
+                raise wrong_value(
+                    "X",
+                    f"{{place}} has {steps} time steps, it should have {self.steps} as in training: the weights of "
+                    f"layer {int(path[0]) + 1} ({type(layer).__name__}) are as many as these need",
+                )
+        return other
 
     def shapes(self) -> list[tuple[int, int]]:
         """(steps, width) of what goes in, and of what comes out of each layer.
 
         Raises ``ValueError`` that names two layers that do not fit each other, with their shapes.
         """
-        shapes, names = [(self.steps, self.input_dim)], named(self.layers)
+        shapes = [(self.steps, self.input_dim)]
         for number, layer in enumerate(self.layers):
             try:
                 shapes.append(layer.output_shape(*shapes[-1]))
             except LayerDoesNotFit as error:
-                steps, width = shapes[-1]
-                below = f"layer {number} ({names[number - 1]})" if number else "the input"
-                raise wrong_value(
-                    "layers",
-                    f"{{place}}: layer {number + 1} ({names[number]}) does not fit {below}, which gives {steps} steps "
-                    f"of {width} variables: {error}",
-                ) from None
+                raise self._unfitting(number, shapes[-1], error) from None
         return shapes
+
+    def _unfitting(self, number: int, shape: tuple[int, int], error: LayerDoesNotFit) -> ArgumentError:
+        names = named(self.layers)
+        below = f"layer {number} ({names[number - 1]})" if number else "the input"
+        return wrong_value(
+            "layers",
+            f"{{place}}: layer {number + 1} ({names[number]}) does not fit {below}, which gives {shape[0]} steps "
+            f"of {shape[1]} variables: {error}",
+        )
+
+    def check(self) -> None:
+        """Raise ``ValueError`` that names the layer that cannot stand where it does, or take sequences of different
+        length."""
+        shapes = self.shapes()
+        for number in range(len(self.layers)):  # the shortest beginning of the list that does not fit
+            try:
+                laid_out(self.layers[: number + 1], self.steps, self.input_dim, padded=self.padded, training=True)
+            except LayerDoesNotFit as error:
+                raise self._unfitting(number, shapes[number], error) from None
+        if any(isinstance(layer, EchoState) for _, layer, _ in self._weights) and not self.fits_readout:
+            raise wrong_value(
+                "layers",
+                "{place}: the weights of an EchoState are fixed, only a linear Dense after it is fitted, by ridge "
+                "regression: the list should be [EchoState(…), Dense(…)], more than one EchoState with "
+                "return_sequences=True before the last, and LastSteps before the Dense if you want",
+            )
+
+    @cached_property
+    def fits_readout(self) -> bool:
+        """Whether training is one direct solution for the last layer: where it reads echo states."""
+        last, below = self.layers[-1], [layer for layer in self.layers[:-1] if not isinstance(layer, LastSteps)]
+        fixed = bool(below) and all(isinstance(layer, EchoState) and not _draws_masks(layer) for layer in below)
+        return fixed and isinstance(last, Dense) and number_of(last.activation) == LINEAR
+
+    @cached_property
+    def tokens(self) -> int | None:
+        """How many tokens there are, where X is tokens."""
+        rows = laid_out(self.layers, self.steps, self.input_dim).rows
+        return min((row.layer.input_dim for row in rows if isinstance(row.layer, Embedding)), default=None)
 
     @property
     def output_steps(self) -> int:
@@ -120,7 +171,9 @@ class LayerList:
     def biases(self) -> list[Block]:
         """What L2 leaves out."""
         return [
-            block for (_, _, weight), block in zip(self._weights, self.layout, strict=True) if "bias" in weight.name
+            block
+            for (_, _, weight), block in zip(self._weights, self.layout, strict=True)
+            if any(name in weight.name for name in _NOT_DECAYED)
         ]
 
 

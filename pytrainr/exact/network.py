@@ -12,13 +12,14 @@ import numpy as np
 from pytrainr.exact.epoch import Groups, Schedule, finish_update, run_groups
 from pytrainr.exact.forward import predict_rows, step
 from pytrainr.exact.layer_list import LayerList, layers_from
-from pytrainr.exact.plan import Plan, Planner, Program
+from pytrainr.exact.plan import Ends, Plan, Planner, Program, laid_out
 from pytrainr.exact.reservoir import Reservoir
 from pytrainr.exact.run import CALL_SIZE, Room
 from pytrainr.exact.shorthand import Shorthand
 from pytrainr.exact.update_rules import RULES, Rule, RuleState
 from pytrainr.memory import check_memory
 from pytrainr.model import Model
+from pytrainr.numerics.jit import compile_ahead
 from pytrainr.parameters import Flat, Layout
 from pytrainr.r_random import RRandom
 from pytrainr.threads import in_threads, thread_count
@@ -57,6 +58,9 @@ class ExactNetwork:
         self.takes_whole_epochs = self.options.fits_readout
         self.layout = self.options.layout
         self.dtype = np.dtype(self.options.dtype)
+        self.weighted = bool(model.get("weighted"))
+        self.initial_states: np.ndarray | None = None
+        """(samples, width) before the first step, by the samples' rows in X; None where all begin as 0."""
         remembered = RULES[model.update_rule]
         self.slots: Mapping[str, Layout] = {"_update": self.layout}
         for suffix in (remembered.first, remembered.second):
@@ -68,6 +72,7 @@ class ExactNetwork:
         self._rooms: list[Room] = []
         self._plans: dict[int, Plan] = {}
         self._pieces: _Pieces | None = None
+        self._unfinished = self._whole = np.array([[0, self.layout.size]])
         self.reservoir = Reservoir(self, model) if self.options.fits_readout else None
 
     def _decayed(self) -> np.ndarray:
@@ -78,7 +83,22 @@ class ExactNetwork:
         return decayed.astype(self.dtype)
 
     def compile_ahead(self, model: Model) -> None:
-        """What its kernels call is announced while they are compiled."""
+        """Say what training will need: the epoch's loop, and what the layers' rows call."""
+        if self.reservoir is None:
+            numbers, cube = np.empty(0, self.dtype), np.empty((0, 0, 0), self.dtype)
+            whole, table = np.empty(0, np.int64), np.empty((0, 2), np.int64)
+            program = Program(whole, whole, table, table, table, table, Ends(*[0] * len(Ends._fields)))
+            groups = Groups(cube, cube, whole, whole, numbers, np.empty((0, 0), self.dtype))
+            room = Room(numbers, numbers, numbers, whole, table)
+            state, schedule = RuleState(*[numbers] * 4), self._schedule(model, 1)
+            loop = program, program, state, self._rule(model), groups, schedule, room, 0, True, np.zeros(1, np.uint8)
+            compile_ahead(run_groups, *loop)
+        options = self.options
+        shape = options.steps, options.input_dim
+        rows = laid_out(options.layers, *shape, padded=options.padded, training=self.reservoir is None).rows
+        for row in rows:
+            row.kernels.announce(self.dtype, row.goes_back)
+        options.loss_layer.kernels.announce(self.dtype)
 
     def initial_weights(self, rng: RRandom) -> Flat:
         """The random initial weights; dropout's seed follows them."""
@@ -103,7 +123,9 @@ class ExactNetwork:
         update."""
         if self.reservoir is not None:
             return self.reservoir.run_groups(model, state, batch, stop), False
-        groups = Groups(batch.X, batch.Y, batch.order, batch.starts, _as(batch.error, self.dtype))
+        states = np.empty((0, 0)) if self.initial_states is None else self.initial_states
+        error = _as(batch.error, self.dtype)
+        groups = Groups(batch.X, batch.Y, batch.order, batch.starts, error, _as(states, self.dtype))
         rule = self._rule(model)
         mine = self._state(state, model)
         pieces = self._in_pieces(int(model.get("bptt_steps") or self.options.steps))
@@ -112,10 +134,11 @@ class ExactNetwork:
         if updating and schedule.bptt_steps >= batch.X.shape[1] and self._shares(largest) > 1:
             done = self._run_shared(pieces, mine, rule, groups, schedule, first, stop)
         else:
-            room = self._room(0, pieces.plan.size * largest)
+            room = self._room(0, pieces.plan, largest)
             programs = pieces.plan.program, pieces.rest
             done = run_groups(*programs, mine, rule, groups, schedule, room, first, updating, stop)
-        model.updates_done, model.groups_done = (int(n) for n in schedule.counts)
+            self._unfinished = room.stretches[: schedule.counts[2]]
+        model.updates_done, model.groups_done = (int(n) for n in schedule.counts[:2])
         self._store(state, mine, model)
         batch.error[...] = groups.error
         return done, not updating
@@ -123,7 +146,7 @@ class ExactNetwork:
     def finish_update(self, model: Model, state: dict[str, Flat], rng: RRandom) -> None:
         """The update of the last group, after the caller's own loss function has seen the pending one."""
         mine, counts = self._state(state, model), np.array([model.updates_done, 0])
-        finish_update(mine, self._rule(model), counts)
+        finish_update(mine, self._rule(model), counts, self._unfinished)
         model.updates_done = int(counts[0])
         self._store(state, mine, model)
 
@@ -131,7 +154,7 @@ class ExactNetwork:
         """The plan for training on pieces of ``steps`` time steps, all of them or fewer."""
         if self._pieces is None or self._pieces.steps != steps:
             options, in_pieces = self.options, steps < self.options.steps
-            ends = {"width": options.input_dim, "padded": options.padded}
+            ends = self._ends()
             if in_pieces:
                 ends["whole_steps"] = options.steps
 
@@ -168,34 +191,41 @@ class ExactNetwork:
                 rows = slice(cuts[number], cuts[number + 1])
                 starts = np.array([0, cuts[number + 1] - cuts[number]])
                 part = groups._replace(order=groups.order[rows], starts=starts, error=groups.error[rows])
-                room = self._room(number, pieces.plan.size * int(starts[1]))
+                room = self._room(number, pieces.plan, int(starts[1]))
                 mine = RuleState(state.weights, np.zeros_like(state.weights), state.first, state.second)
                 own = Schedule(schedule.bptt_steps, schedule.seed, schedule.counts.copy(), int(cuts[number]) - begin)
                 run_groups(*programs, mine, alone, part, own, room, 0, False, np.zeros(1, np.uint8))
                 return mine.update
 
             for number in range(cuts.size - 1):
-                self._room(number, pieces.plan.size * int(cuts[number + 1] - cuts[number]))
+                self._room(number, pieces.plan, int(cuts[number + 1] - cuts[number]))
             for update in in_threads(share, range(cuts.size - 1)):
                 state.update[...] += update
             if rule.l2:
                 state.update[...] -= rule.l2 * self.decayed * state.weights
-            finish_update(state, rule, schedule.counts)
+            finish_update(state, rule, schedule.counts, self._whole)
             schedule.counts[1] += 1
         return groups.starts.size - 1
 
     def _shares(self, samples: int) -> int:
-        """Into how many shares a group of so many samples is cut."""
+        """Into how many shares a group of so many samples is cut: one, where it has rows of its own to update."""
+        if self._in_pieces(self.options.steps).plan.program.sparse.size:
+            return 1
         work = float(samples) * self.options.steps * self.layout.size
         return max(1, min(4, int(work / _SHARED_FROM), samples // _SHARE_SAMPLES))
 
-    def _room(self, number: int, size: int) -> Room:
+    def _room(self, number: int, plan: Plan, samples: int) -> Room:
         while len(self._rooms) <= number:
             gradient, transposed = (np.zeros(self.layout.size, self.dtype) for _ in range(2))
-            self._rooms.append(Room(gradient, transposed, np.empty(0, self.dtype), np.zeros(CALL_SIZE, np.int64)))
-        room = self._rooms[number]
-        if room.memory.size < size:
-            room = self._rooms[number] = room._replace(memory=np.zeros(size, self.dtype))
+            call, stretches = np.zeros(CALL_SIZE, np.int64), np.zeros((0, 2), np.int64)
+            self._rooms.append(Room(gradient, transposed, np.empty(0, self.dtype), call, stretches))
+        room, program = self._rooms[number], plan.program
+        if room.memory.size < plan.size * samples:
+            room = room._replace(memory=np.zeros(plan.size * samples, self.dtype))
+        most = program.dense.shape[0] + program.sparse.shape[0] * program.ends.steps * samples
+        if room.stretches.shape[0] < most:
+            room = room._replace(stretches=np.zeros((most, 2), np.int64))
+        self._rooms[number] = room
         return room
 
     def _state(self, state: dict[str, Flat], model: Model) -> RuleState:
@@ -214,7 +244,7 @@ class ExactNetwork:
                 state[suffix][...] = flat
 
     def _schedule(self, model: Model, steps: int) -> Schedule:
-        counts = np.array([model.updates_done, model.groups_done], dtype=np.int64)
+        counts = np.array([model.updates_done, model.groups_done, 0], dtype=np.int64)
         return Schedule(steps, np.uint64(model.get("dropout_seed", 0)), counts, 0)
 
     def _rule(self, model: Model) -> Rule:
@@ -276,7 +306,7 @@ class ExactNetwork:
         needed = n * program.ends.output_steps * program.ends.outputs * 3.0 + float(size) * rooms
         check_memory(8.0 * needed, f"predicting {n} samples of {steps} time steps")
         out = np.empty((n, program.ends.output_steps, program.ends.outputs), self.dtype)
-        targets = np.empty((n, 0, program.ends.outputs), self.dtype) if Y is None else _as(Y, self.dtype)
+        targets = np.empty((n, 0, 1), self.dtype) if Y is None else _as(Y, self.dtype)
         after = np.empty((n, 0), self.dtype) if states is None else np.array(states, dtype=self.dtype, order="C")
         weights = _as(weights, self.dtype)
         recording = record is not None and record.shape[1] > 0
@@ -317,10 +347,20 @@ class ExactNetwork:
             if len(self._plans) >= _MOST_PLANS:
                 self._plans.clear()
             options = self.options.for_steps(steps)
-            ends = {"steps": steps, "width": options.input_dim, "padded": options.padded}
+            ends = {**self._ends(), "steps": steps}
             planner = Planner(options.places, training=False)
             self._plans[steps] = planner.plan(options.layers, options.loss_layer, ends, self.dtype)
         return self._plans[steps]
+
+    def _ends(self) -> dict[str, Any]:
+        """What a planner should know of both ends."""
+        options = self.options
+        return {
+            "width": options.input_dim,
+            "padded": options.padded,
+            "weighted": self.weighted,
+            "size": self.layout.size,
+        }
 
     @property
     def state_width(self) -> int:

@@ -17,7 +17,7 @@ from pytrainr.exact.kernels import Kernels
 from pytrainr.exact.layers.layer import Layer, Weight
 from pytrainr.exact.losses.loss import Loss
 
-__all__ = ["Ends", "Path", "Plan", "Planner", "Program", "Row", "Stream", "weights_of"]
+__all__ = ["Ends", "Path", "Plan", "Planner", "Program", "Row", "Stream", "laid_out", "weights_of"]
 
 Path = tuple[int | str, ...]
 """Where a layer stands: its place in the list, and inside containers their names for it."""
@@ -61,8 +61,9 @@ class Row(NamedTuple):
 class Ends(NamedTuple):
     """Both ends of a network, as compiled code sees them: places per sample, steps and widths.
 
-    ``present`` is -1 where all sequences are whole. The network puts out ``output_steps``, of ``whole_steps`` where it
-    is trained piece by piece; Y has the last of these.
+    ``present`` is -1 where all sequences are whole, and ``output_present`` unless a layer says which outputs have no
+    target. The network puts out ``output_steps``, of ``whole_steps`` where it is trained piece by piece; Y has the last
+    of these. ``weight`` is -1 unless each target has one.
     """
 
     steps: int
@@ -75,6 +76,8 @@ class Ends(NamedTuple):
     outputs: int
     target: int
     value: int
+    output_present: int
+    weight: int
 
 
 class Program(NamedTuple):
@@ -82,13 +85,17 @@ class Program(NamedTuple):
 
     ``rows`` of all layers one after another, each from ``starts`` on, the last that of the loss; ``functions``
     (rows, 2) their addresses, forward and backward, 0 for none; ``states`` (·, 3): the places of what is carried from
-    step to step, before the first and after the last, and its width.
+    step to step, before the first and after the last, and its width. Of the weights ``dense`` (·, 2) are the stretches
+    that every group changes, first entry and size; ``sparse`` (·, 4) the matrices of which it changes the rows that it
+    read: first entry and columns, and where in the memory the numbers of these rows are, and how many.
     """
 
     rows: np.ndarray
     starts: np.ndarray
     functions: np.ndarray
     states: np.ndarray
+    dense: np.ndarray
+    sparse: np.ndarray
     ends: Ends
 
 
@@ -133,6 +140,9 @@ class Planner:
         self._places, self._again = places, iter(taken) if taken is not None else None
         self._taken: list[int] = []
         self._states: list[tuple[int, int, int]] = []
+        self._sparse: list[tuple[int, int, int, int]] = []
+        self._sparse_sizes: list[int] = []
+        self.input = -1
         self._size, self._number = 0, -1
 
     def take(self, size: int) -> int:
@@ -208,6 +218,9 @@ class Planner:
             self.weights.append((path, layer, weight))
             place = self._places[path, weight.name] if self._places is not None else 0
             weights[weight.name] = [place, *weight.shape]
+            if weight.sparse:
+                self._sparse.append((place, weight.shape[1], placed["touched"][0], placed["number"][0]))
+                self._sparse_sizes.append(int(np.prod(weight.shape)))
         y = self._add(layer, x, y, {**layer.numbers(), **(options or {})}, weights, placed, x.gradient is not None)
         return y
 
@@ -236,25 +249,31 @@ class Planner:
         self.rows.append(Row(layer, layer.kernels, x, y, options, weights, arrays, goes_back))
         return y
 
+    def lay(self, layers: Sequence[Layer], steps: int, width: int, padded: bool) -> tuple[Stream, Stream]:
+        """Lay out a list of layers; what goes in and what comes out."""
+        self.input = self.take(steps * width)
+        first = stream = Stream(steps, width, self.input, None, self.take(steps) if padded else None)
+        for number, layer in enumerate(layers):
+            stream = layer.lay(self, stream, (number,))
+        return first, stream
+
     def plan(self, layers: Sequence[Layer], loss: Loss, ends: Mapping[str, Any], dtype: Any) -> Plan:
         """The plan of a list of layers.
 
-        ``ends``: ``steps`` and ``width`` of the input, whether it is ``padded``, and where it is trained in pieces
-        ``whole_steps`` of all of them.
+        ``ends``: ``steps`` and ``width`` of the input, whether it is ``padded``, whether its targets are ``weighted``,
+        the ``size`` of all weights, and where it is trained in pieces ``whole_steps`` of all of them.
         """
         steps, width = ends["steps"], ends["width"]
-        place = self.take(steps * width)
-        present = self.take(steps) if ends["padded"] else None
-        stream = first = Stream(steps, width, place, None, present)
-        for number, layer in enumerate(layers):
-            stream = layer.lay(self, stream, (number,))
-        y = stream
-        size = y.steps * y.width
+        first, y = self.lay(layers, steps, width, ends["padded"])
+        present, size = first.present, y.steps * y.width
         target, value = self.take(size), self.take(1)
-        self._finish(loss, y, target, value)
+        weight = self.take(y.steps) if ends["weighted"] else None
+        self._finish(loss, y, target, value, weight)
         program = Program(
             *_encoded(self.rows, dtype),
             np.array(self._states, np.int64).reshape(-1, 3),
+            self._dense(ends["size"]),
+            np.array(self._sparse, np.int64).reshape(-1, 4),
             Ends(
                 steps=steps,
                 width=width,
@@ -266,11 +285,23 @@ class Planner:
                 outputs=y.width,
                 target=target,
                 value=value,
+                # NaN in X says so of X; what Y lacks is NaN there
+                output_present=-1 if y.present is None or ends["padded"] else y.present,
+                weight=-1 if weight is None else weight,
             ),
         )
         return Plan(program, self._size, self.rows, self._taken)
 
-    def _finish(self, loss: Loss, y: Stream, target: int, value: int) -> None:
+    def _dense(self, size: int) -> np.ndarray:
+        """The stretches of ``size`` weights between those of sparse matrices."""
+        begin, stretches = 0, []
+        for (first, *_), rows in sorted(zip(self._sparse, self._sparse_sizes, strict=True)):
+            stretches.append((begin, first - begin))
+            begin = first + rows
+        stretches.append((begin, size - begin))
+        return np.array([stretch for stretch in stretches if stretch[1] > 0], np.int64).reshape(-1, 2)
+
+    def _finish(self, loss: Loss, y: Stream, target: int, value: int, weight: int | None) -> None:
         """The loss's row. Where the last layer's activation cancels against the loss, the loss goes back past it."""
         canonical = 0
         for last in self.rows[-1:]:
@@ -281,6 +312,8 @@ class Planner:
         arrays = {"y": [y.place, y.steps, y.width], "target": [target, y.steps, y.width], "value": [value, 1]}
         if y.gradient is not None:
             arrays["d_y"] = [y.gradient, y.steps, y.width]
+        if weight is not None:
+            arrays["weight"] = [weight, y.steps]
         options = {**loss.numbers(), "canonical": canonical}
         self.rows.append(Row(loss, loss.kernels, y, y, options, {}, arrays, self.training))
 
@@ -299,8 +332,13 @@ def _encoded(rows: Sequence[Row], dtype: Any) -> tuple[np.ndarray, np.ndarray, n
 
 def weights_of(layers: Sequence[Layer], steps: int, width: int) -> Iterator[tuple[Path, Layer, Weight]]:
     """All weights of a list of layers, in order."""
-    planner = Planner(None, training=False)
-    stream = Stream(steps, width, 0, None, None)
-    for number, layer in enumerate(layers):
-        stream = layer.lay(planner, stream, (number,))
-    yield from planner.weights
+    yield from laid_out(layers, steps, width).weights
+
+
+def laid_out(
+    layers: Sequence[Layer], steps: int, width: int, *, padded: bool = False, training: bool = False
+) -> Planner:
+    """A list of layers laid out without its weights' places: to see its rows."""
+    planner = Planner(None, training=training)
+    planner.lay(layers, steps, width, padded)
+    return planner

@@ -9,14 +9,14 @@ import numpy as np
 
 from pytrainr import arguments
 from pytrainr.argument_errors import Setting, wrong_value
-from pytrainr.exact.entries import check_finite, with_mask
+from pytrainr.exact.entries import check_finite, check_tokens, with_mask
 from pytrainr.exact.network import ExactNetwork
 from pytrainr.memory import check_memory
 from pytrainr.model import Model
 from pytrainr.networks import kept_network
 from pytrainr.series.normalisation import normalised_input, raw_output
 
-__all__ = ["predict_exact"]
+__all__ = ["check_stateful", "checked_states", "predict_exact"]
 
 
 def predict_exact(
@@ -65,9 +65,9 @@ def predict_exact(
     network = cast(ExactNetwork, kept)
     steps = _steps(model, samples)
     if stateful:
-        _check_stateful(model)
-        state = _state(network, state, samples.shape[0])
-    record = None
+        check_stateful(model)
+        state = checked_states(network, state, samples.shape[0])
+    record, tokens = None, network.options.tokens
     if hidden:
         shapes = network.store_shapes(steps)
         sizes = [math.prod(shape) for shape in shapes]
@@ -76,7 +76,9 @@ def predict_exact(
 
     def prepare(rows: np.ndarray) -> np.ndarray:
         """Some samples as the network takes them: X itself may be larger than memory."""
-        return _shifted(normalised_input(model, rows), steps)
+        rows = normalised_input(model, rows)
+        check_tokens(rows, tokens)
+        return _shifted(rows, steps)
 
     output, _, after = network.forward(weights, samples, states=state, record=record, steps=steps, prepare=prepare)
     if mask is not None and output.shape[1] == steps:
@@ -111,23 +113,25 @@ def _shifted(samples: np.ndarray, steps: int) -> np.ndarray:
     return padded
 
 
-def _check_stateful(model: Model) -> None:
-    for name in ("bidirectional", "attention", "seq_to_seq_unsync"):
-        if model.get(name):
+def check_stateful(model: Model, name: str = "state") -> None:
+    """Raise ``ValueError`` where a network cannot begin in a state: it needs the whole sequence."""
+    for option in ("bidirectional", "attention", "seq_to_seq_unsync"):
+        if model.get(option):
             raise wrong_value(
-                "state",
+                name,
                 "{place}: a network with {option} needs the whole sequence, it cannot go on from a state",
-                option=Setting(name, True),
+                option=Setting(option, True),
             )
     for layer in model.layers:
         if not layer.causal:
             kind = type(layer).__name__
-            raise wrong_value("state", f"{{place}}: {kind} needs the whole sequence, it cannot go on from a state")
+            raise wrong_value(name, f"{{place}}: {kind} needs the whole sequence, it cannot go on from a state")
     if model.get("pyramid", 1) > 1:
-        raise wrong_value("state", "{place}: a pyramid joins steps, it cannot go on from a state")
+        raise wrong_value(name, "{place}: a pyramid joins steps, it cannot go on from a state")
 
 
-def _state(network: ExactNetwork, state: Any, samples: int) -> np.ndarray:
+def checked_states(network: ExactNetwork, state: Any, samples: int, name: str = "state") -> np.ndarray:
+    """States (samples, width) before the first step, 0 for None."""
     shape = (samples, network.state_width)
     if state is None:
         return np.zeros(shape)
@@ -137,7 +141,7 @@ def _state(network: ExactNetwork, state: Any, samples: int) -> np.ndarray:
         given = np.empty(0)
     if given.shape != shape or given.dtype.kind not in "biuf" or not np.isfinite(given).all():
         raise wrong_value(
-            "state",
+            name,
             "{place} should be what predictr({returned}) returned, finite numbers of the shape {needed}; it is {value}",
             returned=Setting("return_state", True),
             needed=shape,

@@ -11,13 +11,15 @@ from pytrainr import arguments
 from pytrainr.argument_errors import ArgumentValueError, Setting, wrong_value
 from pytrainr.epoch_functions import message
 from pytrainr.exact.activations import known_as
-from pytrainr.exact.entries import check_finite, check_targets, with_mask
+from pytrainr.exact.entries import check_finite, check_targets, check_tokens, with_mask
 from pytrainr.exact.layer_list import LayerList, described, layers_from, named
-from pytrainr.exact.layers.dense import Dense
 from pytrainr.exact.layers.layer import Layer
+from pytrainr.exact.layers.time_distributed import TimeDistributed
 from pytrainr.exact.losses import LOSSES
+from pytrainr.exact.metrics import METRICS, check_metrics, metric_fields
 from pytrainr.exact.network import architecture_of
 from pytrainr.exact.shorthand import NETWORK_TYPES, SENSIBLE_LOSS, SIGMOIDS, check_loss
+from pytrainr.exact.target_weights import check_class_weight, target_weights, with_weights
 from pytrainr.exact.update_rules import RULES
 from pytrainr.groups import number_of_groups
 from pytrainr.loss_functions import loss_L1
@@ -50,13 +52,13 @@ _SHORTHAND: dict[str, Any] = {
     "leak": 1.0,
     "spectral_radius": 0.9,
     "density": 0.1,
-    "ridge": 1e-6,
 }
 """The arguments that are a shorthand for a list of layers."""
 
 EXACT_DEFAULTS: dict[str, Any] = {
     **_SHORTHAND,
     "layers": None,
+    "ridge": 1e-6,
     "loss": None,
     "huber_width": 1.0,
     "clipping": None,
@@ -69,6 +71,10 @@ EXACT_DEFAULTS: dict[str, Any] = {
     "epsilon": 1e-8,
     "patience": None,
     "mask": None,
+    "sample_weight": None,
+    "class_weight": None,
+    "metrics": None,
+    "initial_state": None,
     "dtype": "float64",
 }
 """Arguments of ``trainr`` that come with ``exact=True``, with their defaults (``validation`` is the trainer's own)."""
@@ -88,10 +94,16 @@ _RATES = (
     "ridge",
 )
 _LIMITS = ("clipping", "clip_norm", "huber_width")
+_OF_THE_DATA = ("sample_weight", "initial_state")
+"""Options as large as the data, which no model keeps."""
 VALIDATED = ("validation_loss", "best_epoch", "best_validation_loss")
 """What validation adds to a model."""
 
-SET_BY_EXACT_TRAINING = ("updates_done", "groups_done", "dropout_seed", "output_time_dim", "validated", *VALIDATED)
+SET_BY_EXACT_TRAINING = (
+    *("updates_done", "groups_done", "dropout_seed", "output_time_dim", "weighted", "validated"),
+    *VALIDATED,
+    *metric_fields(list(METRICS)),
+)
 
 
 def new_exact_model(
@@ -104,6 +116,7 @@ def new_exact_model(
     given = {**EXACT_DEFAULTS, **{name: options.pop(name) for name in EXACT_DEFAULTS if name in options}}
     X, Y = arguments.as_samples(X, "X"), arguments.as_samples(Y, "Y")
     check_exact_options(given)
+    sample_weight, _ = (given.pop(name) for name in _OF_THE_DATA)
     layers = given.pop("layers")
     if layers is not None:
         _check_no_shorthand(fields, given)
@@ -151,22 +164,62 @@ def new_exact_model(
         }
     )
     if layers is not None:
-        model.output = known_as(getattr(layers[-1], "activation", None)) if isinstance(layers[-1], Dense) else "linear"
+        model.output = _output_of(layers[-1])
         loss = given["loss"] or SENSIBLE_LOSS.get(model.output, "squared")
         model.loss = check_loss(arguments.choice(loss, "loss", tuple(LOSSES)), model.output)
-        _check_shape(architecture_of(model), Y)
-        _check_entries(X, Y, mask is not None, model)
-        return model, X, Y
-    model.one_to_many = bool(not unsync and not given["attention"] and X.shape[1] == 1 < Y.shape[1])
-    if unsync:
-        model.time_dim_input = X.shape[1]
-    chosen = architecture_of(model)
-    model.output, model.loss = chosen.output, chosen.loss
+        arguments.choice(model.dtype, "dtype", ("float64", "float32"))
+        network = architecture_of(model)
+        network.check()
+        _check_readout(model, network)
+        _check_shape(network, Y)
+        model.output_dim = network.output_dim
+        model.synapse_dim = (X.shape[2], model.output_dim)
+    else:
+        model.one_to_many = bool(not unsync and not given["attention"] and X.shape[1] == 1 < Y.shape[1])
+        if unsync:
+            model.time_dim_input = X.shape[1]
+        chosen = architecture_of(model)
+        model.output, model.loss = chosen.output, chosen.loss
     _check_entries(X, Y, mask is not None, model)
-    return model, X, Y
+    return model, X, _weighted(model, Y, sample_weight)
 
 
-_MAY_BE_NONE = ("clipping", "clip_norm", "bptt_steps", "patience", "forget_bias", "mask")
+def _output_of(layer: Layer) -> str:
+    """The activation of what the last layer puts out."""
+    if isinstance(layer, TimeDistributed):
+        return _output_of(layer.layer)
+    activation = getattr(layer, "output_activation", None) or getattr(layer, "activation", None)
+    return known_as(activation)
+
+
+def _check_readout(model: Model, network: LayerList) -> None:
+    """A readout fitted by ridge regression has its loss, and all samples alike."""
+    if not network.fits_readout:
+        if model.ridge != EXACT_DEFAULTS["ridge"]:
+            raise wrong_value("ridge", "{place} belongs to the readout of an EchoState, which is not among the layers")
+        return
+    if model.loss != "squared":
+        raise wrong_value(
+            "loss", "{place}: after an EchoState the Dense is fitted by ridge regression: {loss}", loss=_SQUARED
+        )
+
+
+_SQUARED = Setting("loss", "squared")
+
+
+def _weighted(model: Model, Y: np.ndarray, sample_weight: Any) -> np.ndarray:
+    """Y with the weight of each target, where they have one."""
+    weight = target_weights(Y, sample_weight, model.get("class_weight"), model.loss)
+    model.weighted = weight is not None
+    if weight is None:
+        return Y
+    if architecture_of(model).fits_readout:
+        name = "sample_weight" if sample_weight is not None else "class_weight"
+        raise wrong_value(name, "{place}: a readout fitted by ridge regression takes all targets alike")
+    return with_weights(Y, weight)
+
+
+_MAY_BE_NONE = ("clipping", "clip_norm", "bptt_steps", "patience", "forget_bias", "mask", "class_weight", "metrics")
 _COUNTED = ("output_time_dim", "updates_done", "groups_done", "dropout_seed")
 
 
@@ -177,7 +230,7 @@ def check_exact_fields(fields: dict[str, Any]) -> None:
     """
     given, layers = {}, fields.get("layers")
     for name in EXACT_DEFAULTS:
-        if name in ("hidden_activation", "layers") or (layers is not None and name in _SHORTHAND):
+        if name in ("hidden_activation", "layers", *_OF_THE_DATA) or (layers is not None and name in _SHORTHAND):
             continue  # the first is the model's ``sigmoid``
         if fields.get(name) is None and name not in _MAY_BE_NONE:
             raise _missing(name)
@@ -223,12 +276,14 @@ def _check_no_shorthand(fields: dict[str, Any], given: dict[str, Any]) -> None:
 def _check_shape(network: LayerList, Y: np.ndarray) -> None:
     """The last layer puts out what Y asks for."""
     steps, width = network.shapes()[-1]
+    if LOSSES[network.loss].targets == "class":
+        width = 1
     if (steps, width) != Y.shape[1:]:
         last = f"layer {len(network.layers)} ({named(network.layers)[-1]})"
         raise wrong_value(
             "Y",
             f"{{place}} has {Y.shape[1]} steps of {Y.shape[2]} variables, the last of the layers, {last}, puts out "
-            f"{steps} of {width}",
+            f"{steps} of {width}" + (" class" if LOSSES[network.loss].targets == "class" else ""),
         )
 
 
@@ -253,6 +308,8 @@ def check_exact_options(given: dict[str, Any]) -> None:
     for name in ("bptt_steps", "patience", "pyramid"):
         if given[name] is not None:
             given[name] = arguments.positive_integer(given[name], name)
+    given["class_weight"] = check_class_weight(given["class_weight"])
+    given["metrics"] = check_metrics(given["metrics"])
     given["proj_size"] = arguments.natural(given["proj_size"], "proj_size")
     if given["forget_bias"] is not None:
         given["forget_bias"] = arguments.number(given["forget_bias"], "forget_bias", "a number such as 1.0")
@@ -289,7 +346,8 @@ def check_bptt(given: dict[str, Any], time_dim: int, layers: tuple[Layer, ...] |
 def _check_entries(X: np.ndarray, Y: np.ndarray, masked: bool, model: Model) -> None:
     check_finite(X, "X", masked)
     check_finite(Y, "Y", masked)
-    check_targets(Y, "Y", model.output, model.loss)
+    check_tokens(X, architecture_of(model).tokens)
+    check_targets(Y, "Y", model.output, model.loss, model.output_dim)
 
 
 def _time_dim(X: np.ndarray, Y: np.ndarray, unsync: bool, given: dict[str, Any]) -> int:
@@ -326,19 +384,19 @@ def retrained_exact_model(
     message("retraining, all options except X, Y and the model itself are ignored, error are reseted")
     mask = options.get("mask") if options.get("mask") is not None else model.mask
     X, Y = with_mask(X, Y, mask)
-    _check_entries(X, Y, mask is not None, model)
     given = {name: model.get(name, value) for name, value in EXACT_DEFAULTS.items()}
     listed = model.get("network_type") == "layers"
     time_dim = X.shape[1] if listed else _time_dim(X, Y, bool(model.seq_to_seq_unsync), given)
     arguments.check_dimensions(
         ("X", "variables", X, X.shape[2], model.input_dim),
-        ("Y", "variables", Y, Y.shape[2], model.output_dim),
+        ("Y", "variables", Y, Y.shape[2], 1 if LOSSES[model.loss].targets == "class" else model.output_dim),
         ("X", "time steps", X, time_dim, model.time_dim),
         ("Y", "time steps", Y, Y.shape[1], model.output_time_dim),
     )
+    _check_entries(X, Y, mask is not None, model)
     if number_of_groups(X.shape[0], model.batch_size) < 1:
         raise arguments.too_few_samples(X.shape[0], model.batch_size)
     retrained = model.copy()
-    for name in VALIDATED:  # of the earlier training
+    for name in (*VALIDATED, *metric_fields(model.get("metrics"))):  # of the earlier training
         retrained.pop(name)
-    return retrained, X, Y
+    return retrained, X, _weighted(retrained, Y, options.get("sample_weight"))

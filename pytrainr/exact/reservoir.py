@@ -38,16 +38,17 @@ class Reservoir:
     def run_groups(self, model: Model, state: dict[str, Flat], batch: Any, stop: np.ndarray) -> int:
         """Fit the readout to all samples of the slice and fill their errors; groups do not matter to a direct
         solution."""
-        network, options = self.network, self.network.options
-        weights = state["weights"]
+        network, weights = self.network, state["weights"]
+        readout = network.prediction_plan(batch.X.shape[1]).rows[-2].weights
         X, Y = batch.X[batch.order], batch.Y[batch.order]
         top = network.forward(weights, X, before_output=True)[0]
         present = ~np.isnan(Y[:, :, 0])
-        weights_block = network.layout.find("time_synapse", options.depth).view(weights)
-        bias_block = network.layout.find("bias_synapse", options.depth).view(weights)
-        weights_block[...], intercept = ridge(top[present], Y[present], options.ridge, options.use_bias)
-        if options.use_bias:
-            bias_block[...] = intercept
+        place = readout["kernel"][0]
+        kernel, intercept = ridge(top[present], Y[present], float(model.ridge), "bias" in readout)
+        weights[place : place + kernel.size] = kernel.reshape(-1)
+        if "bias" in readout:
+            place, size = readout["bias"]
+            weights[place : place + size] = intercept
         output, _, _ = network.forward(weights, X)
         batch.error[...] = np.where(present[:, :, None], np.abs(Y - output), 0.0).sum(axis=(1, 2))
         return batch.starts.size - 1

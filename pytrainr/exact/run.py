@@ -17,10 +17,12 @@ __all__ = [
     "CALL_SIZE",
     "Chunk",
     "Room",
+    "begin_states",
     "carry_states",
     "chunk_gradient",
     "clear_states",
     "copy_outputs",
+    "find_stretches",
     "forward_pass",
     "keep_states",
     "loss_of",
@@ -31,13 +33,14 @@ _WEIGHTS, _TRANSPOSED, _GRADIENT, _MEMORY, _SAMPLES, _KEY, _FIRST_SAMPLE = range
 
 
 class Room(NamedTuple):
-    """Where a group is computed: the gradient, transposed weights, everything proportional to the group's size, and
-    what the layers are called with."""
+    """Where a group is computed: the gradient, transposed weights, everything proportional to the group's size, what
+    the layers are called with, and ``stretches`` (·, 2) of the weights, first entry and size, that have a gradient."""
 
     gradient: np.ndarray
     transposed: np.ndarray
     memory: np.ndarray
     call: np.ndarray
+    stretches: np.ndarray
 
 
 class Chunk(NamedTuple):
@@ -91,19 +94,35 @@ def _gather(program, memory, X, chunk):
 
 @fast_part
 def _gather_targets(program, memory, Y, chunk):
-    """The targets of the chunk (output steps, n, outputs): Y has the last steps of all, the others have none (NaN)."""
+    """The targets of the chunk (output steps, n, outputs): Y has the last steps of all, the others have none (NaN).
+
+    Y's only variable may be the number of a class, and its last the weight of the target.
+    """
     ends, n = program.ends, chunk.rows.size
     target = _block(memory, ends.target, ends.output_steps, n, ends.outputs)
+    weighted = ends.weight >= 0
+    weight = view(memory, ends.weight * n if weighted else 0, (ends.output_steps if weighted else 0, n))
+    masked = ends.output_present >= 0
+    present = view(memory, ends.output_present * n if masked else 0, (ends.output_steps if masked else 0, n))
+    variables = Y.shape[2] - (1 if weighted else 0)
     offset = ends.whole_steps - Y.shape[1] - chunk.first
     for t in range(target.shape[0]):
         for s in range(n):
             to = target[t, s]
-            if t < offset:
+            if t < offset or (masked and present[t, s] == 0.0):
                 fill(to, np.nan)
             else:
                 source = Y[chunk.rows[s], t - offset]
-                for k in range(to.size):
-                    to[k] = source[k]
+                if variables == to.size:
+                    for k in range(to.size):
+                        to[k] = source[k]
+                elif source[0] == source[0]:
+                    fill(to, 0.0)
+                    to[min(max(int(source[0]), 0), to.size - 1)] = 1.0
+                else:
+                    fill(to, np.nan)
+            if weighted:
+                weight[t, s] = 0.0 if t < offset else Y[chunk.rows[s], t - offset, variables]
 
 
 @fast_part
@@ -154,12 +173,33 @@ def chunk_gradient(program, weights, room, X, Y, chunk, error):
 
 @fast_part
 def copy_outputs(program, memory, out):
-    """``out`` (n, output steps, outputs), the last of them, from the last forward pass."""
+    """``out`` (n, output steps, outputs), the last of them, from the last forward pass; NaN where there is no entry."""
     ends, n = program.ends, out.shape[0]
     y = _block(memory, ends.output, ends.output_steps, n, ends.outputs)
+    masked = ends.output_present >= 0
+    present = view(memory, ends.output_present * n if masked else 0, (ends.output_steps if masked else 0, n))
     for s in range(n):
         for t in range(out.shape[1]):
-            copy(out[s, t], y[ends.output_steps - out.shape[1] + t, s])
+            step = ends.output_steps - out.shape[1] + t
+            if masked and present[step, s] == 0.0:
+                fill(out[s, t], np.nan)
+            else:
+                copy(out[s, t], y[step, s])
+
+
+@fast_part
+def find_stretches(program, room, n):
+    """The stretches of the weights that the last gradient is of, to ``room.stretches``; how many they are."""
+    stretches, count = room.stretches, program.dense.shape[0]
+    for number in range(count):
+        stretches[number, 0], stretches[number, 1] = program.dense[number, 0], program.dense[number, 1]
+    for number in range(program.sparse.shape[0]):
+        first, columns = program.sparse[number, 0], program.sparse[number, 1]
+        touched, counted = program.sparse[number, 2] * n, program.sparse[number, 3] * n
+        for k in range(int(room.memory[counted])):
+            stretches[count, 0], stretches[count, 1] = first + int(room.memory[touched + k]) * columns, columns
+            count += 1
+    return count
 
 
 # states ---------------------------------------------------------------------------------------------------------------
@@ -176,6 +216,23 @@ def clear_states(program, memory, n):
     for number in range(program.states.shape[0]):
         before, width = program.states[number, 0], program.states[number, 2]
         fill(_state(memory, before, n, width), 0.0)
+
+
+@fast_part
+def begin_states(program, memory, states, rows):
+    """The states before the first step: those of the samples ``rows`` in ``states`` (samples, ·), or 0 where it has no
+    rows."""
+    if states.shape[0] == 0:
+        clear_states(program, memory, rows.size)
+    else:
+        first = 0
+        for number in range(program.states.shape[0]):
+            before, width = program.states[number, 0], program.states[number, 2]
+            state = _state(memory, before, rows.size, width)
+            for s in range(rows.size):
+                for k in range(width):
+                    state[s, k] = states[rows[s], first + k]
+            first += width
 
 
 @fast_part

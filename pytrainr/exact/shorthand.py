@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 from pytrainr.argument_errors import Setting, wrong_value
 from pytrainr.arguments import choice
@@ -50,7 +50,7 @@ OUTPUTS = ("logistic", "linear", "tanh", "softmax")
 INITS = ("uniform", "glorot", "orthogonal")
 
 SENSIBLE_LOSS = {"logistic": "squared", "linear": "squared", "tanh": "squared", "softmax": "categorical_crossentropy"}
-_PROBABILITIES = ("binary_crossentropy", "categorical_crossentropy")
+_PROBABILITIES = ("binary_crossentropy", "categorical_crossentropy", "sparse_categorical_crossentropy")
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,9 @@ class Shorthand:
     ridge: float = 1e-6
     dtype: str = "float64"
 
+    tokens: ClassVar[int | None] = None
+    """X is numbers."""
+
     def __post_init__(self) -> None:
         if self.output is None:
             object.__setattr__(self, "output", "linear" if self.network_type == "esn" else "logistic")
@@ -97,6 +100,12 @@ class Shorthand:
         if self.loss is None:
             object.__setattr__(self, "loss", SENSIBLE_LOSS[str(self.output)])
         choice(self.loss, "loss", tuple(LOSSES))
+        if LOSSES[str(self.loss)].targets == "class":
+            raise wrong_value(
+                "loss",
+                "{loss} needs layers: the last, a Dense with the activation 'softmax', says how many classes there are",
+                loss=Setting("loss", self.loss),
+            )
         choice(self.hidden_activation, "hidden_activation", SIGMOIDS)
         choice(self.init, "init", INITS)
         choice(self.dtype, "dtype", ("float64", "float32"))
@@ -293,6 +302,8 @@ def _cell(given: Shorthand, level: int, **more: Any) -> Recurrent:
     layer = NETWORK_TYPES[given.network_type]
     if layer is LSTM:
         options |= {"peephole": given.peephole, "projection": given.proj_size}
+    elif layer is GRU:
+        options["reset_after"] = False  # as R
     elif layer is EchoState:
         options |= {"leak": given.leak, "spectral_radius": given.spectral_radius, "density": given.density}
     elif layer is Jordan and level == given.depth - 1:

@@ -1,8 +1,9 @@
 """How a gradient becomes a step, on the flat vectors: sgd with R's momentum or the usual one, rmsprop, adam, adagrad.
 
-Every rule reads ``update``, the downhill direction (minus the gradient, and for R's sgd what momentum kept). A new
-rule is
-a function here and one line in ``RULES``.
+Every rule reads ``update``, the downhill direction (minus the gradient, and for R's sgd what momentum kept). It is
+applied to stretches of the flat vectors: all of them, but of an embedding only the rows that the group read, so that
+what a rule remembers of a row, its momentum and the decay of L2 stand still until the row is read again ("lazy", as
+PyTorch's SparseAdam). A new rule is a function here and one line in ``RULES``.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pytrainr.exact.vectors import dot
 from pytrainr.numerics.compiled_once import fast_compiled_once
 from pytrainr.numerics.jit import fast_part
 from pytrainr.numerics.vectors import fast_map
+from pytrainr.numerics.views import view
 
 __all__ = ["RULES", "Rule", "RuleState", "add_gradient_to_update", "apply_rule", "learn"]
 
@@ -163,40 +165,69 @@ def _plain_step(weights, update, gradient, learningrate, momentum):
 
 
 @fast_part
-def add_gradient_to_update(state, rule, gradient):
-    """update ← update − gradient, the gradient of the L2 penalty ½·l2·Σw² included."""
-    _subtract(state.update, gradient)
-    if rule.l2 > 0.0:
-        _decay(state.update, state.weights, rule.decayed, rule.l2)
+def _part(flat, stretch):
+    """A stretch of a flat vector, which may be empty."""
+    there = flat.size > 0
+    return view(flat, stretch[0] if there else 0, (stretch[1] if there else 0,))
 
 
 @fast_part
-def learn(state, rule, gradient, step):
+def _parts(state, stretch):
+    return RuleState(
+        _part(state.weights, stretch),
+        _part(state.update, stretch),
+        _part(state.first, stretch),
+        _part(state.second, stretch),
+    )
+
+
+@fast_part
+def add_gradient_to_update(state, rule, gradient, stretches):
+    """update ← update − gradient, the gradient of the L2 penalty ½·l2·Σw² included; stretches (·, 2): first entry and
+    size."""
+    for number in range(stretches.shape[0]):
+        stretch = stretches[number, 0], stretches[number, 1]
+        update = _part(state.update, stretch)
+        _subtract(update, _part(gradient, stretch))
+        if rule.l2 > 0.0:
+            _decay(update, _part(state.weights, stretch), _part(rule.decayed, stretch), rule.l2)
+
+
+@fast_part
+def learn(state, rule, gradient, step, stretches):
     """The gradient of a group to the update, and the rule's step: number ``step``, from 1."""
     unlimited = rule.clipping == np.inf and rule.clip_norm == np.inf
     if rule.number == 0 and rule.scaled and unlimited and rule.l2 == 0.0:
-        _plain_step(state.weights, state.update, gradient, rule.learningrate, rule.momentum)
+        for number in range(stretches.shape[0]):
+            stretch = stretches[number, 0], stretches[number, 1]
+            weights, update = _part(state.weights, stretch), _part(state.update, stretch)
+            _plain_step(weights, update, _part(gradient, stretch), rule.learningrate, rule.momentum)
     else:
-        add_gradient_to_update(state, rule, gradient)
-        apply_rule(state, rule, step)
+        add_gradient_to_update(state, rule, gradient, stretches)
+        apply_rule(state, rule, step, stretches)
 
 
 @fast_compiled_once
-def apply_rule(state, rule, step):
+def apply_rule(state, rule, step, stretches):
     """Clip, then step. R's sgd limits the scaled updates, as R does; the other rules limit the gradient."""
-    update = state.update
-    if rule.number == 0 and rule.scaled:
-        for k in range(update.size):
-            update[k] *= rule.learningrate
-    if rule.clipping < np.inf:
-        for k in range(update.size):
-            if update[k] > rule.clipping:
-                update[k] = rule.clipping
-            if update[k] < -rule.clipping:
-                update[k] = -rule.clipping
-    if rule.clip_norm < np.inf:
-        norm = math.sqrt(dot(update, update))
-        if norm > rule.clip_norm:
+    squares = 0.0
+    for number in range(stretches.shape[0]):
+        update = _part(state.update, (stretches[number, 0], stretches[number, 1]))
+        if rule.number == 0 and rule.scaled:
             for k in range(update.size):
-                update[k] *= rule.clip_norm / norm
-    step_by(rule.number, state, rule, step)
+                update[k] *= rule.learningrate
+        if rule.clipping < np.inf:
+            for k in range(update.size):
+                if update[k] > rule.clipping:
+                    update[k] = rule.clipping
+                if update[k] < -rule.clipping:
+                    update[k] = -rule.clipping
+        if rule.clip_norm < np.inf:
+            squares += dot(update, update)
+    norm = math.sqrt(squares)
+    for number in range(stretches.shape[0]):
+        parts = _parts(state, (stretches[number, 0], stretches[number, 1]))
+        if norm > rule.clip_norm:
+            for k in range(parts.update.size):
+                parts.update[k] *= rule.clip_norm / norm
+        step_by(rule.number, parts, rule, step)

@@ -9,8 +9,10 @@ import numpy as np
 
 from pytrainr import arguments
 from pytrainr.argument_errors import ArgumentError, Place, Setting, wrong_value
-from pytrainr.exact.entries import check_finite, check_targets, with_mask
-from pytrainr.exact.network import ExactNetwork
+from pytrainr.exact.entries import check_finite, check_targets, check_tokens, with_mask
+from pytrainr.exact.losses import LOSSES
+from pytrainr.exact.network import ExactNetwork, architecture_of
+from pytrainr.exact.target_weights import check_sample_weight, with_weights
 from pytrainr.memory import check_memory
 from pytrainr.model import Model
 from pytrainr.parameters import Flat
@@ -31,6 +33,28 @@ class Validation:
         """``first``: the number among all samples of the first held out; None for data of their own."""
         self.X, self.Y = np.asarray(X, dtype=np.float64), np.asarray(Y, dtype=np.float64)
         self._first = first
+        self._weight: Any = None
+        self.states: np.ndarray | None = None
+        self.targets = self.Y
+
+    def take_weights(self, sample_weight: Any) -> Any:
+        """Keep those of the samples held out; the others'."""
+        kept, self._weight = self._divided(sample_weight, "sample_weight")
+        return kept
+
+    def take_states(self, initial_state: Any) -> Any:
+        """The same for the states before the first step."""
+        kept, self.states = self._divided(initial_state, "initial_state")
+        return kept
+
+    def _divided(self, given: Any, name: str) -> tuple[Any, Any]:
+        if given is None or self._first is None:
+            return given, None
+        array, samples = np.asarray(given), self._first + self.X.shape[0]
+        if array.ndim == 0 or array.shape[0] != samples:
+            should = f"{{place}} should have {samples} samples (first dimension) as X, it is {{value}}"
+            raise wrong_value(name, should, value=given)
+        return array[: self._first], array[self._first :]
 
     def begin(self, model: Model) -> None:
         """Check the samples against the model and forget what an earlier training found."""
@@ -41,13 +65,18 @@ class Validation:
         try:
             check_finite(self.X, self._place("X"), masked)
             check_finite(self.Y, self._place("Y"), masked)
-            check_targets(self.Y, self._place("Y"), model.output, model.loss)
+            check_tokens(self.X, architecture_of(model).tokens, self._place("X"))
+            check_targets(self.Y, self._place("Y"), model.output, model.loss, model.output_dim)
         except ArgumentError as error:
             raise error.moved(self._first or 0) from None
         if self.X.shape[1] < model.time_dim:  # zeros follow the input, as in training
             padded = np.zeros((self.X.shape[0], model.time_dim, self.X.shape[2]))
             padded[:, : self.X.shape[1]] = self.X
             self.X = padded
+        self.targets = self.Y
+        if model.weighted:
+            weight: Any = np.ones(self.Y.shape[0]) if self._weight is None else self._weight
+            self.Y = with_weights(self.Y, check_sample_weight(weight, "sample_weight", *self.Y.shape[:2]))
         model.validation_loss = np.full(model.numepochs, np.nan)
         model.best_epoch, model.best_validation_loss = 0, math.inf
 
@@ -55,7 +84,8 @@ class Validation:
         return Place(name, of="validation" if self._first is None else "")
 
     def _check_shapes(self, model: Model) -> None:
-        for name, array, variables in (("X", self.X, model.input_dim), ("Y", self.Y, model.output_dim)):
+        outputs = 1 if LOSSES[model.loss].targets == "class" else model.output_dim
+        for name, array, variables in (("X", self.X, model.input_dim), ("Y", self.Y, outputs)):
             if array.shape[2] != variables:
                 should = f"{{place}} should have {variables} variables, it has {array.shape[2]}"
                 raise wrong_value(self._place(name), should)
@@ -80,7 +110,7 @@ class Validation:
 
     def after_epoch(self, model: Model, network: ExactNetwork, state: dict[str, Flat]) -> bool:
         """Note the loss, keep the weights if they are the best so far; whether training should stop."""
-        _, loss, _ = network.forward(state["weights"], self.X, self.Y)
+        _, loss, _ = network.forward(state["weights"], self.X, self.Y, self.states)
         loss /= self.X.shape[0]
         model.validation_loss[model.current_epoch - 1] = loss
         if loss < model.best_validation_loss:

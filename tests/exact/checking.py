@@ -108,6 +108,8 @@ class ListCase(Case):
         self.model.dropout_seed = 77
         self.X = random.standard_normal((samples, steps, width)) * 1.5 if X is None else X
         self.Y = random.uniform(0.1, 0.9, (samples, output_steps, outputs))
+        if given["loss"] == "sparse_categorical_crossentropy":
+            self.Y = random.integers(0, outputs, (samples, output_steps, 1)).astype(float)
         if given["mask"] is not None:
             for sample in range(1, samples):
                 self.X[sample, max(1, steps - sample) :] = np.nan

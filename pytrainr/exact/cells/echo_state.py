@@ -4,9 +4,12 @@ regression."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 from pytrainr.exact.cells.gradients import add_plain_gradient
+from pytrainr.exact.initial import reservoir
+from pytrainr.exact.layers.layer import Weight, check_range
 from pytrainr.exact.layers.recurrent import Recurrent, recurrent_kernels
 from pytrainr.exact.products import add_product, product
 from pytrainr.numerics.elementwise import fast_tanh
@@ -59,6 +62,22 @@ class EchoState(Recurrent):
     density: float = 0.1
 
     kernels = recurrent_kernels("EchoState", LeakyReservoir)
+
+    def check(self) -> None:
+        super().check()
+        check_range(self, "leak", 0.0 < self.leak <= 1.0, "should be above 0 and at most 1")
+        check_range(self, "spectral_radius", self.spectral_radius >= 0.0, "should be 0 or more")
+        connected = "is the share of connections in the reservoir: 0 < density <= 1"
+        check_range(self, "density", 0.0 < self.density <= 1.0, connected)
+
+    def weights(self, steps: int, width: int) -> tuple[Weight, ...]:
+        kernel, recurrent_kernel, *bias = super().weights(steps, width)
+        fixed = partial(reservoir, density=self.density, spectral_radius=self.spectral_radius)
+        return (
+            kernel._replace(initial="wide"),
+            recurrent_kernel._replace(initial=fixed),
+            *(weight._replace(initial="narrow") for weight in bias),
+        )
 
     def widths(self) -> dict[str, int]:
         """``memory`` is the tanh."""

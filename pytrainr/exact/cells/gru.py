@@ -1,4 +1,5 @@
-"""The gated recurrent unit in R's formulation (Cho et al. 2014): the reset gate acts before the matrix product."""
+"""The gated recurrent unit (Cho et al. 2014). The equations here are R's, the reset gate before the matrix product;
+``gru_reset_after.py`` has those of Keras and PyTorch."""
 
 from __future__ import annotations
 
@@ -7,6 +8,9 @@ from typing import ClassVar, NamedTuple
 
 from pytrainr.exact.arrays import flattened, past, rows
 from pytrainr.exact.cells.gradients import input_gradient
+from pytrainr.exact.cells.gru_reset_after import GruResetAfter
+from pytrainr.exact.kernels import Kernels
+from pytrainr.exact.layers.layer import Weight
 from pytrainr.exact.layers.recurrent import Recurrent, recurrent_kernels
 from pytrainr.exact.products import add_product, product, transposed_product
 from pytrainr.numerics.elementwise import fast_logistic, fast_tanh
@@ -88,16 +92,35 @@ def add_gradient(cell, gradient, weights, tape):
     transposed_product(g, flattened(tape.memory), columns(delta, 2 * hidden, hidden))
 
 
+_BEFORE, _AFTER = recurrent_kernels("GRU", Gru), recurrent_kernels("GRU.reset_after", GruResetAfter)
+
+
 @dataclass(frozen=True)
 class GRU(Recurrent):
-    """z, r = σ(x W + h R + b);  g = tanh(x W_g + (h∘r) R_g + b_g);  h ← (1 − z)∘h + z∘g."""
+    """z, r = σ(x W + h R + b);  g = tanh(x W_g + r∘(h R_g + c_g) + b_g);  h ← (1 − z)∘h + z∘g, as Keras and PyTorch.
 
-    kernels = recurrent_kernels("GRU", Gru)
+    ``reset_after=False`` resets the state before the product, g = tanh(x W_g + (h∘r) R_g + b_g), as R's gru and the
+    paper (Cho et al. 2014). After it, the recurrent product has a bias c of its own.
+    """
+
+    reset_after: bool = True
+
     gates: ClassVar[tuple[str, ...]] = ("update", "reset", "candidate")
 
+    @property
+    def kernels(self) -> Kernels:  # type: ignore[override]
+        return _AFTER if self.reset_after else _BEFORE
+
     def widths(self) -> dict[str, int]:
-        """``memory`` is h∘r."""
-        return {"memory": self.units}
+        """``memory`` is h∘r, or with ``reset_after`` h R + c, of which ``gate_delta`` is the gradient."""
+        gates = len(self.gates) * self.units
+        return {"memory": gates, "gate_delta": gates} if self.reset_after else {"memory": self.units}
+
+    def weights(self, steps: int, width: int) -> tuple[Weight, ...]:
+        weights = super().weights(steps, width)
+        if not (self.reset_after and self.use_bias):
+            return weights
+        return (*weights, weights[-1]._replace(name="recurrent_bias"))
 
     def recorded(self) -> list[tuple[str, int]]:
         return [("hidden", 1), ("gates", 3)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from pytrainr.exact.activations import activate_rows, number_of, slope_of_rows
 from pytrainr.exact.arrays import Steps, flattened
@@ -47,6 +47,7 @@ class Activation(Layer):
     activation: str
 
     kernels = Kernels("Activation", forward, backward, options=Options, tape=Tape)
+    pointwise: ClassVar[bool] = True
 
     def check(self) -> None:
         check_activation(self, "activation")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from pytrainr.exact.activations import activate_rows, number_of, slope_of_rows
 from pytrainr.exact.arrays import Matrix, Steps, Vector, flattened
@@ -68,6 +68,7 @@ class Dense(Layer):
     use_bias: bool = True
 
     kernels = Kernels("Dense", forward, backward, options=Options, weights=Weights, tape=Tape)
+    pointwise: ClassVar[bool] = True
 
     def check(self) -> None:
         check_range(self, "units", self.units >= 1, "should be 1 or more")

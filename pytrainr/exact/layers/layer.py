@@ -13,6 +13,7 @@ A container, or a layer that is several in turn, lays out the rows itself (``lay
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -24,6 +25,7 @@ from pytrainr.exact.activations import ACTIVATIONS, known_as
 if TYPE_CHECKING:
     from pytrainr.exact.kernels import Kernels
     from pytrainr.exact.plan import Path, Planner, Stream
+    from pytrainr.r_random import RRandom
 
 __all__ = ["Layer", "LayerDoesNotFit", "Weight", "check_activation", "check_range"]
 
@@ -35,13 +37,16 @@ class LayerDoesNotFit(ValueError):  # noqa: N818 - read as a sentence
 class Weight(NamedTuple):
     """One array of a layer's weights, (size,) or (rows, columns); a matrix for all of several ``gates`` side by side.
 
-    ``initial`` is the name of its initial values: see ``exact/initial.py``.
+    ``initial`` is the name of its initial values, see ``exact/initial.py``, or a function of shape and random stream.
+    Of a ``sparse`` matrix a group reads, and changes, only some rows; the layer's memory has their numbers,
+    ``touched``, and the ``number`` of them.
     """
 
     name: str
     shape: tuple[int, ...]
-    initial: str
+    initial: str | Callable[[tuple[int, ...], RRandom], np.ndarray]
     gates: int = 1
+    sparse: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,8 @@ class Layer:
     kernels: ClassVar[Kernels] = None  # type: ignore[assignment]  # a container has none of its own
     causal: ClassVar[bool] = True
     """Whether it gives one step for each, that depends on no later one: so that it can go step by step."""
+    pointwise: ClassVar[bool] = False
+    """Whether it treats every step by itself."""
 
     def __post_init__(self) -> None:
         """Check the options: first their types, then what the layer itself asks for."""

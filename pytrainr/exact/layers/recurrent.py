@@ -39,13 +39,14 @@ class Weights(NamedTuple):
     """All gates of a matrix stand side by side.
 
     ``kernel`` (inputs, gates·units), ``recurrent_kernel`` (outputs, gates·units), ``bias`` (gates·units), and, where
-    the cell has them, ``peephole`` (3, units), ``projection`` (units, outputs) and ``projection_bias`` (outputs): what
-    the layer gives out is then its units times the projection.
+    the cell has them, ``recurrent_bias`` (gates·units), ``peephole`` (3, units), ``projection`` (units, outputs) and
+    ``projection_bias`` (outputs): what the layer gives out is then its units times the projection.
     """
 
     kernel: Matrix
     recurrent_kernel: Matrix
     bias: Vector
+    recurrent_bias: Vector
     peephole: Matrix
     projection: Matrix
     projection_bias: Vector

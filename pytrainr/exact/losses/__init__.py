@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pytrainr.exact.losses.absolute import Absolute
 from pytrainr.exact.losses.binary_crossentropy import BinaryCrossentropy
-from pytrainr.exact.losses.categorical_crossentropy import CategoricalCrossentropy
+from pytrainr.exact.losses.categorical_crossentropy import CategoricalCrossentropy, SparseCategoricalCrossentropy
 from pytrainr.exact.losses.huber import Huber
 from pytrainr.exact.losses.loss import Loss
 from pytrainr.exact.losses.squared import Squared
@@ -17,5 +17,6 @@ LOSSES: dict[str, type[Loss]] = {
     "huber": Huber,
     "binary_crossentropy": BinaryCrossentropy,
     "categorical_crossentropy": CategoricalCrossentropy,
+    "sparse_categorical_crossentropy": SparseCategoricalCrossentropy,
 }
 """The losses by name."""

@@ -35,8 +35,15 @@ def gradient(loss, d, y, target):
 
 @dataclass(frozen=True)
 class CategoricalCrossentropy(Loss):
-    """Categorical cross-entropy: the negative log-likelihood of one class among several, targets one-hot or"""
+    """Categorical cross-entropy; Y has a variable for each class."""
 
     kernels = loss_kernels("CategoricalCrossentropy", CategoricalLikelihood)
     canonical: ClassVar[str | None] = "softmax"
     targets: ClassVar[str] = "probabilities"
+
+
+@dataclass(frozen=True)
+class SparseCategoricalCrossentropy(CategoricalCrossentropy):
+    """The same, where Y has one variable, the number of the class: it is made one-hot for each group alone."""
+
+    targets: ClassVar[str] = "class"

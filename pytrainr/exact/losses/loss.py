@@ -16,10 +16,10 @@ from typing import Any, ClassVar, NamedTuple
 from numba.extending import overload
 
 from pytrainr.exact.activations import number_of
-from pytrainr.exact.arrays import Rows, Steps, extended, flattened
+from pytrainr.exact.arrays import Presence, Rows, Steps, extended, flattened
 from pytrainr.exact.kernels import Kernels
 from pytrainr.exact.layers.layer import Layer
-from pytrainr.exact.vectors import total
+from pytrainr.exact.vectors import flat, total
 from pytrainr.numerics.elementwise import fill
 from pytrainr.numerics.jit import fast_part
 from pytrainr.numerics.vectors import fast_map
@@ -36,12 +36,14 @@ class Options(NamedTuple):
 
 
 class Tape(NamedTuple):
-    """What the network puts out and should; ``value`` (n, 1) is the loss of each sample."""
+    """What the network puts out and should; ``value`` (n, 1) is the loss of each sample, ``weight`` (steps, n) that of
+    each target."""
 
     y: Steps
     target: Steps
     d_y: Steps
     value: Rows
+    weight: Presence
 
 
 def loss_value(loss, y, target):
@@ -80,7 +82,8 @@ def forward(layer, tape):
         summed = 0.0
         for t in range(tape.y.shape[0]):
             if tape.target[t, s, 0] == tape.target[t, s, 0]:
-                summed += loss_value(layer, tape.y[t, s], tape.target[t, s])
+                value = loss_value(layer, tape.y[t, s], tape.target[t, s])
+                summed += tape.weight[t, s] * value if tape.weight.size > 0 else value
         tape.value[s, 0] = summed
 
 
@@ -100,6 +103,11 @@ def backward(layer, tape):
                 d[row, k] = y[row, k] * mass - target[row, k]
         elif layer.canonical == 0:
             loss_gradient(layer, d[row], y[row], target[row])
+    if tape.weight.size > 0:
+        weight = flat(tape.weight)
+        for row in range(weight.size):
+            for k in range(d.shape[1]):
+                d[row, k] *= weight[row]
 
 
 def loss_kernels(name: str, options: type) -> Kernels:
@@ -113,7 +121,7 @@ class Loss(Layer):
 
     canonical: ClassVar[str | None] = None
     targets: ClassVar[str] = "any"
-    """What a target can be: "any" number, a "share" from 0 to 1, or rows of "probabilities"."""
+    """What a target is: "any" number, a "share" from 0 to 1, rows of "probabilities", or the number of a "class"."""
 
     def canonical_of(self, activation: str | None) -> int:
         """How the loss goes back past an output's activation: see ``Options``."""
