@@ -581,6 +581,8 @@ class Training:
             check_model(saved, layout_of)
             if self.validation is not None:
                 self.validation.check(saved)
+            if self.metrics is not None:
+                self.metrics.check(saved)
         except (KeyError, ValueError, TypeError) as error:
             raise CheckpointError(f"the checkpoint does not belong to this training: {error}") from error
         return {name: saved[name] for name in fields}

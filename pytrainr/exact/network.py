@@ -432,11 +432,10 @@ def architecture_of(model: Model) -> Any:
 
 def workspace_of(options: Any) -> int:
     """How many numbers training takes for each sample of a group."""
-    ends = {"steps": options.steps, "width": options.input_dim, "padded": options.padded}
-    plan = Planner(options.places, training=True).plan(
-        options.layers, options.loss_layer, ends, np.dtype(options.dtype)
-    )
-    return plan.size
+    shape = options.steps, options.input_dim
+    planner = laid_out(options.layers, *shape, padded=options.padded, training=True)
+    steps, outputs = planner.output.steps, planner.output.width
+    return planner.size + steps * (outputs + 2)  # targets, their weights and losses
 
 
 def _scales(model: Model) -> bool:

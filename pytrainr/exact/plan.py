@@ -123,8 +123,11 @@ class Planner:
 
     ``places`` of the weights in the flat vector, by path and name; ``training`` lays out what the way back needs too;
     ``in_pieces`` are networks trained piece by piece. ``taken`` are the places of a plan whose workspace this one
-    shares: the same network for fewer steps.
+    shares: the same network for fewer steps. ``size`` is how many numbers per sample have been placed, ``input`` the
+    place of what the network reads, ``output`` what it puts out.
     """
+
+    output: Stream
 
     def __init__(
         self,
@@ -143,14 +146,14 @@ class Planner:
         self._sparse: list[tuple[int, int, int, int]] = []
         self._sparse_sizes: list[int] = []
         self.input = -1
-        self._size, self._number = 0, -1
+        self.size, self._number = 0, -1
 
     def take(self, size: int) -> int:
         """A place for so many numbers per sample."""
         if self._again is not None:
             return next(self._again)
-        place = self._size
-        self._size += -(-size // _ALIGNMENT) * _ALIGNMENT
+        place = self.size
+        self.size += -(-size // _ALIGNMENT) * _ALIGNMENT
         self._taken.append(place)
         return place
 
@@ -255,6 +258,7 @@ class Planner:
         first = stream = Stream(steps, width, self.input, None, self.take(steps) if padded else None)
         for number, layer in enumerate(layers):
             stream = layer.lay(self, stream, (number,))
+        self.output = stream
         return first, stream
 
     def plan(self, layers: Sequence[Layer], loss: Loss, ends: Mapping[str, Any], dtype: Any) -> Plan:
@@ -290,7 +294,7 @@ class Planner:
                 weight=-1 if weight is None else weight,
             ),
         )
-        return Plan(program, self._size, self.rows, self._taken)
+        return Plan(program, self.size, self.rows, self._taken)
 
     def _dense(self, size: int) -> np.ndarray:
         """The stretches of ``size`` weights between those of sparse matrices."""
