@@ -38,6 +38,9 @@ _CALLED_WITH_EXACT = {
     "clip_norm": "clipnorm max_grad_norm grad_norm max_norm gradient_clip_norm",
     "init": "kernel_initializer initializer weight_init init_weights",
     "validation": "validation_data validation_split validation_fraction val_data val_split eval_set test_size",
+    "sample_weight": "sample_weights case_weights case_weight",
+    "class_weight": "class_weights",
+    "metrics": "metric eval_metric",
     "patience": "early_stopping early_stop early_stopping_rounds n_iter_no_change restore_best_weights",
 }
 """Options that come with ``exact=True``, and what they are called elsewhere."""
@@ -81,16 +84,7 @@ _ADVICE = (
         "what is printed after each epoch comes from epoch_print: {quiet} is silent",
         {"quiet": Code("epoch_function=pytrainr.epoch_annealing", "epoch_function = epoch_annealing")},
     ),
-    _Advice(
-        "sample_weight sample_weights class_weight class_weights case_weights",
-        "samples have no weights; one that is repeated in X and Y counts as often",
-    ),
     _Advice("shuffle", "samples are drawn into groups at random in every epoch, as in R"),
-    _Advice(
-        "metrics metric eval_metric",
-        "the mean error of each epoch is {error}; an epoch_function can compute any other",
-        {"error": Code("model.mean_error", 'attr(model, "error")')},
-    ),
     _Advice(
         "n_jobs num_threads n_threads nthread num_workers n_cores",
         "{threads} says how many processors are used",

@@ -47,7 +47,7 @@ def test_options_of_exact_training_need_it(name: str) -> None:
         ("random_state", "pytrainr.set_seed(1)"),
         ("lr", "it is called learningrate"),
         ("optimizer", "it is called update_rule"),
-        ("sample_weight", "samples have no weights"),
+        ("sample_weights", "it is called sample_weight and comes with exact=True"),
         ("batch", "it is called batch_size"),
         ("epochs", "it is called numepochs"),
         ("units", "it is called hidden_dim"),
