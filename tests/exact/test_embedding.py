@@ -205,3 +205,18 @@ def test_lecture_model() -> None:
     assert "Total params: 328,320" in summary
     assert summary.count("2,080") == 4
     assert "320,000" in summary
+
+
+def test_a_loss_function_of_ones_own_comes_between() -> None:
+    """With a loss_function between gradient and update the same rows are updated; pieces of a sequence have their
+    own."""
+    X, Y = tokens(12)
+    stack = [Embedding(TOKENS, 2), GRU(2), Dense(1)]
+    own, compiled = (
+        trainr(Y, X, layers=stack, rng=RRandom(1), **more, **OPTIONS)
+        for more in ({"loss_function": lambda model: model}, {})
+    )
+    assert np.array_equal(predictr(own, X), predictr(compiled, X))
+    stack = [Embedding(TOKENS, 2), GRU(2, return_sequences=True), Dense(1)]
+    model = trainr(np.repeat(Y, 5, axis=1), X, layers=stack, bptt_steps=2, rng=RRandom(1), **OPTIONS)
+    assert model.mean_error[-1] < model.mean_error[0]

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from numba import typeof
 
 from pytrainr import Model, RRandom, predictr, trainr
+from pytrainr.exact import network
 from pytrainr.exact.layer_list import LayerList
 from pytrainr.layers import (
     GRU,
@@ -171,3 +173,56 @@ def test_options_are_checked() -> None:
         Dense(2.5)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="Dense: activation should be one of"):
         Dense(2, activation="sine")
+
+
+def dropped(layer: Any) -> np.ndarray:
+    """What a layer of dropout leaves of X = 1, (samples, steps, variables): the gradient at weights 0 shows it."""
+    left = []
+    for seed in range(4):
+        case = ListCase([layer, Flatten(), Dense(1, use_bias=False)], 20, 10, 1, X=np.ones((1, 20, 10)))
+        case.weights[:], case.Y[:], case.model.dropout_seed = 0.0, 1.0, seed
+        gradient, _ = case.gradient(case.weights)
+        left.append(-case.network.layout.find("dense_weights", 0).view(gradient).reshape(20, 10))
+    return np.array(left)
+
+
+def test_dropout() -> None:
+    """A share of the numbers is left out and the others are larger by as much; spatially, whole variables are."""
+    left = dropped(Dropout(0.25))
+    assert np.allclose(np.unique(left), [0.0, 4 / 3], rtol=1e-12)
+    assert 0.2 < (left == 0.0).mean() < 0.3
+    assert not (left == left[:, :1]).all()
+    spatial = dropped(SpatialDropout1D(0.25))
+    assert np.allclose(np.unique(spatial), [0.0, 4 / 3], rtol=1e-12)
+    assert (spatial == spatial[:, :1]).all()
+    case = ListCase([Dropout(0.5), Dense(2)])
+    assert np.array_equal(case.network.forward(case.weights, case.X)[0], case.network.forward(case.weights, case.X)[0])
+
+
+def test_lengths_that_layers_allow() -> None:
+    """predictr takes any length, unless weights count the steps; a layer that is not causal has no stepper."""
+    X, Y = data()
+    options: dict[str, Any] = {"exact": True, "learningrate": 0.1, "epoch_function": []}
+    model = trainr(Y, X, layers=[GRU(3), LayerNormalization(), Dense(1)], **options)
+    assert predictr(model, X[:, :2]).shape == (40, 1)
+    counted = trainr(Y, X, layers=[TimeDistributed(Dense(2)), Flatten(), Dense(1)], **options)
+    with pytest.raises(ValueError, match=r"X has 2 time steps, it should have 6 as in training.*layer 3 \(Dense\)"):
+        predictr(counted, X[:, :2])
+    with pytest.raises(ValueError, match="Flatten needs the whole sequence, it has no stepper"):
+        counted.stepper()
+    step = model.stepper()
+    for x in X[0]:
+        y = step(x)
+    assert np.allclose(y, predictr(model, X[:1])[0], rtol=0.0, atol=1e-12)
+    with pytest.raises(ValueError, match="TimeDistributed: layer should treat a step by itself"):
+        TimeDistributed(GRU(2))
+
+
+def test_what_is_announced_is_what_training_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Helpers compile the epoch's loop for the very types that training calls it with."""
+    announced, called = [], []
+    monkeypatch.setattr(network, "compile_ahead", lambda function, *arguments: announced.append(arguments))
+    monkeypatch.setattr(network, "run_groups", lambda *arguments: called.append(arguments) or 1)
+    X, Y = data(1)
+    trainr(Y, X, exact=True, layers=[GRU(3), Dense(1)], learningrate=0.1, epoch_function=[])
+    assert list(map(typeof, announced[0])) == list(map(typeof, called[0]))
