@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pytrainr.exact.dropout import mixed
-from pytrainr.exact.run import Chunk, begin_states, carry_states, chunk_gradient, find_stretches
+from pytrainr.exact.run import Chunk, add_stretches, begin_states, carry_states, chunk_gradient, dense_stretches
 from pytrainr.exact.update_rules import add_gradient_to_update, apply_rule, learn
 from pytrainr.numerics.elementwise import fill
 from pytrainr.numerics.jit import fast, is_set
@@ -49,6 +49,9 @@ def run_groups(program, rest, state, rule, groups, schedule, room, first, updati
     update; the state is carried over, the gradient is not. ``rest`` is the program of a last piece that is shorter.
     """
     total = groups.X.shape[1]
+    dense_stretches(program, room)
+    stretches = view(room.stretches, 0, (program.dense.shape[0], 2))
+    schedule.counts[2] = stretches.shape[0]
     for g in range(first, groups.starts.size - 1):
         if is_set(stop):
             return g
@@ -63,8 +66,9 @@ def run_groups(program, rest, state, rule, groups, schedule, room, first, updati
             piece = program if begin_step + schedule.bptt_steps <= total else rest
             chunk = Chunk(rows, begin_step, key, schedule.first_sample)
             chunk_gradient(piece, state.weights, room, groups.X, groups.Y, chunk, error)
-            schedule.counts[2] = find_stretches(piece, room, n)
-            stretches = view(room.stretches, 0, (schedule.counts[2], 2))
+            if piece.sparse.shape[0] > 0:
+                schedule.counts[2] = add_stretches(piece, room, n)
+                stretches = view(room.stretches, 0, (schedule.counts[2], 2))
             if updating:
                 schedule.counts[0] += 1
                 learn(state, rule, room.gradient, schedule.counts[0], stretches)

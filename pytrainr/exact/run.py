@@ -17,12 +17,13 @@ __all__ = [
     "CALL_SIZE",
     "Chunk",
     "Room",
+    "add_stretches",
     "begin_states",
     "carry_states",
     "chunk_gradient",
     "clear_states",
     "copy_outputs",
-    "find_stretches",
+    "dense_stretches",
     "forward_pass",
     "keep_states",
     "loss_of",
@@ -93,6 +94,16 @@ def _gather(program, memory, X, chunk):
 
 
 @fast_part
+def _one_hot(to, number):
+    """The class of that number; NaN is none. It has been checked: no other number writes beyond the vector."""
+    if number == number:
+        fill(to, 0.0)
+        to[min(max(int(number), 0), to.size - 1)] = 1.0
+    else:
+        fill(to, np.nan)
+
+
+@fast_part
 def _gather_targets(program, memory, Y, chunk):
     """The targets of the chunk (output steps, n, outputs): Y has the last steps of all, the others have none (NaN).
 
@@ -100,28 +111,31 @@ def _gather_targets(program, memory, Y, chunk):
     """
     ends, n = program.ends, chunk.rows.size
     target = _block(memory, ends.target, ends.output_steps, n, ends.outputs)
-    weighted = ends.weight >= 0
-    weight = view(memory, ends.weight * n if weighted else 0, (ends.output_steps if weighted else 0, n))
-    masked = ends.output_present >= 0
-    present = view(memory, ends.output_present * n if masked else 0, (ends.output_steps if masked else 0, n))
-    variables = Y.shape[2] - (1 if weighted else 0)
     offset = ends.whole_steps - Y.shape[1] - chunk.first
+    weighted = ends.weight >= 0
+    variables = Y.shape[2] - (1 if weighted else 0)
+    classes = variables != ends.outputs
     for t in range(target.shape[0]):
         for s in range(n):
             to = target[t, s]
-            if t < offset or (masked and present[t, s] == 0.0):
+            if t < offset:
                 fill(to, np.nan)
+            elif classes:
+                _one_hot(to, Y[chunk.rows[s], t - offset, 0])
             else:
                 source = Y[chunk.rows[s], t - offset]
-                if variables == to.size:
-                    for k in range(to.size):
-                        to[k] = source[k]
-                elif source[0] == source[0]:
-                    fill(to, 0.0)
-                    to[min(max(int(source[0]), 0), to.size - 1)] = 1.0
-                else:
-                    fill(to, np.nan)
-            if weighted:
+                for k in range(to.size):
+                    to[k] = source[k]
+    if ends.output_present >= 0:
+        present = view(memory, ends.output_present * n, (ends.output_steps, n))
+        for t in range(target.shape[0]):
+            for s in range(n):
+                if present[t, s] == 0.0:
+                    fill(target[t, s], np.nan)
+    if weighted:
+        weight = view(memory, ends.weight * n, (ends.output_steps, n))
+        for t in range(weight.shape[0]):
+            for s in range(n):
                 weight[t, s] = 0.0 if t < offset else Y[chunk.rows[s], t - offset, variables]
 
 
@@ -188,11 +202,17 @@ def copy_outputs(program, memory, out):
 
 
 @fast_part
-def find_stretches(program, room, n):
-    """The stretches of the weights that the last gradient is of, to ``room.stretches``; how many they are."""
+def dense_stretches(program, room):
+    """The stretches of the weights that every gradient is of, to ``room.stretches``."""
+    for number in range(program.dense.shape[0]):
+        for k in range(2):
+            room.stretches[number, k] = program.dense[number, k]
+
+
+@fast_part
+def add_stretches(program, room, n):
+    """Those that the last gradient is of beside them; how many there are of both."""
     stretches, count = room.stretches, program.dense.shape[0]
-    for number in range(count):
-        stretches[number, 0], stretches[number, 1] = program.dense[number, 0], program.dense[number, 1]
     for number in range(program.sparse.shape[0]):
         first, columns = program.sparse[number, 0], program.sparse[number, 1]
         touched, counted = program.sparse[number, 2] * n, program.sparse[number, 3] * n
