@@ -55,8 +55,9 @@ def arrays(store: Store) -> Callable[[tensor_pb2.Tensor, str], np.ndarray]:
         if tensor.data:
             raise wire.WireError(field, "has both data and a dataset; it should have one of them")
         size = wire.byte_size(tensor, field)
-        path = store.datasets.checked_path(dataset_sha256(tensor.dataset, field))
+        sha256 = dataset_sha256(tensor.dataset, field)
         try:
+            path = store.datasets.checked_path(sha256)
             data = np.memmap(path, dtype=np.uint8, mode="r") if size else np.empty(0, np.uint8)
         except (FileNotFoundError, ValueError):
             raise invalid(field, f"names {tensor.dataset}, whose bytes are not here") from None
