@@ -7,7 +7,6 @@ process's own; a server lets each request have a share of it.
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -69,10 +68,10 @@ def _machine() -> float | None:
 
 
 def _process() -> float | None:
-    if sys.platform == "win32":
+    try:
+        import resource
+    except ImportError:  # Windows
         return None
-    import resource
-
     soft = resource.getrlimit(resource.RLIMIT_AS)[0]
     return None if soft == resource.RLIM_INFINITY else float(soft)
 

@@ -50,7 +50,7 @@ _NEEDED_TO_TRAIN = (
     "loss_function",
     "numepochs",
 )
-_NEEDED_TO_TRAIN_EXACT = ("rho", "beta1", "beta2", "epsilon", "l2", "updates_done", "groups_done")
+_NEEDED_TO_TRAIN_EXACT = ("output", "loss", "rho", "beta1", "beta2", "epsilon", "l2", "updates_done", "groups_done")
 COUNTERS = ("updates_done", "groups_done", "dropout_seed", "current_epoch", "best_epoch")
 COUNTED = (*COUNTERS, "validation_loss", "best_validation_loss")
 """Fields in which training counts, and what belongs to them."""

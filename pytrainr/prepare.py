@@ -161,11 +161,11 @@ def _checked(fields: dict[str, Any], wider: dict[str, Callable[[Any, str], Any]]
 
 def _check_size(X: np.ndarray, Y: np.ndarray, time_dim: int, fields: dict[str, Any]) -> None:
     samples, batch_size = X.shape[0], fields["batch_size"]
-    check_groups(samples, batch_size)
     gates = {"rnn": 1, "gru": 5, "lstm": 7}[fields["network_type"]]
     numbers = samples * (fields["numepochs"] + 2.0)
     numbers += min(samples, 2.0 * batch_size) * time_dim * (sum(fields["hidden_dim"]) * (gates + 1) + X.shape[2])
     check_memory(8 * numbers, f"training on {samples} samples (X is {X.shape}, Y is {Y.shape})")
+    check_groups(samples, batch_size)
 
 
 def check_functions(model: Model) -> None:

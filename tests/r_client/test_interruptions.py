@@ -56,7 +56,7 @@ def rest(process: subprocess.Popen[str], seconds: float = 90.0) -> str:
 
 @pytest.mark.parametrize("r_is", HERE)
 def test_ctrl_c_cancels_the_job_on_the_server(r_is: str, r: R) -> None:
-    process = r.start("-e", LONG + "m <- trainr(Y, X, learningrate = 0.01, numepochs = 1e6, keep_store = FALSE)")
+    process = r.start("-e", LONG + "m <- trainr(Y, X, learningrate = 0.01, numepochs = 1e5, keep_store = FALSE)")
     first_lines(process, "Trained epoch: 2 ")
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=90)
