@@ -202,7 +202,7 @@ def test_dropout() -> None:
 def test_lengths_that_layers_allow() -> None:
     """predictr takes any length, unless weights count the steps; a layer that is not causal has no stepper."""
     X, Y = data()
-    options: dict[str, Any] = {"exact": True, "learningrate": 0.1, "epoch_function": []}
+    options: dict[str, Any] = {"exact": True, "learningrate": 0.01, "epoch_function": []}
     model = trainr(Y, X, layers=[GRU(3), LayerNormalization(), Dense(1)], **options)
     assert predictr(model, X[:, :2]).shape == (40, 1)
     counted = trainr(Y, X, layers=[TimeDistributed(Dense(2)), Flatten(), Dense(1)], **options)
