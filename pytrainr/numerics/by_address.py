@@ -19,6 +19,7 @@ from numba.core import cgutils
 from pytrainr.numerics import compiling
 from pytrainr.numerics.compiled_once import Function
 from pytrainr.numerics.jit import FASTMATH, intrinsic
+from pytrainr.numerics.numba_internals import global_compiler_lock
 from pytrainr.numerics.views import View, contiguous_view
 
 __all__ = ["ByAddress", "Kind", "Unpacked", "call_at", "memory_address"]
@@ -158,9 +159,10 @@ class ByAddress:
         return self._function(np.dtype(dtype).name).version(_KINDS).address()
 
     def _function(self, dtype: str) -> Function:
-        if dtype not in self.functions:
-            self.functions[dtype] = self._made(dtype)
-        return self.functions[dtype]
+        with global_compiler_lock:  # two threads would make two, of one name
+            if dtype not in self.functions:
+                self.functions[dtype] = self._made(dtype)
+            return self.functions[dtype]
 
     def _made(self, dtype: str) -> Function:
         names = self.part.py_func.__code__.co_varnames[: self.part.py_func.__code__.co_argcount]

@@ -29,7 +29,7 @@ from numba.core import cgutils
 from pytrainr.numerics import compiling
 from pytrainr.numerics.jit import FASTMATH, intrinsic, kernel
 from pytrainr.numerics.kernel_cache import KernelCache
-from pytrainr.numerics.numba_internals import address_of
+from pytrainr.numerics.numba_internals import address_of, global_compiler_lock
 
 __all__ = ["Version", "compiled_on_demand", "compiled_once", "fast_compiled_once"]
 
@@ -59,7 +59,6 @@ class Version:
     def __init__(self, function: Function, kinds: tuple[types.Type, ...]) -> None:
         self.function, self.kinds = function, kinds
         self.known_address = 0
-        self._lock = threading.Lock()
 
     def __repr__(self) -> str:
         return f"{self.function.name}({', '.join(map(str, self.kinds))})"
@@ -74,7 +73,7 @@ class Version:
 
     def address(self) -> int:
         """Where its machine code is; loads or compiles it first."""
-        with self._lock:
+        with global_compiler_lock:  # one thread makes it; a fork waits for this lock
             if not self.known_address:
                 compiling.compile_here(self.function.cache.task(self.kinds))
                 address, returned = address_of(self.function.dispatcher, self.kinds)

@@ -18,7 +18,18 @@ from numba.core.compiler_lock import global_compiler_lock
 
 from pytrainr.forks import around_fork
 
-__all__ = ["FAST", "NEWEST_TRIED", "OLDEST", "address_of", "part_policy", "rebuilt", "reduced", "target", "use_cache"]
+__all__ = [
+    "FAST",
+    "NEWEST_TRIED",
+    "OLDEST",
+    "address_of",
+    "global_compiler_lock",
+    "part_policy",
+    "rebuilt",
+    "reduced",
+    "target",
+    "use_cache",
+]
 
 OLDEST, NEWEST_TRIED = (0, 61), (0, 68)
 
