@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-__all__ = ["around_fork", "in_child"]
+__all__ = ["around_fork", "before_fork", "in_child"]
 
 _CAN_FORK = hasattr(os, "register_at_fork")
 
@@ -18,6 +18,12 @@ def in_child(function: Callable[[], object]) -> None:
     """Have ``function`` called at the beginning of each child."""
     if _CAN_FORK:
         os.register_at_fork(after_in_child=function)
+
+
+def before_fork(function: Callable[[], object]) -> None:
+    """Have ``function`` called before each fork."""
+    if _CAN_FORK:
+        os.register_at_fork(before=function)
 
 
 def around_fork(before: Callable[[], object], after: Callable[[], object]) -> None:
