@@ -12,6 +12,7 @@ from pytrainr.exact.cells.jordan import Jordan
 from pytrainr.exact.cells.lstm import LSTM
 from pytrainr.exact.layers.activation import Activation
 from pytrainr.exact.layers.bidirectional import Bidirectional
+from pytrainr.exact.layers.conv1d import Conv1D
 from pytrainr.exact.layers.decoder import Decoder
 from pytrainr.exact.layers.dense import Dense
 from pytrainr.exact.layers.dropout import Dropout, SpatialDropout1D
@@ -20,27 +21,44 @@ from pytrainr.exact.layers.flatten import Flatten
 from pytrainr.exact.layers.last_steps import LastSteps
 from pytrainr.exact.layers.layer import Layer
 from pytrainr.exact.layers.layer_normalization import LayerNormalization
+from pytrainr.exact.layers.pooling import (
+    AveragePooling1D,
+    GlobalAveragePooling1D,
+    GlobalMaxPooling1D,
+    MaxPooling1D,
+)
 from pytrainr.exact.layers.pyramid import Pyramid
 from pytrainr.exact.layers.repeat_vector import RepeatVector
+from pytrainr.exact.layers.residual import Residual
+from pytrainr.exact.layers.sequential import Sequential
+from pytrainr.exact.layers.tcn import TCN
 from pytrainr.exact.layers.time_distributed import TimeDistributed
 
 __all__ = [
     "GRU",
     "LAYERS",
     "LSTM",
+    "TCN",
     "Activation",
+    "AveragePooling1D",
     "Bidirectional",
+    "Conv1D",
     "Decoder",
     "Dense",
     "Dropout",
     "EchoState",
     "Embedding",
     "Flatten",
+    "GlobalAveragePooling1D",
+    "GlobalMaxPooling1D",
     "Jordan",
     "LastSteps",
     "LayerNormalization",
+    "MaxPooling1D",
     "Pyramid",
     "RepeatVector",
+    "Residual",
+    "Sequential",
     "SimpleRNN",
     "SpatialDropout1D",
     "TimeDistributed",
@@ -51,8 +69,9 @@ LAYERS: dict[str, type[Layer]] = {
     for layer in (
         *(SimpleRNN, Jordan, GRU, LSTM, EchoState, Decoder),
         *(Embedding, Dense, Activation, Dropout, SpatialDropout1D, LayerNormalization),
+        *(Conv1D, MaxPooling1D, AveragePooling1D, GlobalMaxPooling1D, GlobalAveragePooling1D),
         *(LastSteps, Pyramid, Flatten, RepeatVector),
-        *(Bidirectional, TimeDistributed),
+        *(Bidirectional, TimeDistributed, Residual, Sequential),
     )
 }
 """Every layer that a list may hold, by the name of its class."""

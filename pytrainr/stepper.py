@@ -152,8 +152,8 @@ def _check(model: Model) -> None:
     if model.get("pyramid", 1) > 1:
         raise ValueError("a pyramid joins time steps, it has no stepper; use predictr")
     for layer in model.layers:
-        if not layer.causal:
-            raise ValueError(f"{type(layer).__name__} needs the whole sequence, it has no stepper; use predictr")
+        if ahead := layer.looks_ahead():
+            raise ValueError(f"{ahead} needs the whole sequence, it has no stepper; use predictr")
     if model.time_dim > 1 and model.get("one_to_many", False):
         raise ValueError("a network trained one-to-many (X of one step) has no stepper; use predictr")
 

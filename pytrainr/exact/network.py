@@ -159,7 +159,9 @@ class ExactNetwork:
                 ends["whole_steps"] = options.steps
 
             def planned(steps: int, taken: Sequence[int] | None = None) -> Plan:
-                planner = Planner(options.places, training=True, in_pieces=in_pieces, taken=taken)
+                stateful = in_pieces or self.initial_states is not None
+                kind = {"training": True, "in_pieces": in_pieces, "stateful": stateful}
+                planner = Planner(options.places, **kind, taken=taken)
                 return planner.plan(options.layers, options.loss_layer, {**ends, "steps": steps}, self.dtype)
 
             plan = planned(steps)
@@ -348,7 +350,7 @@ class ExactNetwork:
                 self._plans.clear()
             options = self.options.for_steps(steps)
             ends = {**self._ends(), "steps": steps}
-            planner = Planner(options.places, training=False)
+            planner = Planner(options.places, training=False, stateful=True)
             self._plans[steps] = planner.plan(options.layers, options.loss_layer, ends, self.dtype)
         return self._plans[steps]
 

@@ -122,7 +122,8 @@ class Planner:
     """Lays out a network: hands out places in the workspace and collects the rows.
 
     ``places`` of the weights in the flat vector, by path and name; ``training`` lays out what the way back needs too;
-    ``in_pieces`` are networks trained piece by piece. ``taken`` are the places of a plan whose workspace this one
+    ``in_pieces`` are networks trained piece by piece. ``stateful`` says whether a sequence may go on from a state, or
+    be gone on with; recurrent layers have theirs anyway. ``taken`` are the places of a plan whose workspace this one
     shares: the same network for fewer steps. ``size`` is how many numbers per sample have been placed, ``input`` the
     place of what the network reads, ``output`` what it puts out.
     """
@@ -135,9 +136,10 @@ class Planner:
         *,
         training: bool,
         in_pieces: bool = False,
+        stateful: bool = False,
         taken: Sequence[int] | None = None,
     ) -> None:
-        self.training, self.in_pieces = training, in_pieces
+        self.training, self.in_pieces, self.stateful = training, in_pieces, stateful
         self.rows: list[Row] = []
         self.weights: list[tuple[Path, Layer, Weight]] = []
         self._places, self._again = places, iter(taken) if taken is not None else None

@@ -123,9 +123,8 @@ def check_stateful(model: Model, name: str = "state") -> None:
                 option=Setting(option, True),
             )
     for layer in model.layers:
-        if not layer.causal:
-            kind = type(layer).__name__
-            raise wrong_value(name, f"{{place}}: {kind} needs the whole sequence, it cannot go on from a state")
+        if ahead := layer.looks_ahead():
+            raise wrong_value(name, f"{{place}}: {ahead} needs the whole sequence, it cannot go on from a state")
     if model.get("pyramid", 1) > 1:
         raise wrong_value(name, "{place}: a pyramid joins steps, it cannot go on from a state")
 

@@ -325,10 +325,10 @@ def check_exact_options(given: dict[str, Any]) -> None:
 def check_bptt(given: dict[str, Any], time_dim: int, layers: tuple[Layer, ...] | None) -> None:
     """``bptt_steps`` and what it excludes; at most the steps that there are."""
     for number, layer in enumerate(layers or ()):
-        if not layer.causal:
+        if name := layer.looks_ahead():
             raise wrong_value(
                 "bptt_steps",
-                f"{{place}} trains a sequence piece by piece, but layer {number + 1} ({type(layer).__name__}) needs "
+                f"{{place}} trains a sequence piece by piece, but layer {number + 1} ({name}) needs "
                 "the whole of it at once",
             )
     for name in ("bidirectional", "attention"):

@@ -16,11 +16,18 @@ from pytrainr.numerics.linalg import (
     transpose,
 )
 
-__all__ = ["add_column_sums", "add_product", "product", "transpose", "transposed_product"]
+__all__ = [
+    "add_column_sums",
+    "add_product",
+    "add_transposed_product",
+    "product",
+    "transpose",
+    "transposed_product",
+]
 
 _ROWS_IN_CACHE = 128
 
-product, add_product = fast_product, fast_add_product
+product, add_product, add_transposed_product = fast_product, fast_add_product, fast_add_transposed_product
 
 
 @fast_part

@@ -84,6 +84,10 @@ class Layer:
         """Options as compiled code reads them."""
         return {}
 
+    def looks_ahead(self) -> str | None:
+        """The layer, here or inside a container, that needs later steps, by name; None where it goes step by step."""
+        return None if self.causal else type(self).__name__
+
     def lay(self, plan: Planner, x: Stream, path: Path) -> Stream:
         """Add the layer's row, or rows, to the plan; gives back what comes out."""
         return plan.row(self, x, path)

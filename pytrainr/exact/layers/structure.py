@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 from pytrainr.exact.arrays import Presence, Steps
 from pytrainr.exact.kernels import Kernels
 from pytrainr.exact.layers.layer import Layer
-from pytrainr.numerics.elementwise import add, copy
+from pytrainr.numerics.elementwise import add, copy, fill
 from pytrainr.numerics.jit import fast_part
 
 if TYPE_CHECKING:
     from pytrainr.exact.plan import Path, Planner, Stream
 
-__all__ = ["Reverse", "added", "forked", "joined"]
+__all__ = ["Reverse", "added", "blanked", "forked", "joined"]
 
 
 class Two(NamedTuple):
@@ -26,6 +26,14 @@ class Two(NamedTuple):
     d_a: Steps
     d_b: Steps
     d_y: Steps
+
+
+class Blanked(NamedTuple):
+    x: Steps
+    y: Steps
+    d_x: Steps
+    d_y: Steps
+    present: Presence
 
 
 class Turned(NamedTuple):
@@ -101,6 +109,28 @@ def reverse_backward(tape):
         copy(tape.d_x[t], tape.d_y[steps - 1 - t])
 
 
+@fast_part
+def _where_present(tape, to, source):
+    for t in range(to.shape[0]):
+        for s in range(to.shape[1]):
+            if tape.present[t, s] > 0.0:
+                copy(to[t, s], source[t, s])
+            else:
+                fill(to[t, s], 0.0)
+
+
+@fast_part
+def blank_forward(tape):
+    """y_t = x_t, or 0 where there is no entry."""
+    _where_present(tape, tape.y, tape.x)
+
+
+@fast_part
+def blank_backward(tape):
+    """dx_t = dy_t, or 0 where there is no entry."""
+    _where_present(tape, tape.d_x, tape.d_y)
+
+
 @dataclass(frozen=True)
 class Reverse(Layer):
     """The steps in the opposite order."""
@@ -128,6 +158,16 @@ class _Join(Layer):
 @dataclass(frozen=True)
 class _Add(Layer):
     kernels = Kernels("Add", add_forward, add_backward, tape=Two)
+
+
+@dataclass(frozen=True)
+class _Blank(Layer):
+    kernels = Kernels("Blank", blank_forward, blank_backward, tape=Blanked)
+
+
+def blanked(plan: Planner, x: Stream, path: Path) -> Stream:
+    """``x`` with zeros in the steps without entry, as what the network reads has already."""
+    return x if x.present is None or x.place == plan.input else plan.row(_Blank(), x, path)
 
 
 def forked(plan: Planner, x: Stream, path: Path) -> tuple[Stream, Stream]:
