@@ -36,7 +36,7 @@ train_async <- function(Y, X, model = NULL, ..., keep_store = FALSE, model_id = 
   job <- with_patience(function() {
     unary_call(plan$connection, "TrainingService/CreateTrainingJob", request, "TrainingJob")
   })
-  kept <- plan[c("local", "layer_attributes", "stored")]
+  kept <- c(plan[c("local", "layer_attributes", "stored")], list(made = made_by(match.call(), plan)))
   structure(list(name = job$name, kept = kept), class = "rnnremote_job")
 }
 

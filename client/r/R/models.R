@@ -11,7 +11,7 @@
 #'   \code{model_list}: a data frame, newest first. \code{model_delete}: the number of versions deleted.
 #' @export
 model_fetch <- function(name, connection = NULL) {
-  received_model(export_model(use_connection(connection), name))
+  as_trained(received_model(export_model(use_connection(connection), name)))
 }
 
 # The fields of a stored model.

@@ -10,6 +10,10 @@
 #' \describe{
 #'   \item{\code{rnnremote.progress}}{whether \code{trainr} shows how far an epoch has come (default: in interactive
 #'     sessions).}
+#'   \item{\code{rnnremote.bare_list}}{\code{TRUE}: models are the bare lists of \code{rnn}, without a class (default
+#'     \code{FALSE}); see \code{\link{trainr-methods}}.}
+#'   \item{\code{rnnremote.keep_data}}{bytes up to which a model keeps its training data for \code{fitted} and
+#'     \code{residuals} (default 2^24).}
 #'   \item{\code{rnnremote.keep_store_limit}}{bytes above which \code{keep_store = TRUE} is refused (default 2^30).}
 #'   \item{\code{rnnremote.patience}}{seconds for which a server that has gone away is asked again (default 60).}
 #' }

@@ -180,7 +180,10 @@ trained_model <- function(run) {
 
 # The caller's list with what the server has trained, its arrays as large as the data as rnn would have left them.
 completed <- function(plan, received, local = plan$local, first = TRUE) {
-  if (isTRUE(plan$foreign)) return(received_model(received))
+  as_trained(if (isTRUE(plan$foreign)) received_model(received) else joined(plan, received, local, first), plan$made)
+}
+
+joined <- function(plan, received, local, first) {
   model <- merge_trained(local, received, first)
   for (name in intersect(c("last_layer_error", "last_layer_delta"), names(received))) {
     if (!is.null(plan$layer_attributes)) attributes(model[[name]]) <- plan$layer_attributes

@@ -37,7 +37,8 @@
 #'   data; predicting and further training do not need them. With \code{exact = TRUE} there is no such thing.
 #' @param connection A connection of \code{\link{trainr_connect}} other than the session's.
 #' @return The model, the very list that \code{rnn::trainr} returns, with the attribute \code{error}, the mean error of
-#'   each epoch.
+#'   each epoch, and a class for \code{print}, \code{summary}, \code{plot}, \code{predict} and others: see
+#'   \code{\link{trainr-methods}}.
 #' @examples
 #' \dontrun{
 #' X1 <- sample(0:127, 5000, replace = TRUE)
@@ -56,6 +57,7 @@ trainr <- function(Y, X, model = NULL, learningrate, learningrate_decay = 1, mom
   call <- match.call()
   call[[1]] <- training_plan
   plan <- eval(call, parent.frame())
+  plan$made <- made_by(match.call(), plan)
   plan$training$random_state <- encode_random_state()
   plan$training$pause_each_epoch <- needs_pauses(plan$local$epoch_function)
   run_training(plan)

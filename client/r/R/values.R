@@ -53,6 +53,7 @@ encode_value <- function(x, field, array = encode_array, other = stop_value) {
     if (is.null(name)) return(other(field, x, "is a function of your own, and functions cannot be sent to the server"))
     return(new_message("Value", function_value = name))
   }
+  if (inherits(x, "trainr")) x <- unclass(x)
   if (is.factor(x) || is.object(x)) return(other(field, x, paste0("is of class ", class(x)[1])))
   single <- length(x) == 1L && is.null(dim(x)) && is.null(names(x))
   if (is.character(x)) {

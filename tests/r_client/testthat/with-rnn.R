@@ -1,3 +1,4 @@
+options(rnnremote.bare_list = TRUE) # to the attribute; the class is tested in test-class.R
 # Against the real package rnn, where it is installed: the same scripts, the same models, both ways.
 
 same_models <- function(ours, theirs) {

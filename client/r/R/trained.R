@@ -1,0 +1,292 @@
+# The class of trained models: c("trainr", "list"), on top of the very list that rnn returns. What the methods need beside
+# it (the call, the training data) are attributes, so that the fields stay those of rnn.
+
+made_attributes <- c("call", "data", "frame")
+
+# The list with its class. `made` is a list of the attributes.
+as_trained <- function(model, made = NULL) {
+  for (name in made_attributes) attr(model, name) <- NULL
+  model <- unclass(model)
+  if (isTRUE(getOption("rnnremote.bare_list"))) return(model)
+  for (name in names(made)) attr(model, name) <- made[[name]]
+  structure(model, class = c("trainr", "list"))
+}
+
+# What a plan remembers for the model: the call, without large values in it, and the training data unless they are large.
+made_by <- function(call, plan, frame = NULL) {
+  call[[1]] <- quote(trainr)
+  call$model_id <- NULL # of train_async
+  call[] <- Map(call_entry, as.list(call), c("", names(call)[-1]))
+  data <- list(Y = plan$Y, X = plan$X)
+  small <- as.numeric(utils::object.size(data)) <= getOption("rnnremote.keep_data", 2^24)
+  Filter(Negate(is.null), list(call = call, data = if (small) data, frame = frame))
+}
+
+# do.call() puts values into a call. A large one is no help there.
+call_entry <- function(entry, name) {
+  if (is.language(entry) || is.null(entry) || utils::object.size(entry) <= 500) return(entry)
+  as.name(paste0("<", if (length(dim(entry)) > 0) paste(dim(entry), collapse = " x ") else paste("length", length(entry)), ">"))
+}
+
+#' Methods for trained models
+#'
+#' What \code{\link{trainr}} returns is the list that \code{rnn::trainr} returns, with a class on top, so that R's own
+#' functions know what to do with it. \code{options(rnnremote.bare_list = TRUE)} leaves class and further attributes away,
+#' for those who compare with \code{rnn}.
+#'
+#' The training data stay with the model up to 16 MB (\code{options(rnnremote.keep_data = <bytes>)}); without them
+#' \code{fitted}, \code{residuals} and the plot \code{"fit"} need \code{X} and \code{Y}.
+#'
+#' @param object,x A trained model.
+#' @param newdata Input values like those that the model was trained on: an array (samples, time, variables), a matrix
+#'   (samples, time), or for a model of a formula a data frame. Default: the training data.
+#' @param hidden Returns the states of every layer, as a list.
+#' @param return_state With \code{exact = TRUE}: a list of \code{prediction} and the \code{state} to go on from.
+#' @param X,Y Other data than those of the training.
+#' @param which \code{"error"}: the mean error of each epoch, with the loss of the data held out as a broken line;
+#'   \code{"fit"}: predicted against actual values.
+#' @param formula. For a model of a formula: changes to it, as for \code{\link[stats]{update}}.
+#' @param evaluate \code{FALSE} returns the changed call.
+#' @param ... For \code{update}: arguments of \code{trainr} to change. For \code{predict}: as for \code{\link{predictr}}.
+#'   For \code{plot}: of the base function.
+#' @param connection A connection of \code{\link{trainr_connect}} other than the session's.
+#' @return \code{predict}: as \code{\link{predictr}}, or for a model of a formula one value (or row) for each row of the
+#'   data. \code{fitted}, \code{residuals}: the same for the training data. \code{coef}: the weights, a list.
+#'   \code{nobs}: the number of training samples. \code{summary}: a list of class \code{summary.trainr} with
+#'   \code{layers} (a data frame), \code{parameters} and \code{error}. \code{update}: a model, newly trained.
+#' @examples
+#' \dontrun{
+#' model <- trainr(Y, X, learningrate = 0.1, hidden_dim = 16, numepochs = 20)
+#' model
+#' summary(model)
+#' plot(model)
+#' plot(model, "fit")
+#' wider <- update(model, hidden_dim = 32)
+#' predict(wider, X[1:5, , ])
+#' }
+#' @importFrom graphics plot
+#' @importFrom stats coef fitted nobs predict residuals update
+#' @name trainr-methods
+NULL
+
+#' @rdname trainr-methods
+#' @export
+print.trainr <- function(x, ...) {
+  width <- getOption("width")
+  say <- function(...) cat(strtrim(paste0(...), width), "\n", sep = "")
+  count <- function(n, what) paste0(format(n, big.mark = ","), " ", what, if (n != 1) "s")
+  layers <- layer_table(x)
+  say(kind_of(x), ", ", if (is_exact(x)) "true gradients" else "the arithmetic of rnn")
+  say(
+    paste(c(count(x$input_dim, "input"), units_text(x), count(x$output_dim, "output")), collapse = ", "),
+    "; ", count(sum(layers$parameters), "parameter")
+  )
+  if (!is.null(x$error)) say(count(NROW(x$error), "sample"), " of ", count(x$time_dim, "step"), ", ", training_text(x))
+  if (!is.null(x$error)) say(error_text(x))
+  call <- attr(x, "call")
+  if (!is.null(call)) say(paste(trimws(deparse(call, nlines = 5)), collapse = " "))
+  invisible(x)
+}
+
+kind_of <- function(model) {
+  type <- model[["network_type"]]
+  paste0(if (isTRUE(model[["bidirectional"]])) "bidirectional ", if (identical(type, "layers")) "list of layers" else paste(type, "network"))
+}
+
+units_text <- function(model) {
+  if (length(model[["hidden_dim"]]) == 0) return(paste(length(model[["layers"]]), "layers"))
+  paste(paste(model$hidden_dim, collapse = " + "), if (sum(model$hidden_dim) == 1) "unit" else "units")
+}
+
+training_text <- function(model) {
+  epochs <- length(mean_error(model))
+  rate <- format(model[["learningrate"]], digits = 4)
+  paste0(epochs, if (epochs == 1) " epoch" else " epochs", " of ", model[["update_rule"]], ", learningrate ", rate, ", batch_size ", model[["batch_size"]])
+}
+
+# The mean error of each epoch that has been trained.
+mean_error <- function(model) {
+  error <- as.matrix(model$error)
+  colMeans(error[, seq_len(min(ncol(error), model$current_epoch)), drop = FALSE])
+}
+
+error_text <- function(model) {
+  error <- mean_error(model)
+  text <- paste0("mean error ", format(error[length(error)], digits = 4), " (first epoch ", format(error[1], digits = 4), ")")
+  if (isTRUE(model[["validated"]])) {
+    loss <- format(model[["best_validation_loss"]], digits = 4)
+    text <- paste0(text, "; held out: ", loss, ", epoch ", model[["best_epoch"]])
+  }
+  text
+}
+
+#' @rdname trainr-methods
+#' @export
+summary.trainr <- function(object, ...) {
+  layers <- layer_table(object)
+  structure(class = "summary.trainr", list(
+    kind = kind_of(object), exact = is_exact(object), layers = layers, parameters = sum(layers$parameters),
+    samples = NROW(object$error), training = if (!is.null(object$error)) training_text(object),
+    error = if (!is.null(object$error)) mean_error(object), validation_loss = object[["validation_loss"]],
+    call = attr(object, "call")
+  ))
+}
+
+#' @export
+print.summary.trainr <- function(x, ...) {
+  if (!is.null(x$call)) cat("Call:", deparse(x$call, nlines = 5), "", sep = "\n")
+  table <- data.frame(x$layers$layer, x$layers$output, format(x$layers$parameters, big.mark = ","))
+  names(table) <- c("Layer (type)", "Output Shape", "Param #")
+  columns <- Map(function(name, column, justify) format(c(name, column), justify = justify), names(table), table, c("left", "left", "right"))
+  lines <- do.call(paste, c(unname(columns), sep = "  "))
+  rule <- strrep("-", max(nchar(lines)))
+  cat("Model: ", x$kind, if (x$exact) ", true gradients" else ", the arithmetic of rnn", "\n", sep = "")
+  cat(rule, lines[1], rule, lines[-1], rule, sep = "\n")
+  cat("Total params: ", format(x$parameters, big.mark = ","), "\n", sep = "")
+  if (!is.null(x$error)) {
+    cat("\n", format(x$samples, big.mark = ","), " samples, ", x$training, "\n", sep = "")
+    cat("Mean error by epoch:\n")
+    print(summary(x$error))
+  }
+  if (!is.null(x$validation_loss)) cat("Loss of the data held out: ", paste(format(range(x$validation_loss), digits = 4), collapse = " to "), "\n", sep = "")
+  invisible(x)
+}
+
+# A row for each layer: `layer`, `output` (its shape for one sample), `parameters`.
+layer_table <- function(model) {
+  if (!is.null(model[["layers"]])) return(listed_layers(model))
+  weights <- weights_of(model)
+  units <- c(model$hidden_dim, model$output_dim)
+  counts <- vapply(seq_along(units), function(i) {
+    sum(vapply(weights, function(arrays) if (i <= length(arrays)) length(arrays[[i]]) else 0L, 0L))
+  }, 0)
+  attention <- sum(lengths(model[grepl("^attention_(query|key|score)$", names(model))]))
+  names <- c(paste0(model$network_type, "_", seq_along(model$hidden_dim)), "output")
+  table <- data.frame(layer = names, output = paste0("(", model$time_dim, ", ", units, ")"), parameters = counts)
+  if (attention > 0) table <- rbind(table, data.frame(layer = "attention", output = "", parameters = attention))
+  table
+}
+
+# The layers of a model of `layers = list(...)`: their weights are in the fields "<name>_weights", in the order of layers.
+listed_layers <- function(model) {
+  kinds <- vapply(model$layers, function(layer) layer$kind, "")
+  snake <- tolower(gsub("([a-z0-9])([A-Z])", "\\1_\\2", gsub("([a-z])([A-Z][a-z])", "\\1_\\2", kinds)))
+  seen <- ave(seq_along(snake), snake, FUN = seq_along) - 1
+  names <- ifelse(seen > 0, paste0(snake, "_", seen), snake)
+  counts <- vapply(names, function(name) sum(lengths(model[[paste0(name, "_weights")]])), 0)
+  units <- vapply(model$layers, layer_units, "")
+  data.frame(layer = paste0(names, " (", kinds, ")"), output = units, parameters = unname(counts))
+}
+
+# How wide a layer's output is, where it says so itself.
+layer_units <- function(layer) {
+  for (field in c("units", "filters", "output_dim", "outputs")) if (!is.null(layer[[field]])) return(paste(layer[[field]], "units"))
+  if (!is.null(layer[["layer"]])) return(layer_units(layer[["layer"]]))
+  ""
+}
+
+# The weights of a model, without what update rules keep beside them.
+weights_of <- function(model) {
+  own <- grepl("^(reverse_)?(time|recurrent|bias|peephole|projection)_synapse$|^attention_(query|key|score)$|_weights$", names(model))
+  unused <- grepl("bias_synapse", names(model)) & isFALSE(as.logical(model[["use_bias"]]))
+  unclass(model)[own & !unused]
+}
+
+#' @rdname trainr-methods
+#' @export
+coef.trainr <- function(object, ...) weights_of(object)
+
+#' @rdname trainr-methods
+#' @export
+nobs.trainr <- function(object, ...) NROW(object$error)
+
+#' @rdname trainr-methods
+#' @export
+predict.trainr <- function(object, newdata, hidden = FALSE, return_state = FALSE, ..., connection = NULL) {
+  further <- c(list(...), if (return_state) list(return_state = TRUE))
+  if (missing(newdata)) newdata <- raw_values(object, training_data(object)$X, "input")
+  do.call(predictr, c(list(object, newdata, hidden = hidden, connection = connection), further))
+}
+
+# The training data of a model, which it keeps unless they are large.
+training_data <- function(object) {
+  data <- attr(object, "data")
+  if (!is.null(data)) return(data)
+  stop("this model does not keep its training data (they were large, or it comes from elsewhere): give `X`, `Y` or `newdata`",
+    call. = FALSE
+  )
+}
+
+# In the units of the caller: a model that keeps its normalisation was trained on scaled numbers, but takes and gives raw ones.
+raw_values <- function(object, values, side) {
+  center <- object[[paste0(side, "_center")]]
+  if (is.null(center)) return(values)
+  scale <- object[[paste0(side, "_scale")]]
+  over <- function(x) rep(x, each = length(values) / length(x))
+  array(values * over(scale) + over(center), dim(values))
+}
+
+#' @rdname trainr-methods
+#' @export
+fitted.trainr <- function(object, X, ..., connection = NULL) {
+  if (missing(X)) predict(object, ..., connection = connection) else predict(object, X, ..., connection = connection)
+}
+
+#' @rdname trainr-methods
+#' @export
+residuals.trainr <- function(object, X, Y, ..., connection = NULL) {
+  if (missing(X) != missing(Y)) stop("give both `X` and `Y`, or neither for the training data", call. = FALSE)
+  if (missing(X)) {
+    return(laid_out(raw_values(object, training_data(object)$Y, "output")) - laid_out(fitted(object, connection = connection)))
+  }
+  laid_out(Y) - laid_out(fitted(object, X, connection = connection))
+}
+
+# One variable as a matrix (samples, time), as predictr gives it.
+laid_out <- function(x) if (length(dim(x)) == 3L && dim(x)[3] == 1L) array(x, dim(x)[1:2]) else x
+
+#' @rdname trainr-methods
+#' @export
+update.trainr <- function(object, formula., ..., evaluate = TRUE) {
+  call <- attr(object, "call")
+  if (is.null(call)) stop("this model does not know the call that made it; call trainr() with what is to change", call. = FALSE)
+  changes <- match.call(expand.dots = FALSE)$...
+  if (!missing(formula.)) call$Y <- stats::update(stats::formula(object), formula.)
+  for (name in names(changes)) call[[name]] <- changes[[name]]
+  if (evaluate) eval(call, parent.frame()) else call
+}
+
+#' @rdname trainr-methods
+#' @export
+plot.trainr <- function(x, which = c("error", "fit"), ...) {
+  which <- match.arg(which)
+  given <- list(...)
+  draw <- function(f, defaults) do.call(f, c(given, defaults[setdiff(names(defaults), names(given))]))
+  if (which == "error") {
+    error <- mean_error(x)
+    draw(graphics::plot, list(x = seq_along(error), y = error, type = "l", xlab = "epoch", ylab = "error"))
+    plot_validation(x, error)
+  } else {
+    actual <- laid_out(raw_values(x, training_data(x)$Y, "output"))
+    predicted <- stats::fitted(unframed(x))
+    draw(graphics::plot, list(x = as.vector(actual), y = as.vector(predicted), xlab = "actual", ylab = "predicted"))
+    graphics::abline(0, 1, lty = 2)
+  }
+  invisible(x)
+}
+
+# The model as one of arrays, whatever it was made of.
+unframed <- function(model) {
+  attr(model, "frame") <- NULL
+  model
+}
+
+# Its scale is another: the loss is a mean of another kind, so it is drawn in the range of the errors.
+plot_validation <- function(model, error) {
+  loss <- model[["validation_loss"]]
+  if (length(loss) < 2 || diff(range(loss)) == 0) return(invisible())
+  scaled <- min(error) + (loss - min(loss)) / diff(range(loss)) * diff(range(error))
+  graphics::lines(seq_along(loss), scaled, lty = 2)
+  graphics::axis(4, at = range(scaled), labels = format(range(loss), digits = 3))
+  graphics::legend("topright", c("error", "loss of the data held out (right)"), lty = 1:2, bty = "n")
+}
