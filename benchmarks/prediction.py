@@ -25,7 +25,7 @@ from pytrainr import Model, RRandom, predictr, thread_count, trainr, trainr_many
 from pytrainr.exact import run
 from pytrainr.exact.network import ExactNetwork
 from pytrainr.groups import draw_groups
-from pytrainr.networks import kept_network
+from pytrainr.network import kept_network
 from pytrainr.numerics.jit import fast, strict, strict_part
 from pytrainr.numerics.views import keep
 from pytrainr.r import epoch

@@ -17,7 +17,7 @@ with _loading.quickly():
     from pytrainr.many import Trained, trainr_many
     from pytrainr.memory import NotEnoughMemoryError
     from pytrainr.model import Model
-    from pytrainr.predictr import predict_rows, predictr
+    from pytrainr.prediction import predict_rows, predictr
     from pytrainr.r_random import RRandom, rnorm, runif, sample, set_seed
     from pytrainr.schedules import CosineSchedule, ExponentialSchedule, ReduceOnPlateau, StepSchedule
     from pytrainr.storage import ModelFileError

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from pytrainr.argument_errors import ArgumentValueError, Place, Setting, Value, reshaped, wrong_type, wrong_value
-from pytrainr.model import Model
 from pytrainr.option_names import foreign_name, normal_name
+from pytrainr.r_list import RList
 
 __all__ = [
     "as_samples",
@@ -296,9 +296,9 @@ def hidden_dims(value: Any, name: str = "hidden_dim") -> tuple[int, ...]:
     return tuple(positive_integer(dim, entry(name, layer)) for layer, dim in enumerate(values))
 
 
-def trained(value: Any, name: str) -> Model:
+def trained(value: Any, name: str) -> RList:
     """What ``trainr`` returned."""
-    if isinstance(value, Model):
+    if isinstance(value, RList):
         return value
     raise wrong_type(name, "{place} should be what trainr returned (a pytrainr.Model), it is {value}", value=value)
 

@@ -52,7 +52,7 @@ def run_demo(folder: Path, calls: Calls | None = None, say: Callable[[str], None
         calls: `trainr` and `predictr` to use; the local ones where not given.
         say: takes each line of text.
     """
-    from pytrainr.predictr import predictr
+    from pytrainr.prediction import predictr
     from pytrainr.trainr import trainr
 
     _check_installed()

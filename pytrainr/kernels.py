@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pytrainr.numerics.compiling import Line, Progress, compiled_so_far, helper_count, listen, now_compiling
-from pytrainr.numerics.kernel_cache import folder, is_kept
+from pytrainr.numerics.kernel_folder import folder, is_kept
 from pytrainr.numerics.numba_internals import FAST, NEWEST_TRIED, OLDEST, target
 
 __all__ = [

@@ -1,6 +1,6 @@
 """What comes back from a caller or a file is checked as at creation, before compiled code reads it.
 
-Every way to a network leads through :func:`pytrainr.networks.network_of`, and that through :func:`check_model`: a model
+Every way to a network leads through :func:`pytrainr.network.network_of`, and that through :func:`check_model`: a model
 that was loaded, received, changed by an epoch function, retrained, predicted with, stepped. Compiled code trusts what
 it is given.
 """
@@ -16,8 +16,9 @@ import numpy as np
 from pytrainr import arguments
 from pytrainr.groups import number_of_groups
 from pytrainr.memory import check_memory
-from pytrainr.model import Model
 from pytrainr.parameters import Layout
+from pytrainr.r_arguments import R_CHECKS
+from pytrainr.r_list import RList
 
 __all__ = [
     "COUNTED",
@@ -78,7 +79,7 @@ OPTION_FIELDS = (
 """Every field but weights and errors that a network or its training reads; the learning rate has its own check."""
 
 
-def check_model(model: Model, layout_of: Callable[[Model], Layout]) -> None:
+def check_model(model: RList, layout_of: Callable[[RList], Layout]) -> None:
     """Check what ``model`` says of its network, and put each option as its check returns it (a whole number as int).
 
     Raises ``TypeError`` or ``ValueError`` that names the field, as ``trainr`` does where it refuses the argument.
@@ -105,13 +106,13 @@ def check_model(model: Model, layout_of: Callable[[Model], Layout]) -> None:
         layout.check(model)
 
 
-def check_training_fields(model: Model, samples: int) -> None:
+def check_training_fields(model: RList, samples: int) -> None:
     """Check what only training reads; ``model`` itself has been checked. Raises as :func:`check_model`."""
     check_trainable(model)
     check_groups(samples, model.batch_size)
 
 
-def check_trainable(model: Model) -> None:
+def check_trainable(model: RList) -> None:
     """Check that a model has what training reads of it."""
     _need(model, _NEEDED_TO_TRAIN + (_NEEDED_TO_TRAIN_EXACT if model.exact else ()))
     if not callable(model.loss_function):
@@ -128,7 +129,7 @@ def check_groups(samples: int, batch_size: float) -> None:
     check_memory(8.0 * groups, f"batch_size={batch_size!r} of {samples} samples")
 
 
-def check_fixed(before: Mapping[str, Any], model: Model) -> None:
+def check_fixed(before: Mapping[str, Any], model: RList) -> None:
     """Raise ``ValueError`` where a field that may not change while a network is trained is not what it was."""
     for name in FIXED:
         if name not in before:
@@ -154,21 +155,19 @@ def check_error(error: Any, samples: int, epochs: int) -> np.ndarray:
 
 def _checks(exact: bool) -> dict[str, Check]:
     """The check of every field that is a single value or a few, as at creation."""
-    from pytrainr.prepare import R_CHECKS
-
     checks: dict[str, Check] = {**R_CHECKS, **dict.fromkeys(_DIMENSIONS, arguments.positive_integer)}
     checks |= dict.fromkeys(COUNTERS, _counter)
     checks |= {"synapse_dim": arguments.hidden_dims, "one_to_many": arguments.flag}
     checks |= {"validated": arguments.flag, "weighted": arguments.flag}
     if exact:
-        from pytrainr.exact.preparation import exact_checks
+        from pytrainr.exact.options import exact_checks
 
         checks |= exact_checks()
     return checks
 
 
-def _check_exact(model: Model) -> None:
-    from pytrainr.exact.preparation import EXACT_DEFAULTS, check_bptt, check_exact_options
+def _check_exact(model: RList) -> None:
+    from pytrainr.exact.options import EXACT_DEFAULTS, check_bptt, check_exact_options
 
     layers = _checked_layers(model) if model.get("layers") is not None else None
     present = {name: _single(model[name], name) for name in EXACT_DEFAULTS if name in model and name != "layers"}
@@ -186,7 +185,7 @@ def _check_exact(model: Model) -> None:
         _put(model, name, given[name])
 
 
-def _checked_layers(model: Model) -> tuple[Any, ...]:
+def _checked_layers(model: RList) -> tuple[Any, ...]:
     """The layers of a network that is given as a list, which fit each other and what the model says of them."""
     from pytrainr.exact.layer_list import LayerList, layers_from
 
@@ -204,7 +203,7 @@ def _checked_layers(model: Model) -> tuple[Any, ...]:
     return layers
 
 
-def _check_dimensions(model: Model) -> None:
+def _check_dimensions(model: RList) -> None:
     """Dimensions that follow from each other."""
     synapses = (model.input_dim, *model.hidden_dim, model.output_dim)
     if tuple(model.synapse_dim) != synapses:
@@ -221,7 +220,7 @@ def _check_dimensions(model: Model) -> None:
         )
 
 
-def _check_normalisation(model: Model) -> None:
+def _check_normalisation(model: RList) -> None:
     for *names, dimension in _NORMALISATION:
         given = [name for name in names if name in model]
         for name in given:
@@ -238,7 +237,7 @@ def _check_normalisation(model: Model) -> None:
             _need(model, names)
 
 
-def _need(model: Model, names: Any) -> None:
+def _need(model: RList, names: Any) -> None:
     for name in names:
         if name not in model:
             raise ValueError(f"model.{name} is missing: a model should have every field that trainr gives it")
@@ -260,7 +259,7 @@ def _single(value: Any, name: str) -> Any:
     return value.item()
 
 
-def _put(model: Model, name: str, value: Any) -> None:
+def _put(model: RList, name: str, value: Any) -> None:
     before = model[name]
     if before is not value and (type(before) is not type(value) or before != value):
         model[name] = value

@@ -66,7 +66,7 @@ def checked_model(fields: Mapping[str, Any]) -> Model:
             value=checked["synapse_dim"],
         )
     if checked.get("exact"):
-        from pytrainr.exact.preparation import check_exact_fields
+        from pytrainr.exact.options import check_exact_fields
 
         check_exact_fields(checked)
     elif all(name in checked for name in _EXACT_ONLY):

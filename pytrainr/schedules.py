@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from pytrainr import arguments
-from pytrainr.model import Model
+from pytrainr.r_list import RList
 
 __all__ = ["CosineSchedule", "ExponentialSchedule", "ReduceOnPlateau", "Schedule", "StepSchedule", "schedule_named"]
 
@@ -39,7 +39,7 @@ class Schedule:
         """The type and, as JSON, every field; :func:`schedule_named` makes the same schedule of it."""
         return type(self).__qualname__ + json.dumps({f.name: getattr(self, f.name) for f in fields(self)})  # type: ignore[arg-type]
 
-    def __call__(self, model: Model) -> Model:
+    def __call__(self, model: RList) -> RList:
         """Change the learning rate after an epoch."""
         raise NotImplementedError
 
@@ -50,7 +50,7 @@ class ExponentialSchedule(Schedule):
 
     factor: float
 
-    def __call__(self, model: Model) -> Model:
+    def __call__(self, model: RList) -> RList:
         model.learningrate *= self.factor
         return model
 
@@ -62,7 +62,7 @@ class StepSchedule(Schedule):
     epochs: int
     factor: float = 0.1
 
-    def __call__(self, model: Model) -> Model:
+    def __call__(self, model: RList) -> RList:
         if model.current_epoch % self.epochs == 0:
             model.learningrate *= self.factor
         return model
@@ -79,7 +79,7 @@ class CosineSchedule(Schedule):
     lowest: float = 0.0
     _first: float | None = field(default=None, init=False, repr=False)
 
-    def __call__(self, model: Model) -> Model:
+    def __call__(self, model: RList) -> RList:
         if model.current_epoch == 1 or self._first is None:
             self._first = float(model.learningrate)
         done = min(model.current_epoch / self.numepochs, 1.0)
@@ -100,7 +100,7 @@ class ReduceOnPlateau(Schedule):
     _best: float = field(default=math.inf, init=False, repr=False)
     _waited: int = field(default=0, init=False, repr=False)
 
-    def __call__(self, model: Model) -> Model:
+    def __call__(self, model: RList) -> RList:
         if model.current_epoch == 1:
             self._best, self._waited = math.inf, 0
         losses = model.get("validation_loss")

@@ -7,7 +7,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from pytrainr import arguments
 from pytrainr.argument_errors import wrong_type, wrong_value
-from pytrainr.model import Model
+from pytrainr.network import network_of
+from pytrainr.r_list import RList
 
 __all__ = ["Stepper"]
 
@@ -34,11 +35,9 @@ class Stepper:
         ``exact=True`` ``seq_to_seq_unsync`` and one-to-many.
     """
 
-    def __init__(self, model: Model, samples: int = 1) -> None:
-        from pytrainr.networks import network_of
-
+    def __init__(self, model: RList, samples: int = 1) -> None:
         n = arguments.positive_integer(samples, "samples")
-        model = Model(dict(model.items()))  # whose options are put in the form that compiled code takes
+        model = RList(dict(model.items()))  # whose options are put in the form that compiled code takes
         network = network_of(model)
         _check(model)
         weights = network.layout.zeros()
@@ -142,7 +141,7 @@ class Stepper:
         return values
 
 
-def _check(model: Model) -> None:
+def _check(model: RList) -> None:
     """Raise ``ValueError`` where the network cannot go step by step."""
     if not model.exact:
         return
@@ -151,14 +150,16 @@ def _check(model: Model) -> None:
             raise ValueError(f"a network with {name}=True needs the whole sequence, it has no stepper; use predictr")
     if model.get("pyramid", 1) > 1:
         raise ValueError("a pyramid joins time steps, it has no stepper; use predictr")
-    for layer in model.layers:
+    from pytrainr.exact.network import architecture_of
+
+    for layer in architecture_of(model).layers:
         if ahead := layer.looks_ahead():
             raise ValueError(f"{ahead} needs the whole sequence, it has no stepper; use predictr")
     if model.time_dim > 1 and model.get("one_to_many", False):
         raise ValueError("a network trained one-to-many (X of one step) has no stepper; use predictr")
 
 
-def _scale(model: Model, side: str, variables: int) -> np.ndarray:
+def _scale(model: RList, side: str, variables: int) -> np.ndarray:
     """Center and scale (2, variables) of the model's normalisation, no rows without."""
     if f"{side}_center" not in model:
         return np.empty((0, variables))

@@ -28,9 +28,9 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from pytrainr.function_names import function_name, function_named
-from pytrainr.model import TRAINING_SIZED, Model
+from pytrainr.r_list import TRAINING_SIZED, RList
 
-__all__ = ["ModelFileError", "can_be_packed", "load_model", "packed", "save_model", "unpacked", "write_atomically"]
+__all__ = ["ModelFileError", "can_be_packed", "load_fields", "packed", "save_fields", "unpacked", "write_atomically"]
 
 FORMAT_VERSION = 1
 _MAGIC = b"\x89trainr\n"  # a first byte that is no text, a newline that a text-mode copy would change
@@ -49,8 +49,8 @@ class ModelFileError(ValueError):
 # saving -------------------------------------------------------------------------------------------------------------
 
 
-def save_model(
-    model: Mapping[str, Any] | Model, path: str | os.PathLike[str], *, keep_store: bool = False, durable: bool = True
+def save_fields(
+    model: Mapping[str, Any] | RList, path: str | os.PathLike[str], *, keep_store: bool = False, durable: bool = True
 ) -> None:
     """Write ``model`` to the file ``path``, replacing what was there only when all of it is on the disk.
 
@@ -71,7 +71,7 @@ def packed(fields: Mapping[str, Any]) -> np.ndarray:
 
 
 def unpacked(data: np.ndarray, functions: Functions | None = None) -> dict[str, Any]:
-    """The fields that :func:`packed` took. Raises ``ModelFileError`` as :func:`load_model`."""
+    """The fields that :func:`packed` took. Raises ``ModelFileError`` as :func:`load_fields`."""
     size = np.asarray(data, dtype=np.uint8).size
     return _read(io.BytesIO(bytes(data)), size, Path("the checkpoint"), False, functions)
 
@@ -203,8 +203,8 @@ def _field_name(name: Any) -> str:
 # loading ------------------------------------------------------------------------------------------------------------
 
 
-def load_model(path: str | os.PathLike[str], mmap: bool = False, functions: Functions | None = None) -> Model:
-    """Read the model in the file ``path``.
+def load_fields(path: str | os.PathLike[str], mmap: bool = False, functions: Functions | None = None) -> dict[str, Any]:
+    """The fields of the model in the file ``path``.
 
     ``mmap=True`` maps the file into memory: the arrays are read-only and come from the disk as they are used; only
     the header's checksum is checked then. ``functions`` gives the functions that are not pytrainr's by the names the
@@ -216,7 +216,7 @@ def load_model(path: str | os.PathLike[str], mmap: bool = False, functions: Func
     """
     path = Path(path)
     with open(path, "rb") as file:
-        return Model.from_fields(_read(file, os.fstat(file.fileno()).st_size, path, mmap, functions))
+        return _read(file, os.fstat(file.fileno()).st_size, path, mmap, functions)
 
 
 def _read(file: BinaryIO, size: int, path: Path, mmap: bool, functions: Functions | None) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from pytrainr.argument_errors import Setting, wrong_type, wrong_value
 from pytrainr.groups import Groups, draw_groups
 from pytrainr.loss_functions import loss_L1
 from pytrainr.memory import check_memory
-from pytrainr.model import TRAINING_SIZED, Model
+from pytrainr.model import Model
 from pytrainr.model_checks import (
     COUNTED,
     FIXED,
@@ -31,12 +31,13 @@ from pytrainr.model_checks import (
     check_model,
     check_training_fields,
 )
-from pytrainr.networks import description_of, few, layout_of, network_of, training_bytes
+from pytrainr.network import description_of, few, layout_of, network_of, training_bytes
 from pytrainr.numerics.long_double import column_means
 from pytrainr.parameters import Flat
-from pytrainr.prepare import new_model, retrained_model
+from pytrainr.preparation import new_model, retrained_model
 from pytrainr.r.bits import note_difference
 from pytrainr.r.epoch import Batch
+from pytrainr.r_list import TRAINING_SIZED
 from pytrainr.r_random import RRandom, default_stream
 from pytrainr.schedules import Schedule, schedule_named
 from pytrainr.storage import can_be_packed, packed, unpacked

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from pytrainr.loss_functions import loss_L1
-from pytrainr.predictr import predictr
-from pytrainr.prepare import NETWORK_TYPES
+from pytrainr.prediction import predictr
+from pytrainr.r_arguments import NETWORK_TYPES
 from pytrainr.r_random import RRandom
 from pytrainr.trainr import trainr
 

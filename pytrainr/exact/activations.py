@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 
+from pytrainr.exact.arrays import flat
+from pytrainr.exact.reductions import dot, largest, total
 from pytrainr.exact.scalars import exp
-from pytrainr.exact.vectors import dot, flat, largest, total
 from pytrainr.numerics.compiled_once import fast_compiled_once
 from pytrainr.numerics.elementwise import fast_exp, fast_logistic, fast_tanh
 from pytrainr.numerics.jit import fast_part

@@ -14,7 +14,7 @@ from pytrainr.numerics.by_address import Kind
 from pytrainr.numerics.jit import fast_part
 from pytrainr.numerics.views import view
 
-__all__ = ["Matrix", "Presence", "Rows", "Steps", "Vector", "extended", "flattened", "kinds_of", "past", "rows"]
+__all__ = ["Matrix", "Presence", "Rows", "Steps", "Vector", "extended", "flat", "flattened", "kinds_of", "past", "rows"]
 
 Vector = Annotated[np.ndarray, Kind(("size",))]
 """Weights (size,)."""
@@ -42,6 +42,12 @@ def extended(base: Any, more: Any) -> Any:
     joined: Any = NamedTuple(more.__name__, list(fields.items()))  # type: ignore[misc]
     joined.__module__, joined.__doc__ = more.__module__, more.__doc__
     return joined
+
+
+@fast_part
+def flat(array):
+    """A contiguous array as a vector."""
+    return view(array, 0, (array.size,))
 
 
 @fast_part

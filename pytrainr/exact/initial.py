@@ -3,23 +3,52 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from pytrainr.parameters import Block, Flat, Layout
 from pytrainr.r_random import RRandom
 
-if TYPE_CHECKING:
-    from pytrainr.exact.layers.layer import Weight
-    from pytrainr.exact.shorthand import Shorthand
-
-__all__ = ["draw", "initial_weights", "reservoir"]
+__all__ = ["Weight", "draw", "initial_weights", "reservoir"]
 
 _R_FIELDS = ("time_synapse", "recurrent_synapse", "bias_synapse")
 
 
-def initial_weights(options: Shorthand, rng: RRandom) -> Flat:
+class Weight(NamedTuple):
+    """One array of a layer's weights, (size,) or (rows, columns); a matrix for all of several ``gates`` side by side.
+
+    ``initial`` is the name of its initial values, see :func:`draw`, or a function of shape and random stream.
+    Of a ``sparse`` matrix a group reads, and changes, only some rows; the layer's memory has their numbers,
+    ``touched``, and the ``number`` of them.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    initial: str | Callable[[tuple[int, ...], RRandom], np.ndarray]
+    gates: int = 1
+    sparse: bool = False
+
+
+class Described(Protocol):
+    """What the initial weights of a shorthand depend on; see ``exact/shorthand.py``."""
+
+    @property
+    def layout(self) -> Layout: ...
+    @property
+    def network_type(self) -> str: ...
+    @property
+    def init(self) -> str: ...
+    @property
+    def forget_bias(self) -> float | None: ...
+    @property
+    def density(self) -> float: ...
+    @property
+    def spectral_radius(self) -> float: ...
+
+
+def initial_weights(options: Described, rng: RRandom) -> Flat:
     """Draw the initial weights, every array column-major.
 
     ``uniform``: R's, in R's order, so that a seed gives the same weights as in R's arithmetic: rnn (and jordan, esn)
@@ -70,7 +99,7 @@ def _make_orthogonal(block: Block, flat: Flat, rng: RRandom) -> None:
             view[...] = matrix
 
 
-def _make_reservoir(options: Shorthand, layout: Layout, flat: Flat, rng: RRandom) -> None:
+def _make_reservoir(options: Described, layout: Layout, flat: Flat, rng: RRandom) -> None:
     """Keep the share ``density`` of the recurrent connections and scale them to the spectral radius."""
     for block in layout:
         if not block.field.endswith("recurrent_synapse"):

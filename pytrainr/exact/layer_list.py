@@ -20,7 +20,7 @@ from pytrainr.exact.layers.last_steps import LastSteps
 from pytrainr.exact.layers.layer import Layer, LayerDoesNotFit, Weight
 from pytrainr.exact.losses import LOSSES, Loss
 from pytrainr.exact.losses.huber import Huber
-from pytrainr.exact.plan import Path, laid_out, weights_of
+from pytrainr.exact.plan import Path, Planned, laid_out, weights_of
 from pytrainr.parameters import Block, Flat, Layout
 from pytrainr.r_random import RRandom
 
@@ -129,7 +129,7 @@ class LayerList:
         return self.shapes()[-1][1]
 
     @cached_property
-    def _weights(self) -> list[tuple[Path, Layer, Weight]]:
+    def _weights(self) -> list[tuple[Path, Planned, Weight]]:
         return list(weights_of(self.layers, self.steps, self.input_dim))
 
     @cached_property

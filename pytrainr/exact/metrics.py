@@ -16,8 +16,8 @@ from pytrainr import arguments
 from pytrainr.argument_errors import Setting, wrong_type, wrong_value
 from pytrainr.exact.losses import LOSSES
 from pytrainr.exact.network import ExactNetwork
-from pytrainr.model import Model
 from pytrainr.parameters import Flat
+from pytrainr.r_list import RList
 
 __all__ = ["METRICS", "Metrics", "check_metrics", "metric_fields"]
 
@@ -75,7 +75,7 @@ def metric_fields(names: list[str] | None) -> list[str]:
 class Metrics:
     """Measured after each epoch: ``model.training_accuracy`` (epochs,), with validation ``validation_accuracy``."""
 
-    def __init__(self, model: Model, X: np.ndarray, Y: np.ndarray, validation: Any) -> None:
+    def __init__(self, model: RList, X: np.ndarray, Y: np.ndarray, validation: Any) -> None:
         self.names: list[str] = list(model.get("metrics") or ())
         self.data = {"training": (X, Y)}
         if validation is not None:
@@ -90,21 +90,21 @@ class Metrics:
             for name in self.names:
                 model[f"{data}_{name}"] = np.full(model.numepochs, np.nan)
 
-    def check(self, model: Model) -> None:
+    def check(self, model: RList) -> None:
         """Raise ``ValueError`` where what was found so far is not what :meth:`after_epoch` writes into."""
         for field in (f"{data}_{name}" for data in self.data for name in self.names):
             values = model.get(field)
             if not isinstance(values, np.ndarray) or values.dtype != np.float64 or values.shape != (model.numepochs,):
                 raise ValueError(f"model.{field} should be {model.numepochs} numbers, it is {values!r:.200}")
 
-    def after_epoch(self, model: Model, network: ExactNetwork, state: dict[str, Flat]) -> None:
+    def after_epoch(self, model: RList, network: ExactNetwork, state: dict[str, Flat]) -> None:
         """Note them."""
         for data, (X, Y) in self.data.items() if self.names else ():
             values = _measured(self.names, model, network, state["weights"], X, Y)
             for name, value in zip(self.names, values, strict=True):
                 model[f"{data}_{name}"][model.current_epoch - 1] = value
 
-    def finish(self, model: Model) -> None:
+    def finish(self, model: RList) -> None:
         """Leave the epochs that there were."""
         for field in metric_fields(self.names):
             if field in model:
@@ -112,7 +112,7 @@ class Metrics:
 
 
 def _measured(
-    names: list[str], model: Model, network: ExactNetwork, weights: Flat, X: np.ndarray, Y: np.ndarray
+    names: list[str], model: RList, network: ExactNetwork, weights: Flat, X: np.ndarray, Y: np.ndarray
 ) -> list[float]:
     """Each metric over all targets."""
     variables = 1 if LOSSES[model.loss].targets == "class" else int(model.output_dim)

@@ -18,9 +18,9 @@ from pytrainr.exact.run import CALL_SIZE, Room
 from pytrainr.exact.shorthand import Shorthand
 from pytrainr.exact.update_rules import RULES, Rule, RuleState
 from pytrainr.memory import check_memory
-from pytrainr.model import Model
 from pytrainr.numerics.jit import compile_ahead
 from pytrainr.parameters import Flat, Layout
+from pytrainr.r_list import RList
 from pytrainr.r_random import RRandom
 from pytrainr.threads import in_threads, thread_count
 
@@ -52,7 +52,7 @@ class ExactNetwork:
     pads_targets = False
     """Y is handed over as it is, not padded to the time steps of X."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: RList) -> None:
         self.model = model
         self.options = architecture_of(model)
         self.takes_whole_epochs = self.options.fits_readout
@@ -82,7 +82,7 @@ class ExactNetwork:
                 block.view(decayed)[...] = 1.0
         return decayed.astype(self.dtype)
 
-    def compile_ahead(self, model: Model) -> None:
+    def compile_ahead(self, model: RList) -> None:
         """Say what training will need: the epoch's loop, and what the layers' rows call."""
         if self.reservoir is None:
             numbers, cube = np.empty(0, self.dtype), np.empty((0, 0, 0), self.dtype)
@@ -111,7 +111,7 @@ class ExactNetwork:
 
     def run_groups(
         self,
-        model: Model,
+        model: RList,
         state: dict[str, Flat],
         batch: Any,
         first: int,
@@ -143,7 +143,7 @@ class ExactNetwork:
         batch.error[...] = groups.error
         return done, not updating
 
-    def finish_update(self, model: Model, state: dict[str, Flat], rng: RRandom) -> None:
+    def finish_update(self, model: RList, state: dict[str, Flat], rng: RRandom) -> None:
         """The update of the last group, after the caller's own loss function has seen the pending one."""
         mine, counts = self._state(state, model), np.array([model.updates_done, 0])
         finish_update(mine, self._rule(model), counts, self._unfinished)
@@ -230,13 +230,13 @@ class ExactNetwork:
         self._rooms[number] = room
         return room
 
-    def _state(self, state: dict[str, Flat], model: Model) -> RuleState:
+    def _state(self, state: dict[str, Flat], model: RList) -> RuleState:
         remembered = RULES[model.update_rule]
         flats = [state["weights"], state["_update"]]
         flats += [state[suffix] if suffix else _EMPTY for suffix in (remembered.first, remembered.second)]
         return RuleState(*(_as(flat, self.dtype) for flat in flats))
 
-    def _store(self, state: dict[str, Flat], mine: RuleState, model: Model) -> None:
+    def _store(self, state: dict[str, Flat], mine: RuleState, model: RList) -> None:
         """Copy back what was computed in single precision."""
         if self.dtype == np.float64:
             return
@@ -245,11 +245,11 @@ class ExactNetwork:
             if suffix:
                 state[suffix][...] = flat
 
-    def _schedule(self, model: Model, steps: int) -> Schedule:
+    def _schedule(self, model: RList, steps: int) -> Schedule:
         counts = np.array([model.updates_done, model.groups_done, 0], dtype=np.int64)
         return Schedule(steps, np.uint64(model.get("dropout_seed", 0)), counts, 0)
 
-    def _rule(self, model: Model) -> Rule:
+    def _rule(self, model: RList) -> Rule:
         def limit(name: str) -> float:
             return math.inf if model.get(name) is None else float(model[name])
 
@@ -408,7 +408,7 @@ def _record(plan: Plan, memory: np.ndarray, record: np.ndarray) -> None:
 _OPTIONS = tuple(sorted(Shorthand.names() - {"steps", "output_steps", "hidden_dim", "hidden_activation", "padded"}))
 
 
-def architecture_of(model: Model) -> Any:
+def architecture_of(model: RList) -> Any:
     """What the network is made of, from the fields of the model: a ``LayerList`` or a ``Shorthand`` for one."""
     padded = model.get("mask") is not None
     if model.get("layers") is not None:
@@ -440,7 +440,7 @@ def workspace_of(options: Any) -> int:
     return planner.size + steps * (outputs + 2)  # targets, their weights and losses
 
 
-def _scales(model: Model) -> bool:
+def _scales(model: RList) -> bool:
     from pytrainr.loss_functions import loss_L1
 
     return model.loss_function is loss_L1

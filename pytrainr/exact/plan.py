@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from pytrainr.exact.activations import number_of
+from pytrainr.exact.initial import Weight
 from pytrainr.exact.kernels import Kernels
-from pytrainr.exact.layers.layer import Layer, Weight
-from pytrainr.exact.losses.loss import Loss
 
 __all__ = ["Ends", "Path", "Plan", "Planner", "Program", "Row", "Stream", "laid_out", "weights_of"]
 
@@ -45,10 +44,33 @@ class Stream:
         return replace(self, present=place)
 
 
+class Planned(Protocol):
+    """What the planner asks of a layer; see ``exact/layers/layer.py``."""
+
+    @property
+    def kernels(self) -> Kernels: ...
+
+    def output_shape(self, steps: int, width: int) -> tuple[int, int]: ...
+
+    def weights(self, steps: int, width: int) -> tuple[Weight, ...]: ...
+
+    def memory(self, steps: int, width: int) -> dict[str, tuple[int, ...]]: ...
+
+    def numbers(self) -> dict[str, float]: ...
+
+    def lay(self, plan: Planner, x: Stream, path: Path) -> Stream: ...
+
+
+class Last(Planned, Protocol):
+    """What it asks of a loss; see ``exact/losses/loss.py``."""
+
+    def canonical_of(self, activation: str | None) -> int: ...
+
+
 class Row(NamedTuple):
     """One layer as it is laid out: what it reads and gives out, its arrays in the workspace and options by name."""
 
-    layer: Layer
+    layer: Planned
     kernels: Kernels
     x: Stream
     y: Stream
@@ -141,7 +163,7 @@ class Planner:
     ) -> None:
         self.training, self.in_pieces, self.stateful = training, in_pieces, stateful
         self.rows: list[Row] = []
-        self.weights: list[tuple[Path, Layer, Weight]] = []
+        self.weights: list[tuple[Path, Planned, Weight]] = []
         self._places, self._again = places, iter(taken) if taken is not None else None
         self._taken: list[int] = []
         self._states: list[tuple[int, int, int]] = []
@@ -197,7 +219,7 @@ class Planner:
 
     def row(
         self,
-        layer: Layer,
+        layer: Planned,
         x: Stream,
         path: Path,
         *,
@@ -229,7 +251,7 @@ class Planner:
         y = self._add(layer, x, y, {**layer.numbers(), **(options or {})}, weights, placed, x.gradient is not None)
         return y
 
-    def row_of_two(self, layer: Layer, a: Stream, b: Stream, y: Stream, path: Path) -> Stream:
+    def row_of_two(self, layer: Planned, a: Stream, b: Stream, y: Stream, path: Path) -> Stream:
         """Add the row of a layer that reads ``a`` and ``b``, or that both read from ``y``."""
         arrays = {}
         for name, stream in (("a", a), ("b", b), ("y", y)):
@@ -240,7 +262,7 @@ class Planner:
 
     def _add(
         self,
-        layer: Layer,
+        layer: Planned,
         x: Stream,
         y: Stream,
         options: dict[str, float],
@@ -254,7 +276,7 @@ class Planner:
         self.rows.append(Row(layer, layer.kernels, x, y, options, weights, arrays, goes_back))
         return y
 
-    def lay(self, layers: Sequence[Layer], steps: int, width: int, padded: bool) -> tuple[Stream, Stream]:
+    def lay(self, layers: Sequence[Planned], steps: int, width: int, padded: bool) -> tuple[Stream, Stream]:
         """Lay out a list of layers; what goes in and what comes out."""
         self.input = self.take(steps * width)
         first = stream = Stream(steps, width, self.input, None, self.take(steps) if padded else None)
@@ -263,7 +285,7 @@ class Planner:
         self.output = stream
         return first, stream
 
-    def plan(self, layers: Sequence[Layer], loss: Loss, ends: Mapping[str, Any], dtype: Any) -> Plan:
+    def plan(self, layers: Sequence[Planned], loss: Last, ends: Mapping[str, Any], dtype: Any) -> Plan:
         """The plan of a list of layers.
 
         ``ends``: ``steps`` and ``width`` of the input, whether it is ``padded``, whether its targets are ``weighted``,
@@ -307,7 +329,7 @@ class Planner:
         stretches.append((begin, size - begin))
         return np.array([stretch for stretch in stretches if stretch[1] > 0], np.int64).reshape(-1, 2)
 
-    def _finish(self, loss: Loss, y: Stream, target: int, value: int, weight: int | None) -> None:
+    def _finish(self, loss: Last, y: Stream, target: int, value: int, weight: int | None) -> None:
         """The loss's row. Where the last layer's activation cancels against the loss, the loss goes back past it."""
         canonical = 0
         for last in self.rows[-1:]:
@@ -336,13 +358,13 @@ def _encoded(rows: Sequence[Row], dtype: Any) -> tuple[np.ndarray, np.ndarray, n
     return np.array(encoded, np.int64), np.array(starts, np.int64), np.array(functions, np.int64).reshape(-1, 2)
 
 
-def weights_of(layers: Sequence[Layer], steps: int, width: int) -> Iterator[tuple[Path, Layer, Weight]]:
+def weights_of(layers: Sequence[Planned], steps: int, width: int) -> Iterator[tuple[Path, Planned, Weight]]:
     """All weights of a list of layers, in order."""
     yield from laid_out(layers, steps, width).weights
 
 
 def laid_out(
-    layers: Sequence[Layer], steps: int, width: int, *, padded: bool = False, training: bool = False
+    layers: Sequence[Planned], steps: int, width: int, *, padded: bool = False, training: bool = False
 ) -> Planner:
     """A list of layers laid out without its weights' places: to see its rows."""
     planner = Planner(None, training=training)

@@ -13,7 +13,7 @@ from pytrainr.exact.entries import check_finite, check_tokens, with_mask
 from pytrainr.exact.network import ExactNetwork
 from pytrainr.memory import check_memory
 from pytrainr.model import Model
-from pytrainr.networks import kept_network
+from pytrainr.network import kept_network
 from pytrainr.series.normalisation import normalised_input, raw_output
 
 __all__ = ["check_stateful", "checked_states", "predict_exact"]

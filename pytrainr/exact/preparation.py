@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from pytrainr import arguments
-from pytrainr.argument_errors import ArgumentValueError, Setting, wrong_value
+from pytrainr.argument_errors import Setting, wrong_value
 from pytrainr.epoch_functions import message
 from pytrainr.exact.activations import known_as
 from pytrainr.exact.entries import check_finite, check_targets, check_tokens, with_mask
@@ -16,94 +15,26 @@ from pytrainr.exact.layer_list import LayerList, described, layers_from, named
 from pytrainr.exact.layers.layer import Layer
 from pytrainr.exact.layers.time_distributed import TimeDistributed
 from pytrainr.exact.losses import LOSSES
-from pytrainr.exact.metrics import METRICS, check_metrics, metric_fields
+from pytrainr.exact.metrics import metric_fields
 from pytrainr.exact.network import architecture_of
-from pytrainr.exact.shorthand import NETWORK_TYPES, SENSIBLE_LOSS, SIGMOIDS, check_loss
-from pytrainr.exact.target_weights import check_class_weight, target_weights, with_weights
-from pytrainr.exact.update_rules import RULES
+from pytrainr.exact.options import (
+    EXACT_DEFAULTS,
+    OF_THE_DATA,
+    SHORTHAND,
+    VALIDATED,
+    check_bptt,
+    check_exact_options,
+)
+from pytrainr.exact.shorthand import SENSIBLE_LOSS, check_loss
+from pytrainr.exact.target_weights import target_weights, with_weights
 from pytrainr.groups import number_of_groups
 from pytrainr.loss_functions import loss_L1
 from pytrainr.memory import check_memory
 from pytrainr.model import Model
 from pytrainr.model_checks import check_groups
+from pytrainr.r_arguments import DEFAULTS
 
-__all__ = [
-    "EXACT_DEFAULTS",
-    "SET_BY_EXACT_TRAINING",
-    "check_bptt",
-    "check_exact_fields",
-    "check_exact_options",
-    "new_exact_model",
-    "retrained_exact_model",
-]
-
-_SHORTHAND: dict[str, Any] = {
-    "hidden_activation": None,
-    "peephole": False,
-    "proj_size": 0,
-    "bidirectional": False,
-    "pyramid": 1,
-    "attention": False,
-    "output": None,
-    "dropout": 0.0,
-    "recurrent_dropout": 0.0,
-    "init": "uniform",
-    "forget_bias": None,
-    "leak": 1.0,
-    "spectral_radius": 0.9,
-    "density": 0.1,
-}
-"""The arguments that are a shorthand for a list of layers."""
-
-EXACT_DEFAULTS: dict[str, Any] = {
-    **_SHORTHAND,
-    "layers": None,
-    "ridge": 1e-6,
-    "loss": None,
-    "huber_width": 1.0,
-    "clipping": None,
-    "clip_norm": None,
-    "bptt_steps": None,
-    "l2": 0.0,
-    "rho": 0.99,
-    "beta1": 0.9,
-    "beta2": 0.999,
-    "epsilon": 1e-8,
-    "patience": None,
-    "mask": None,
-    "sample_weight": None,
-    "class_weight": None,
-    "metrics": None,
-    "initial_state": None,
-    "dtype": "float64",
-}
-"""Arguments of ``trainr`` that come with ``exact=True``, with their defaults (``validation`` is the trainer's own)."""
-
-_FLAGS = ("peephole", "bidirectional", "attention")
-_RATES = (
-    "dropout",
-    "recurrent_dropout",
-    "l2",
-    "rho",
-    "beta1",
-    "beta2",
-    "epsilon",
-    "leak",
-    "spectral_radius",
-    "density",
-    "ridge",
-)
-_LIMITS = ("clipping", "clip_norm", "huber_width")
-_OF_THE_DATA = ("sample_weight", "initial_state")
-"""Options as large as the data, which no model keeps."""
-VALIDATED = ("validation_loss", "best_epoch", "best_validation_loss")
-"""What validation adds to a model."""
-
-SET_BY_EXACT_TRAINING = (
-    *("updates_done", "groups_done", "dropout_seed", "output_time_dim", "weighted", "validated"),
-    *VALIDATED,
-    *metric_fields(list(METRICS)),
-)
+__all__ = ["new_exact_model", "retrained_exact_model"]
 
 
 def new_exact_model(
@@ -116,11 +47,11 @@ def new_exact_model(
     given = {**EXACT_DEFAULTS, **{name: options.pop(name) for name in EXACT_DEFAULTS if name in options}}
     X, Y = arguments.as_samples(X, "X"), arguments.as_samples(Y, "Y")
     check_exact_options(given)
-    sample_weight, _ = (given.pop(name) for name in _OF_THE_DATA)
+    sample_weight, _ = (given.pop(name) for name in OF_THE_DATA)
     layers = given.pop("layers")
     if layers is not None:
         _check_no_shorthand(fields, given)
-        given = {name: value for name, value in given.items() if name not in _SHORTHAND}
+        given = {name: value for name, value in given.items() if name not in SHORTHAND}
         layers = layers_from(layers)
     else:
         del given["hidden_activation"]  # it is the model's ``sigmoid``
@@ -219,56 +150,11 @@ def _weighted(model: Model, Y: np.ndarray, sample_weight: Any) -> np.ndarray:
     return with_weights(Y, weight)
 
 
-_MAY_BE_NONE = ("clipping", "clip_norm", "bptt_steps", "patience", "forget_bias", "mask", "class_weight", "metrics")
-_COUNTED = ("output_time_dim", "updates_done", "groups_done", "dropout_seed")
-
-
-def check_exact_fields(fields: dict[str, Any]) -> None:
-    """The options in the fields of a model that comes from elsewhere: complete, and given the types of training.
-
-    What may be None may be absent, as R has it. Raises ``ValueError`` or ``TypeError`` that names the option.
-    """
-    given, layers = {}, fields.get("layers")
-    for name in EXACT_DEFAULTS:
-        if name in ("hidden_activation", "layers", *_OF_THE_DATA) or (layers is not None and name in _SHORTHAND):
-            continue  # the first is the model's ``sigmoid``
-        if fields.get(name) is None and name not in _MAY_BE_NONE:
-            raise _missing(name)
-        given[name] = fields.get(name)
-    checked = {**_SHORTHAND, **given}
-    check_exact_options(checked)
-    given = {name: checked[name] for name in given}
-    if layers is not None:
-        fields["layers"] = described(layers_from(layers))
-    if not (given["mask"] is None or (isinstance(given["mask"], str) and given["mask"] == "nan")):
-        raise wrong_value(
-            "mask",
-            "{place} should be {nan} or {none} in a model; which steps training left out matters no more",
-            nan="nan",
-            none=None,
-        )
-    fields.update(given)
-    for name in _COUNTED:
-        if name not in fields:
-            raise _missing(name)
-        fields[name] = int(arguments.rate(fields[name], name))
-
-
-def _missing(name: str) -> ArgumentValueError:
-    return wrong_value(
-        name,
-        "{place} is missing; a model of {exact} should have every field that trainr gives it",
-        exact=Setting("exact", True),
-    )
-
-
 def _check_no_shorthand(fields: dict[str, Any], given: dict[str, Any]) -> None:
     """The list says what the shorthand's arguments would."""
-    from pytrainr.prepare import DEFAULTS
-
     ours = ("network_type", "hidden_dim", "sigmoid", "use_bias", "seq_to_seq_unsync")
     standard = {name: DEFAULTS[name] for name in ours} | {"hidden_dim": arguments.hidden_dims(10, "hidden_dim")}
-    for name, value in {**standard, **_SHORTHAND}.items():
+    for name, value in {**standard, **SHORTHAND}.items():
         if fields.get(name, given.get(name, value)) != value:
             raise wrong_value(name, "{place} is a shorthand for layers: give one of them, or say it in the layers")
 
@@ -285,62 +171,6 @@ def _check_shape(network: LayerList, Y: np.ndarray) -> None:
             f"{{place}} has {Y.shape[1]} steps of {Y.shape[2]} variables, the last of the layers, {last}, puts out "
             f"{steps} of {width}" + (" class" if LOSSES[network.loss].targets == "class" else ""),
         )
-
-
-def exact_checks() -> dict[str, Callable[[Any, str], Any]]:
-    """The checks of R's arguments that ``exact=True`` widens."""
-    return {
-        "network_type": lambda value, name: arguments.choice(value, name, tuple(NETWORK_TYPES)),
-        "sigmoid": lambda value, name: arguments.choice(value, name, SIGMOIDS),
-        "update_rule": lambda value, name: arguments.choice(value, name, tuple(RULES)),
-    }
-
-
-def check_exact_options(given: dict[str, Any]) -> None:
-    """The options that are numbers or flags; those that are names, and what goes together, ``Options`` checks."""
-    for name in _FLAGS:
-        given[name] = arguments.flag(given[name], name)
-    for name in _RATES:
-        given[name] = arguments.rate(given[name], name)
-    for name in _LIMITS:
-        if given[name] is not None:
-            given[name] = arguments.rate(given[name], name, zero=False)
-    for name in ("bptt_steps", "patience", "pyramid"):
-        if given[name] is not None:
-            given[name] = arguments.positive_integer(given[name], name)
-    given["class_weight"] = check_class_weight(given["class_weight"])
-    given["metrics"] = check_metrics(given["metrics"])
-    given["proj_size"] = arguments.natural(given["proj_size"], "proj_size")
-    if given["forget_bias"] is not None:
-        given["forget_bias"] = arguments.number(given["forget_bias"], "forget_bias", "a number such as 1.0")
-    for name in ("beta1", "beta2", "rho"):
-        if not given[name] < 1.0:
-            raise wrong_value(
-                name,
-                f"{{place}} is the share of a running mean that is kept: 0 <= {name} < 1, not {{value}}",
-                value=given[name],
-            )
-
-
-def check_bptt(given: dict[str, Any], time_dim: int, layers: tuple[Layer, ...] | None) -> None:
-    """``bptt_steps`` and what it excludes; at most the steps that there are."""
-    for number, layer in enumerate(layers or ()):
-        if name := layer.looks_ahead():
-            raise wrong_value(
-                "bptt_steps",
-                f"{{place}} trains a sequence piece by piece, but layer {number + 1} ({name}) needs "
-                "the whole of it at once",
-            )
-    for name in ("bidirectional", "attention"):
-        if given.get(name):
-            raise wrong_value(
-                "bptt_steps",
-                "{place} trains a sequence piece by piece, but {option} needs the whole of it at once",
-                option=Setting(name, True),
-            )
-    if given.get("pyramid", 1) > 1:
-        raise wrong_value("bptt_steps", "{place} trains a sequence piece by piece, but pyramid joins its steps")
-    given["bptt_steps"] = min(given["bptt_steps"], time_dim)
 
 
 def _check_entries(X: np.ndarray, Y: np.ndarray, masked: bool, model: Model) -> None:

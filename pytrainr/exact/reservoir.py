@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from pytrainr.model import Model
+from pytrainr.exact.plan import Plan
 from pytrainr.parameters import Flat
-
-if TYPE_CHECKING:
-    from pytrainr.exact.network import ExactNetwork
+from pytrainr.r_list import RList
 
 __all__ = ["Reservoir", "ridge"]
 
@@ -29,13 +27,21 @@ def ridge(states: np.ndarray, targets: np.ndarray, penalty: float, intercept: bo
     return weights, middle - center @ weights
 
 
+class EchoStates(Protocol):
+    """What fitting the readout asks of the network; see ``exact/network.py``."""
+
+    def prediction_plan(self, steps: int) -> Plan: ...
+
+    def forward(self, weights: Flat, X: np.ndarray, *, before_output: bool = False) -> tuple[Any, Any, Any]: ...
+
+
 class Reservoir:
     """Fits the readout of an echo state network."""
 
-    def __init__(self, network: ExactNetwork, model: Model) -> None:
+    def __init__(self, network: EchoStates, model: RList) -> None:
         self.network = network
 
-    def run_groups(self, model: Model, state: dict[str, Flat], batch: Any, stop: np.ndarray) -> int:
+    def run_groups(self, model: RList, state: dict[str, Flat], batch: Any, stop: np.ndarray) -> int:
         """Fit the readout to all samples of the slice and fill their errors; groups do not matter to a direct
         solution."""
         network, weights = self.network, state["weights"]

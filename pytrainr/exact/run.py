@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pytrainr.exact.vectors import total
+from pytrainr.exact.reductions import total
 from pytrainr.numerics.by_address import call_at, memory_address
 from pytrainr.numerics.elementwise import copy, fill
 from pytrainr.numerics.jit import fast_part

@@ -400,10 +400,10 @@ def _places_of(given: Shorthand) -> dict[tuple[Path, str], int]:
     for layer in given.layers:  # Pyramid, LastSteps and dropout have no weights
         level += isinstance(layer, (Recurrent, Bidirectional, Decoder, Dense))
         levels.append(level)
-    for path, layer, weight in weights_of(given.layers, given.steps, given.input_dim):
+    for path, owner, weight in weights_of(given.layers, given.steps, given.input_dim):
         side = SIDES[1] if "backward" in path else ""
         name, level = weight.name, levels[int(path[0])]
-        if isinstance(layer, Jordan) and name.startswith("projection"):  # the output layer is inside
+        if isinstance(owner, Jordan) and name.startswith("projection"):  # the output layer is inside
             side, name, level = "", {"projection": "kernel", "projection_bias": "bias"}[name], given.depth
         field = _FIELDS[name]
         places[path, weight.name] = given.layout.find(

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numba.extending import overload, register_jitable
 
-from pytrainr.exact.vectors import dot
+from pytrainr.exact.reductions import dot
 from pytrainr.numerics.compiled_once import fast_compiled_once
 from pytrainr.numerics.jit import fast_part
 from pytrainr.numerics.vectors import fast_map

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from pytrainr.interop.r_functions import RClosure, known_function, r_function
-from pytrainr.model import TRAINING_SIZED, Model
+from pytrainr.model import Model
 from pytrainr.model_fields import checked_model, is_array_list
-from pytrainr.networks import network_of
+from pytrainr.network import network_of
+from pytrainr.r_list import TRAINING_SIZED
 
 __all__ = ["RModelFileError", "read_r_model", "write_r_model"]
 

@@ -26,6 +26,7 @@ from typing import IO, Any, NamedTuple, TextIO
 import numba
 
 from pytrainr.forks import in_child
+from pytrainr.numerics import kernel_folder
 
 __all__ = [
     "Line",
@@ -232,13 +233,11 @@ _report: Callable[[Task], None] | None = None
 
 
 def _start() -> subprocess.Popen[bytes]:
-    from pytrainr.numerics.kernel_cache import folder
-
     config = {name: getattr(numba.config, name, None) for name in ("CPU_NAME", "CPU_FEATURES", "CACHE_DIR")}
     environment = os.environ | {f"NUMBA_{name}": str(value) for name, value in config.items() if value}
     path = [entry for entry in sys.path if isinstance(entry, str)]
     return subprocess.Popen(
-        [sys.executable, "-c", _HELPER, str(folder()), *path],
+        [sys.executable, "-c", _HELPER, str(kernel_folder.folder()), *path],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -274,9 +273,7 @@ def _supervise(tasks: _List) -> None:
 def help_out(kernels: str) -> None:
     """A helper's work: compile what is read from the standard input into the folder ``kernels``."""
     global _report
-    from pytrainr.numerics import kernel_cache
-
-    kernel_cache.use(Path(kernels))
+    kernel_folder.use(Path(kernels))
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # nobody reads what may be printed
     _list.may_start = False

@@ -3,21 +3,17 @@
 Numba's own cache looks only at the file of the outermost function, so that an edit to a function which is called from
 another file would leave a stale kernel; and it has an index for each function, in which two processes that compile
 at the same time overwrite each other's entries. Here a file says what it was made from, and appears whole or not at
-all. It lies in ``NUMBA_CACHE_DIR``, else beside the package, else in the user's cache folder; where nothing can be kept
-anywhere, as in some containers, in a folder that lives as long as the process.
+all.
 """
 
 from __future__ import annotations
 
-import atexit
 import hashlib
 import os
 import pickle
-import shutil
 import sys
-import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,74 +21,16 @@ from typing import Any
 import llvmlite
 import numba
 
-from pytrainr.forks import in_child
 from pytrainr.numerics import compiling
+from pytrainr.numerics.kernel_folder import PACKAGE, folder
 from pytrainr.numerics.numba_internals import FAST, rebuilt, reduced, target
 
-__all__ = ["KernelCache", "folder", "is_kept", "use"]
-
-_PACKAGE = Path(__file__).resolve().parents[1]
-
-
-_chosen: Path | None = None
-
-
-def use(place: Path) -> None:
-    """Keep kernels in ``place``, as another process does."""
-    global _chosen
-    _chosen = place
-
-
-def folder() -> Path:
-    """Where kernels are kept."""
-    return _chosen or _found_folder()
-
-
-def is_kept() -> bool:
-    """Whether that outlives the process."""
-    return folder() != _process_folder
-
-
-_process_folder: Path | None = None
-
-
-@cache
-def _found_folder() -> Path:
-    global _process_folder
-    for place in _places():
-        try:
-            place.mkdir(parents=True, exist_ok=True)
-            tempfile.TemporaryFile(dir=place).close()
-        except OSError:
-            continue
-        return place
-    _process_folder = Path(tempfile.mkdtemp(prefix="pytrainr-"))
-    atexit.register(_remove, _process_folder)
-    in_child(lambda: atexit.unregister(_remove))  # it is the parent's
-    return _process_folder
-
-
-def _remove(place: Path) -> None:
-    shutil.rmtree(place, ignore_errors=True)
-
-
-def _places() -> Iterator[Path]:
-    mine = f"pytrainr-{hashlib.sha256(str(_PACKAGE).encode()).hexdigest()[:16]}"
-    if numba.config.CACHE_DIR:
-        yield Path(numba.config.CACHE_DIR) / mine
-        return
-    yield _PACKAGE / "__pycache__"
-    if sys.platform == "win32":
-        yield Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "numba" / mine
-    elif sys.platform == "darwin":
-        yield Path.home() / "Library" / "Caches" / "numba" / mine
-    else:
-        yield Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "numba" / mine
+__all__ = ["KernelCache"]
 
 
 def _part_of_package(folder: Path) -> Path:
     """The part of the package that ``folder`` belongs to, as ``exact``: kernels call all of it, and ``numerics``."""
-    while _PACKAGE in folder.parents and folder.parent != _PACKAGE:
+    while PACKAGE in folder.parents and folder.parent != PACKAGE:
         folder = folder.parent
     return folder
 
@@ -103,7 +41,7 @@ def _source_stamp(sources: Path) -> bytes:
     digest = hashlib.sha256(repr((sys.version, numba.__version__, llvmlite.__version__, FAST)).encode())
     for path in sorted({*sources.rglob("*.py"), *Path(__file__).parent.rglob("*.py")}):
         status = path.stat()
-        digest.update(f"{path.relative_to(_PACKAGE)} {status.st_size} {status.st_mtime_ns}\n".encode())
+        digest.update(f"{path.relative_to(PACKAGE)} {status.st_size} {status.st_mtime_ns}\n".encode())
     return digest.digest()
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from pytrainr.model import Model
 from pytrainr.numerics.crew import Crew, break_up, meeting
 from pytrainr.numerics.elementwise import vector_bits_equal
 from pytrainr.numerics.jit import compile_ahead
@@ -19,6 +18,7 @@ from pytrainr.r.epoch import Batch, Shared, finish_update, run_groups, shared_me
 from pytrainr.r.prediction import predict_rows, step
 from pytrainr.r.rnn import SIGMOIDS, Rnn
 from pytrainr.r.update import ADAGRAD, SGD, State, UpdateRule
+from pytrainr.r_list import RList
 from pytrainr.r_random import RRandom
 from pytrainr.threads import thread_count, together
 
@@ -40,7 +40,7 @@ class RNetwork:
     pads_targets = True
     takes_whole_epochs = False
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: RList) -> None:
         self.cell_kind = CELLS[model.network_type]
         self.dims: tuple[int, ...] = tuple(int(n) for n in model.synapse_dim)
         self.layout = layout_of_model(model)
@@ -82,7 +82,7 @@ class RNetwork:
 
     # training -----------------------------------------------------------------------------------------------------
 
-    def compile_ahead(self, model: Model) -> None:
+    def compile_ahead(self, model: RList) -> None:
         """Begin to compile what training will need."""
         numbers, whole, cube = np.empty(0), np.empty(0, dtype=np.int64), np.empty((0, 0, 0))
         batch = Batch(cube, cube, whole, whole, numbers, np.empty((0, 0)), 0)
@@ -102,7 +102,7 @@ class RNetwork:
 
     def run_groups(
         self,
-        model: Model,
+        model: RList,
         state: dict[str, Flat],
         batch: Batch,
         first: int,
@@ -145,14 +145,14 @@ class RNetwork:
 
         return run(0) if threads == 1 else together(run, threads, lambda: break_up(at))
 
-    def finish_update(self, model: Model, state: dict[str, Flat], rng: RRandom) -> None:
+    def finish_update(self, model: RList, state: dict[str, Flat], rng: RRandom) -> None:
         """Clip the pending updates, where asked for, and apply the update rule."""
         rule = self._rule(model)
         if rule.clipping < np.inf:
             self._replace_nan(state["_update"], rng)
         finish_update(_state(state), self.places, rule)
 
-    def _rule(self, model: Model) -> UpdateRule:
+    def _rule(self, model: RList) -> UpdateRule:
         adagrad = model.update_rule == "adagrad"
         clipping = model.get("clipping")
         return UpdateRule(
@@ -205,7 +205,7 @@ class RNetwork:
         return [*hidden, (steps, self.dims[-1])]
 
 
-def layout_of_model(model: Model) -> Layout:
+def layout_of_model(model: RList) -> Layout:
     """Where the weights of R's network lie that ``model`` describes."""
     dims = tuple(int(n) for n in model.synapse_dim)
     return _layout(model.network_type, dims, CELLS[model.network_type].gates)

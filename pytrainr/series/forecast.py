@@ -45,7 +45,7 @@ def forecast(
         ValueError: the history or the future is too short, or there is none and it is needed.
     """
     if predict is None:
-        from pytrainr.predictr import predictr
+        from pytrainr.prediction import predictr
 
         predict = predictr
     known = as_series(history, "history")

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pytrainr.argument_errors import wrong_value
 from pytrainr.arguments import unmasked
-from pytrainr.model import Model
+from pytrainr.r_list import RList
 from pytrainr.series.windows import as_delays, as_series
 
 __all__ = ["MODEL_FIELDS", "Normalisation", "check_kept", "normalised_input", "normalised_output", "raw_output"]
@@ -93,7 +93,7 @@ class Normalisation(NamedTuple):
         return dict(zip(MODEL_FIELDS, numbers, strict=True))
 
     @classmethod
-    def of_model(cls, model: Model | Mapping[str, Any]) -> Normalisation:
+    def of_model(cls, model: RList | Mapping[str, Any]) -> Normalisation:
         """The normalisation that a model keeps for its inputs: new data to train it on are scaled by this one."""
         if "input_center" not in model:
             raise ValueError("the model keeps no normalisation; it was trained without Normalisation.fields().")
@@ -139,7 +139,7 @@ def _is_constant(series: NDArray[np.float64], reach: NDArray[np.float64]) -> NDA
     return reach <= _ROUNDING * np.abs(series).max(axis=0)
 
 
-def check_kept(model: Model | Mapping[str, Any], given: Mapping[str, Any]) -> None:
+def check_kept(model: RList | Mapping[str, Any], given: Mapping[str, Any]) -> None:
     """Raise ``ValueError`` where a normalisation given in retraining is not the one that ``model`` keeps."""
     for name in MODEL_FIELDS:
         kept = model.get(name)
@@ -153,21 +153,21 @@ def check_kept(model: Model | Mapping[str, Any], given: Mapping[str, Any]) -> No
             )
 
 
-def normalised_input(model: Model | Mapping[str, Any], X: NDArray[np.float64]) -> NDArray[np.float64]:
+def normalised_input(model: RList | Mapping[str, Any], X: NDArray[np.float64]) -> NDArray[np.float64]:
     """What the network of ``model`` is given for raw ``X`` (samples, time, variables): `X` without the fields."""
     if "input_center" not in model:
         return X
     return (X - np.asarray(model["input_center"])) / np.asarray(model["input_scale"])
 
 
-def normalised_output(model: Model | Mapping[str, Any], Y: NDArray[np.float64]) -> NDArray[np.float64]:
+def normalised_output(model: RList | Mapping[str, Any], Y: NDArray[np.float64]) -> NDArray[np.float64]:
     """What the network of ``model`` is to answer where raw ``Y`` (samples, time, variables) is wanted."""
     if "output_center" not in model:
         return Y
     return (Y - np.asarray(model["output_center"])) / np.asarray(model["output_scale"])
 
 
-def raw_output(model: Model | Mapping[str, Any], output: NDArray[np.float64]) -> NDArray[np.float64]:
+def raw_output(model: RList | Mapping[str, Any], output: NDArray[np.float64]) -> NDArray[np.float64]:
     """Raw numbers for the network's ``output`` (samples, time, variables): `output` without the fields."""
     if "output_center" not in model:
         return output

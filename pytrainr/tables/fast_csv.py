@@ -12,12 +12,9 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from pytrainr.tables.csv_file import CsvFile
 
 __all__ = ["LIBRARIES", "read"]
 
@@ -25,7 +22,24 @@ WORTH_IT = 4_000_000  # bytes; below, importing a library takes longer than read
 Columns = tuple[list[Any], list[Any]]
 
 
-def read(file: CsvFile, number_places: Sequence[int], text_places: Sequence[int]) -> Columns | None:
+class File(Protocol):
+    """What it needs to know of a file; see ``csv_file.CsvFile``."""
+
+    @property
+    def data(self) -> bytes: ...
+    @property
+    def start(self) -> int: ...
+    @property
+    def names(self) -> list[str]: ...
+    @property
+    def named(self) -> int: ...
+    @property
+    def delimiter(self) -> str: ...
+    @property
+    def decimal(self) -> str | None: ...
+
+
+def read(file: File, number_places: Sequence[int], text_places: Sequence[int]) -> Columns | None:
     """The columns of numbers as arrays and the others as lists of texts, or None: read it without a library."""
     if len(file.data) - file.start < WORTH_IT or len(file.names) != file.named:
         return None
@@ -52,7 +66,7 @@ def read(file: CsvFile, number_places: Sequence[int], text_places: Sequence[int]
     return None
 
 
-def _without_quotes(data: bytes, file: CsvFile) -> bytes:
+def _without_quotes(data: bytes, file: File) -> bytes:
     """The data without quotes around cells that mean the same without, as R's ``write.csv`` puts them around texts."""
     if b'"' not in data or len(file.names) == 1:  # of one column, an empty cell would become a blank line
         return data
@@ -61,7 +75,7 @@ def _without_quotes(data: bytes, file: CsvFile) -> bytes:
     return re.sub(quoted, rb"\1", data)
 
 
-def _is_whole(found: Columns, data: bytes, file: CsvFile) -> bool:
+def _is_whole(found: Columns, data: bytes, file: File) -> bool:
     """Whether all numbers are finite and no row was longer or shorter than the others."""
     arrays, texts = found
     rows = len((arrays + texts)[0])

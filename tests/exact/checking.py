@@ -9,7 +9,7 @@ import numpy as np
 
 from pytrainr.exact.layer_list import LayerList, described
 from pytrainr.exact.network import ExactNetwork
-from pytrainr.exact.preparation import EXACT_DEFAULTS
+from pytrainr.exact.options import EXACT_DEFAULTS
 from pytrainr.loss_functions import loss_L1
 from pytrainr.model import Model
 from pytrainr.r_random import RRandom

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pytrainr import Model, RRandom, bin2int, int2bin, predictr, prepare, trainr
+from pytrainr import Model, RRandom, bin2int, int2bin, predictr, preparation, trainr
 from pytrainr.exact.reservoir import ridge
 from pytrainr.threads import limited_threads
 from pytrainr.training import Training
@@ -82,7 +82,7 @@ def test_gates_learn_to_add(network_type):
 
 
 def test_without_exact_a_message_says_so(capsys):
-    prepare._note_gradient.cache_clear()  # it is said once a process
+    preparation._note_gradient.cache_clear()  # it is said once a process
     X, Y = sums(5)
     trainr(Y, X, learningrate=0.1, network_type="gru", hidden_dim=2, **QUIET)
     assert "exact=True" in capsys.readouterr().err

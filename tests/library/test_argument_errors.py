@@ -11,8 +11,8 @@ import pytest
 
 import pytrainr
 from pytrainr.argument_errors import ArgumentValueError, Place, Setting, Value, reshaped, shown, wrong_value
-from pytrainr.exact.preparation import EXACT_DEFAULTS
-from pytrainr.prepare import DEFAULTS
+from pytrainr.exact.options import EXACT_DEFAULTS
+from pytrainr.r_arguments import DEFAULTS
 
 X = np.linspace(0, 1, 5 * 4 * 2).reshape(5, 4, 2)
 Y = np.linspace(0, 1, 5 * 4).reshape(5, 4, 1)

@@ -9,9 +9,9 @@ import pytest
 
 import pytrainr
 from pytrainr import RRandom, predictr, trainr
-from pytrainr.exact.preparation import EXACT_DEFAULTS
+from pytrainr.exact.options import EXACT_DEFAULTS
 from pytrainr.option_names import foreign_name
-from pytrainr.prepare import DEFAULTS, OURS
+from pytrainr.r_arguments import DEFAULTS, OURS
 
 X = np.linspace(0, 1, 5 * 4 * 2).reshape(5, 4, 2)
 Y = np.linspace(0, 1, 5 * 4).reshape(5, 4, 1)

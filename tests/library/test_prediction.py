@@ -31,7 +31,7 @@ def test_pieces_equal_the_whole(network_type: str, unsync: bool) -> None:
 def test_chunks_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     import importlib
 
-    module = importlib.import_module("pytrainr.predictr")
+    module = importlib.import_module("pytrainr.prediction")
     X = np.random.default_rng(0).uniform(0, 1, (50, 4, 2))
     model = trainr(
         X[:, :, :1], X, learningrate=0.1, rng=RRandom(1), epoch_function=[], use_bias=True, network_type="lstm"
@@ -83,7 +83,7 @@ def test_a_prediction_sees_what_has_become_of_the_model(exact: bool) -> None:
 def test_threads_change_no_bit(network_type: str, exact: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     import importlib
 
-    monkeypatch.setattr(importlib.import_module("pytrainr.predictr"), "_SHARED_FROM", 1.0)
+    monkeypatch.setattr(importlib.import_module("pytrainr.prediction"), "_SHARED_FROM", 1.0)
     monkeypatch.setattr(importlib.import_module("pytrainr.exact.network"), "_PIECE_NUMBERS", 1)
     X = np.random.default_rng(0).uniform(0, 1, (701, 4, 2))
     model = trainr(

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytrainr import Model, ModelFileError, epoch_annealing, epoch_print, epoch_progress, loss_L1, storage
-from pytrainr.storage import load_model, save_model
+from pytrainr.storage import save_fields
 
 
 def example() -> Model:
@@ -50,8 +50,8 @@ def without_store(model: Model) -> Model:
 @pytest.mark.parametrize("keep_store", [False, True])
 def test_a_model_comes_back_as_it_was(tmp_path, mmap, keep_store):
     model, path = example(), tmp_path / "a model.trainr"
-    save_model(model, path, keep_store=keep_store)
-    loaded = load_model(path, mmap=mmap)
+    save_fields(model, path, keep_store=keep_store)
+    loaded = Model.load(path, mmap=mmap)
     wanted = model if keep_store else without_store(model)
     assert list(loaded.keys()) == list(wanted.keys())
     nan = "learningrate"  # the one field that is not equal to itself
@@ -81,13 +81,13 @@ def test_functions_come_back_by_name(tmp_path):
 
     first, second = lambda model: model, lambda model: None
     path = tmp_path / "m"
-    save_model(Model(epoch_function=[my_epoch, first, second, first, epoch_progress()], loss_function=loss_L1), path)
-    names = [function.__name__ for function in load_model(path).epoch_function]
+    save_fields(Model(epoch_function=[my_epoch, first, second, first, epoch_progress()], loss_function=loss_L1), path)
+    names = [function.__name__ for function in Model.load(path).epoch_function]
     assert names == ["my_epoch", "<lambda>", "<lambda> #2", "<lambda>", "epoch_progress"]
-    assert Model(x=load_model(path).epoch_function[:4]) == Model(x=load_model(path).epoch_function[:4])
-    load_model(path).save(tmp_path / "again")
-    assert [function.__name__ for function in load_model(tmp_path / "again").epoch_function] == names
-    loaded = load_model(path, functions={"my_epoch": my_epoch, "<lambda>": first, "<lambda> #2": second})
+    assert Model(x=Model.load(path).epoch_function[:4]) == Model(x=Model.load(path).epoch_function[:4])
+    Model.load(path).save(tmp_path / "again")
+    assert [function.__name__ for function in Model.load(tmp_path / "again").epoch_function] == names
+    loaded = Model.load(path, functions={"my_epoch": my_epoch, "<lambda>": first, "<lambda> #2": second})
     assert loaded.epoch_function[:4] == [my_epoch, first, second, first]
     assert loaded.epoch_function[4].__name__ == "epoch_progress"
     assert loaded.loss_function is loss_L1
@@ -106,16 +106,16 @@ def test_functions_come_back_by_name(tmp_path):
 )
 def test_what_cannot_be_stored_is_named_and_the_old_file_stays(tmp_path, value, message):
     path = tmp_path / "m"
-    save_model(Model(a=1), path)
+    save_fields(Model(a=1), path)
     with pytest.raises(TypeError, match=message):
-        save_model(Model(a=2, mine=value), path)
-    assert load_model(path).a == 1
+        save_fields(Model(a=2, mine=value), path)
+    assert Model.load(path).a == 1
     assert os.listdir(tmp_path) == ["m"]
 
 
 def test_a_crash_while_writing_leaves_the_old_file(tmp_path):
     path = tmp_path / "m"
-    save_model(Model(a=1), path)
+    save_fields(Model(a=1), path)
 
     def pieces():
         yield b"half of"
@@ -123,14 +123,14 @@ def test_a_crash_while_writing_leaves_the_old_file(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         storage.write_atomically(path, pieces())
-    assert load_model(path).a == 1
+    assert Model.load(path).a == 1
     assert os.listdir(tmp_path) == ["m"]
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     path = tmp_path_factory.mktemp("whole") / "m"
-    save_model(example(), path)
+    save_fields(example(), path)
     return path, path.read_bytes()
 
 
@@ -144,7 +144,7 @@ def test_any_changed_byte_is_noticed(whole, data):
     copy = path.with_name("damaged")
     copy.write_bytes(damaged)
     with pytest.raises(ModelFileError):
-        load_model(copy)
+        Model.load(copy)
 
 
 @settings(max_examples=100, deadline=None)
@@ -154,10 +154,10 @@ def test_any_missing_or_extra_end_is_noticed(whole, data, mmap):
     copy = path.with_name("cut")
     copy.write_bytes(content[: data.draw(st.integers(0, len(content) - 1))])
     with pytest.raises(ModelFileError):
-        load_model(copy, mmap=mmap)
+        Model.load(copy, mmap=mmap)
     copy.write_bytes(content + b"\0")
     with pytest.raises(ModelFileError, match="length"):
-        load_model(copy, mmap=mmap)
+        Model.load(copy, mmap=mmap)
 
 
 @settings(max_examples=100, deadline=None)
@@ -166,7 +166,7 @@ def test_a_foreign_file_is_no_model(tmp_path_factory, content, headed):
     path = tmp_path_factory.getbasetemp() / "foreign"
     path.write_bytes((storage._MAGIC if headed else b"") + content)
     with pytest.raises(ModelFileError):
-        load_model(path)
+        Model.load(path)
 
 
 def test_a_newer_version_says_so(whole):
@@ -174,7 +174,7 @@ def test_a_newer_version_says_so(whole):
     copy = path.with_name("newer")
     copy.write_bytes(content[:8] + struct.pack("<I", 2) + content[12:])
     with pytest.raises(ModelFileError, match="format version 2, this pytrainr reads up to 1"):
-        load_model(copy)
+        Model.load(copy)
 
 
 JSON = st.recursive(
@@ -201,7 +201,7 @@ def test_a_forged_header_is_an_error_or_a_plain_value(tmp_path_factory, value):
     for header in (value, {"fields": value, "data_bytes": 64}, {"fields": [["a", value]], "data_bytes": 64}):
         forged(path, header)
         try:
-            loaded = load_model(path)
+            loaded = Model.load(path)
         except ModelFileError:
             continue
         assert isinstance(loaded, Model)
@@ -227,9 +227,9 @@ def test_an_array_that_cannot_be_is_damage(tmp_path, change):
     path = tmp_path / "forged"
     forged(path, {"fields": [["a", {"array": {**ARRAY, **change}}]], "data_bytes": 64})
     with pytest.raises(ModelFileError, match="damaged"):
-        load_model(path)
+        Model.load(path)
 
 
 def test_no_file_is_the_usual_error(tmp_path):
     with pytest.raises(FileNotFoundError):
-        load_model(tmp_path / "none")
+        Model.load(tmp_path / "none")

@@ -166,11 +166,11 @@ def scenario_cache_of_the_process() -> bool:
     """Where kernels can be kept nowhere, the folder of the process is not removed by its children."""
     import numba
 
-    from pytrainr.numerics import kernel_cache
+    from pytrainr.numerics import kernel_folder
 
     numba.config.CACHE_DIR = os.path.join(__file__, "nowhere")
-    kernel_cache._found_folder.cache_clear()
-    place = kernel_cache.folder
+    kernel_folder._found_folder.cache_clear()
+    place = kernel_folder.folder
     return place().name.startswith("pytrainr-") and right_in_child(lambda: place().exists()) and place().exists()
 
 

@@ -22,7 +22,7 @@ from trainr.v1 import dataset_pb2, dataset_pb2_grpc, prediction_pb2, prediction_
 
 import pytrainr
 from pytrainr import Model, RRandom
-from pytrainr.prepare import _note_gradient
+from pytrainr.preparation import _note_gradient
 from tests.service.conftest import SecureServer, adder
 
 Data = tuple[np.ndarray, np.ndarray]

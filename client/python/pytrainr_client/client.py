@@ -26,8 +26,8 @@ from trainr.v1 import (
 import pytrainr
 from pytrainr import arguments
 from pytrainr.argument_errors import ArgumentTypeError, wrong_type
-from pytrainr.model import TRAINING_SIZED
-from pytrainr.prepare import _note_gradient, check_functions
+from pytrainr.preparation import _note_gradient, check_functions
+from pytrainr.r_list import TRAINING_SIZED
 from pytrainr.r_random import default_stream
 from pytrainr.r_text import message as show
 from pytrainr_client import models, options

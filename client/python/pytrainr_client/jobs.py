@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, Protocol, TypeVar
 
 import grpc
-from trainr.v1 import training_pb2
+from trainr.v1 import training_pb2, training_pb2_grpc
 
 import pytrainr
 from pytrainr_client.errors import ServerError
 from pytrainr_client.retry import Patience, retried
 
-if TYPE_CHECKING:
-    from pytrainr_client.client import Client
-
 _PREFIX = "JOB_STATE_"
+Result = TypeVar("Result")
+
+
+class Connection(Protocol):
+    """What a job asks of the client that it was made by; see ``client.py``."""
+
+    training: training_pb2_grpc.TrainingServiceStub
+    retry_seconds: float
+
+    def retried(self, call: Callable[[], Result]) -> Result: ...
+
+    def model(self, name: str) -> pytrainr.Model: ...
 
 
 class JobInfo(NamedTuple):
@@ -65,7 +74,7 @@ def info_of(message: training_pb2.TrainingJob) -> JobInfo:
 class Job:
     """A job at a server; ``name`` finds it again from anywhere: ``client.job(name)``."""
 
-    def __init__(self, client: Client, name: str) -> None:
+    def __init__(self, client: Connection, name: str) -> None:
         self._client = client
         self.name = name
 

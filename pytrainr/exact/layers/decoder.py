@@ -24,8 +24,8 @@ from pytrainr.exact.layers.recurrent import (
     step_forward,
 )
 from pytrainr.exact.products import product, transpose, transposed_product
+from pytrainr.exact.reductions import dot, largest, total
 from pytrainr.exact.scalars import exp, tanh
-from pytrainr.exact.vectors import dot, largest, total
 from pytrainr.numerics.elementwise import add, fill
 from pytrainr.numerics.jit import fast_part
 

@@ -13,40 +13,22 @@ A container, or a layer that is several in turn, lays out the rows itself (``lay
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 
 from pytrainr.argument_errors import wrong_type, wrong_value
 from pytrainr.exact.activations import ACTIVATIONS, known_as
-
-if TYPE_CHECKING:
-    from pytrainr.exact.kernels import Kernels
-    from pytrainr.exact.plan import Path, Planner, Stream
-    from pytrainr.r_random import RRandom
+from pytrainr.exact.initial import Weight
+from pytrainr.exact.kernels import Kernels
+from pytrainr.exact.plan import Path, Planner, Stream
 
 __all__ = ["Layer", "LayerDoesNotFit", "Weight", "check_activation", "check_range"]
 
 
 class LayerDoesNotFit(ValueError):  # noqa: N818 - read as a sentence
     """What comes in is nothing for the layer; the message says what it needs. ``LayerList`` names both."""
-
-
-class Weight(NamedTuple):
-    """One array of a layer's weights, (size,) or (rows, columns); a matrix for all of several ``gates`` side by side.
-
-    ``initial`` is the name of its initial values, see ``exact/initial.py``, or a function of shape and random stream.
-    Of a ``sparse`` matrix a group reads, and changes, only some rows; the layer's memory has their numbers,
-    ``touched``, and the ``number`` of them.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    initial: str | Callable[[tuple[int, ...], RRandom], np.ndarray]
-    gates: int = 1
-    sparse: bool = False
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import ClassVar, NamedTuple
 from pytrainr.exact.arrays import Rows, Steps, Vector, flattened
 from pytrainr.exact.kernels import Kernels
 from pytrainr.exact.layers.layer import Layer, Weight, check_range
-from pytrainr.exact.vectors import dot, total
+from pytrainr.exact.reductions import dot, total
 from pytrainr.numerics.elementwise import copy, fill
 from pytrainr.numerics.jit import fast_part
 

@@ -16,10 +16,10 @@ from typing import Any, ClassVar, NamedTuple
 from numba.extending import overload
 
 from pytrainr.exact.activations import number_of
-from pytrainr.exact.arrays import Presence, Rows, Steps, extended, flattened
+from pytrainr.exact.arrays import Presence, Rows, Steps, extended, flat, flattened
 from pytrainr.exact.kernels import Kernels
 from pytrainr.exact.layers.layer import Layer
-from pytrainr.exact.vectors import flat, total
+from pytrainr.exact.reductions import total
 from pytrainr.numerics.elementwise import fill
 from pytrainr.numerics.jit import fast_part
 from pytrainr.numerics.vectors import fast_map

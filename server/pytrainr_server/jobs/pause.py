@@ -13,7 +13,7 @@ from trainr.v1 import training_pb2
 
 import pytrainr
 from pytrainr.model_fields import checked_model
-from pytrainr.storage import save_model
+from pytrainr.storage import save_fields
 from pytrainr_server.errors import ServiceError, invalid, precondition
 from pytrainr_server.jobs import changes
 from pytrainr_server.jobs.specification import named_argument, stored_function
@@ -33,7 +33,7 @@ def write_state(directory: Path, model: pytrainr.Model, epoch: int, random_seed:
     shown["server_random_seed"] = random_seed
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     # A job that is taken up again after a power cut comes to this pause once more, so nobody waits for the disk.
-    save_model(shown, state_path(directory), keep_store=True, durable=False)
+    save_fields(shown, state_path(directory), keep_store=True, durable=False)
 
 
 def read_state(directory: Path) -> tuple[pytrainr.Model, np.ndarray]:

@@ -10,7 +10,7 @@ from trainr import wire
 from trainr.v1 import model_pb2, model_pb2_grpc
 
 import pytrainr
-from pytrainr.networks import network_of
+from pytrainr.network import network_of
 from pytrainr_server.config import Config
 from pytrainr_server.errors import exhausted, invalid
 from pytrainr_server.jobs import specification

@@ -1,17 +1,10 @@
-"""Arrays as vectors, and what is summed over them, for compiled code."""
+"""What is summed over vectors, for compiled code."""
 
 from __future__ import annotations
 
 from pytrainr.numerics.jit import fast_part
-from pytrainr.numerics.views import view
 
-__all__ = ["dot", "flat", "largest", "total"]
-
-
-@fast_part
-def flat(array):
-    """A contiguous array as a vector."""
-    return view(array, 0, (array.size,))
+__all__ = ["dot", "largest", "total"]
 
 
 @fast_part

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from pytrainr.memory import check_memory
-from pytrainr.model import Model
 from pytrainr.model_checks import check_model
 from pytrainr.parameters import Flat, Layout, flat_of
+from pytrainr.r_list import RList
 from pytrainr.r_random import RRandom
 
 __all__ = [
@@ -38,11 +38,11 @@ class Network(Protocol):
 
     def initial_weights(self, rng: RRandom) -> Flat: ...
 
-    def compile_ahead(self, model: Model) -> None: ...
+    def compile_ahead(self, model: RList) -> None: ...
 
     def run_groups(
         self,
-        model: Model,
+        model: RList,
         state: dict[str, Flat],
         batch: Any,
         first: int,
@@ -51,7 +51,7 @@ class Network(Protocol):
         updating: bool = True,
     ) -> tuple[int, bool]: ...
 
-    def finish_update(self, model: Model, state: dict[str, Flat], rng: RRandom) -> None: ...
+    def finish_update(self, model: RList, state: dict[str, Flat], rng: RRandom) -> None: ...
 
     def predict(
         self, weights: Flat, X: np.ndarray, first: int, total: int, record: np.ndarray, out: np.ndarray
@@ -64,7 +64,7 @@ class Network(Protocol):
     def store_shapes(self, steps: int) -> list[tuple[int, ...]]: ...
 
 
-def network_of(model: Model) -> Network:
+def network_of(model: RList) -> Network:
     """The network that ``model`` describes, once :func:`check_model` has found it sound; which may put its options in
     the form that compiled code takes. Raises ``TypeError`` or ``ValueError`` that names the field."""
     check_model(model, layout_of)
@@ -78,7 +78,7 @@ def network_of(model: Model) -> Network:
     return RNetwork(model)
 
 
-def description_of(model: Model) -> tuple[Any, ...]:
+def description_of(model: RList) -> tuple[Any, ...]:
     """What makes ``model`` another network when it changes."""
     if model.exact:
         from pytrainr.exact.network import architecture_of
@@ -87,7 +87,7 @@ def description_of(model: Model) -> tuple[Any, ...]:
     return tuple(model.get(name) for name in ("sigmoid", "use_bias", "update_rule"))
 
 
-def layout_of(model: Model) -> Layout:
+def layout_of(model: RList) -> Layout:
     """Where the weights of the network that ``model`` describes lie; takes no memory in their size."""
     if model.exact:
         from pytrainr.exact.network import architecture_of
@@ -99,7 +99,7 @@ def layout_of(model: Model) -> Layout:
     return layout_of_model(model)
 
 
-def training_bytes(model: Model, samples: int, *, keep_store: bool = False, checkpoints: bool = False) -> float:
+def training_bytes(model: RList, samples: int, *, keep_store: bool = False, checkpoints: bool = False) -> float:
     """About how much memory training ``model`` on so many samples takes beyond X and Y, at the most.
 
     ``checkpoints``: with the copies that a checkpoint takes. A model without weights is asked about before it has any.
@@ -116,7 +116,7 @@ def training_bytes(model: Model, samples: int, *, keep_store: bool = False, chec
     return _NUMBER * (numbers + samples / model.batch_size)
 
 
-def _kept_numbers(model: Model, layout: Layout) -> tuple[float, float]:
+def _kept_numbers(model: RList, layout: Layout) -> tuple[float, float]:
     """How many vectors as large as the weights training keeps, and numbers for each sample of a group."""
     if model.exact:
         from pytrainr.exact.network import architecture_of, workspace_of
@@ -143,7 +143,7 @@ class _Kept(NamedTuple):
     arrays: list[np.ndarray]  # the model's own, where they are views of ``weights``
 
 
-def kept_network(model: Model) -> tuple[Network, Flat]:
+def kept_network(model: RList) -> tuple[Network, Flat]:
     """The network of ``model`` and its weights as they are now, kept with the model for the next call.
 
     Nothing kept can be stale. A model forgets it where a field is set; arrays that training left as views of one flat
@@ -160,15 +160,15 @@ def kept_network(model: Model) -> tuple[Network, Flat]:
         for field, views in kept.views.items():
             arrays = model[field]
             if len(arrays) != len(views) or not all(map(_fits, arrays, views)):
-                kept.network.layout.collect(Model({field: list(model[field]) for field in kept.views}), kept.weights)
+                kept.network.layout.collect(RList({field: list(model[field]) for field in kept.views}), kept.weights)
                 break
             for array, view in zip(arrays, views, strict=True):
                 view[...] = array
     return kept.network, kept.weights
 
 
-def _keep(model: Model) -> _Kept:
-    network = network_of(Model(dict(model.items())))  # which may remember it: so that no cycle keeps the arrays alive
+def _keep(model: RList) -> _Kept:
+    network = network_of(RList(dict(model.items())))  # which may remember it: so that no cycle keeps the arrays alive
     network.layout.check(model)
     weights, arrays = flat_of(model, network.layout), []
     if weights is None:

@@ -10,58 +10,18 @@ import numpy as np
 
 from pytrainr import arguments
 from pytrainr.argument_errors import Code, Value, wrong_type, wrong_value
-from pytrainr.epoch_functions import epoch_annealing, epoch_print, message
+from pytrainr.epoch_functions import message
 from pytrainr.function_names import UnknownFunction
 from pytrainr.groups import number_of_groups
-from pytrainr.loss_functions import loss_L1
 from pytrainr.memory import check_memory
-from pytrainr.model import TRAINING_SIZED, Model
+from pytrainr.model import Model
 from pytrainr.model_checks import check_groups, check_model, check_trainable
-from pytrainr.networks import layout_of
-from pytrainr.r.rnn import SIGMOIDS
+from pytrainr.network import layout_of
+from pytrainr.r_arguments import DEFAULTS, OURS, R_CHECKS, SET_BY_TRAINING
+from pytrainr.r_list import TRAINING_SIZED
 from pytrainr.series.normalisation import check_kept
 
 __all__ = ["check_functions", "new_model", "retrained_model"]
-
-NETWORK_TYPES = ("rnn", "gru", "lstm")
-UPDATE_RULES = ("sgd", "adagrad")
-
-DEFAULTS: dict[str, Any] = {
-    "learningrate": None,
-    "learningrate_decay": 1.0,
-    "momentum": 0.0,
-    "hidden_dim": 10,
-    "network_type": "rnn",
-    "numepochs": 1,
-    "sigmoid": "logistic",
-    "use_bias": False,
-    "batch_size": 1,
-    "seq_to_seq_unsync": False,
-    "update_rule": "sgd",
-    "epoch_function": (epoch_print, epoch_annealing),
-    "loss_function": loss_L1,
-}
-"""R's arguments of ``trainr`` beyond Y, X and model, with R's defaults, in R's order."""
-
-OURS = ("Y", "X", "model", "rng", "keep_store", "exact", "clipping")
-SET_BY_TRAINING = [
-    "input_dim",
-    "output_dim",
-    "synapse_dim",
-    "time_dim",
-    "time_dim_input",
-    "error",
-    "current_epoch",
-    "time_synapse",
-    "recurrent_synapse",
-    "bias_synapse",
-    "time_synapse_update",
-    "recurrent_synapse_update",
-    "bias_synapse_update",
-    "time_synapse_update_old",
-    "recurrent_synapse_update_old",
-    *TRAINING_SIZED,
-]
 
 
 @cache
@@ -111,14 +71,15 @@ def new_model(Y: Any, X: Any, *, exact: bool = False, **options: Any) -> tuple[M
 def _check_extra(options: Mapping[str, Any]) -> None:
     """The arguments beyond R's own, which R's arithmetic does not use but for ``clipping``."""
     if any(name != "clipping" for name in options):
-        from pytrainr.exact.preparation import EXACT_DEFAULTS
+        from pytrainr.exact.options import EXACT_DEFAULTS
 
         arguments.check_exact_only(options, {*EXACT_DEFAULTS, "validation"} - {"clipping"})
         arguments.check_extra(options, [*DEFAULTS, *OURS], SET_BY_TRAINING)
 
 
 def _new_exact_model(Y: Any, X: Any, options: dict[str, Any]) -> tuple[Model, np.ndarray, np.ndarray]:
-    from pytrainr.exact.preparation import EXACT_DEFAULTS, SET_BY_EXACT_TRAINING, exact_checks, new_exact_model
+    from pytrainr.exact.options import EXACT_DEFAULTS, SET_BY_EXACT_TRAINING, exact_checks
+    from pytrainr.exact.preparation import new_exact_model
     from pytrainr.exact.shorthand import SIGMOIDS
 
     known = [*DEFAULTS, *OURS, *EXACT_DEFAULTS, "validation"]
@@ -129,24 +90,6 @@ def _new_exact_model(Y: Any, X: Any, options: dict[str, Any]) -> tuple[Model, np
     given = {name: options.pop(name) for name in DEFAULTS if name in options}
     fields = _checked({**DEFAULTS, **given}, exact_checks())
     return new_exact_model(Y, X, fields, options)
-
-
-R_CHECKS: dict[str, Callable[[Any, str], Any]] = {
-    "learningrate": arguments.rate,
-    "learningrate_decay": arguments.rate,
-    "momentum": arguments.rate,
-    "hidden_dim": arguments.hidden_dims,
-    "network_type": lambda value, name: arguments.choice(value, name, NETWORK_TYPES),
-    "numepochs": arguments.positive_integer,
-    "sigmoid": lambda value, name: arguments.choice(value, name, SIGMOIDS),
-    "use_bias": arguments.flag,
-    "batch_size": lambda value, name: arguments.rate(value, name, zero=False),
-    "seq_to_seq_unsync": arguments.flag,
-    "update_rule": lambda value, name: arguments.choice(value, name, UPDATE_RULES),
-    "epoch_function": arguments.functions,
-    "loss_function": arguments.function,
-}
-"""The check of each of R's arguments."""
 
 
 def _checked(fields: dict[str, Any], wider: dict[str, Callable[[Any, str], Any]] | None = None) -> dict[str, Any]:
@@ -197,7 +140,8 @@ def retrained_model(
     check_kept(model, options)
     check_functions(model)
     if model.exact:
-        from pytrainr.exact.preparation import EXACT_DEFAULTS, retrained_exact_model
+        from pytrainr.exact.options import EXACT_DEFAULTS
+        from pytrainr.exact.preparation import retrained_exact_model
 
         arguments.check_extra(options, [*DEFAULTS, *OURS, *EXACT_DEFAULTS])
         return retrained_exact_model(model, Y, X, options)

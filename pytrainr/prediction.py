@@ -12,7 +12,7 @@ from pytrainr import arguments
 from pytrainr.argument_errors import wrong_value
 from pytrainr.memory import check_memory
 from pytrainr.model import Model
-from pytrainr.networks import kept_network
+from pytrainr.network import kept_network
 from pytrainr.series.normalisation import normalised_input, raw_output
 from pytrainr.threads import in_threads, thread_count
 
