@@ -13,13 +13,13 @@ as_trained <- function(model, made = NULL) {
 }
 
 # What a plan remembers for the model: the call, without large values in it, and the training data unless they are large.
-made_by <- function(call, plan, frame = NULL) {
+made_by <- function(call, plan) {
   call[[1]] <- quote(trainr)
   call$model_id <- NULL # of train_async
   call[] <- Map(call_entry, as.list(call), c("", names(call)[-1]))
   data <- list(Y = plan$Y, X = plan$X)
   small <- as.numeric(utils::object.size(data)) <= getOption("rnnremote.keep_data", 2^24)
-  Filter(Negate(is.null), list(call = call, data = if (small) data, frame = frame))
+  Filter(Negate(is.null), list(call = call, data = if (small) data, frame = plan$frame))
 }
 
 # do.call() puts values into a call. A large one is no help there.
@@ -41,6 +41,8 @@ call_entry <- function(entry, name) {
 #' @param newdata Input values like those that the model was trained on: an array (samples, time, variables), a matrix
 #'   (samples, time), or for a model of a formula a data frame. Default: the training data.
 #' @param hidden Returns the states of every layer, as a list.
+#' @param type For a model of a formula whose target is a factor: \code{"class"} gives the factor, \code{"response"} the
+#'   probabilities of its levels.
 #' @param return_state With \code{exact = TRUE}: a list of \code{prediction} and the \code{state} to go on from.
 #' @param X,Y Other data than those of the training.
 #' @param which \code{"error"}: the mean error of each epoch, with the loss of the data held out as a broken line;
@@ -202,7 +204,15 @@ nobs.trainr <- function(object, ...) NROW(object$error)
 
 #' @rdname trainr-methods
 #' @export
-predict.trainr <- function(object, newdata, hidden = FALSE, return_state = FALSE, ..., connection = NULL) {
+predict.trainr <- function(object, newdata, hidden = FALSE, return_state = FALSE, type = c("response", "class"), ...,
+                           connection = NULL) {
+  type <- match.arg(type)
+  frame <- attr(object, "frame")
+  if (!missing(newdata) && !is.null(frame) && is_long(newdata)) return(predict_rows(object, newdata, type, connection))
+  if (missing(newdata) && !is.null(frame) && !hidden) {
+    predicted <- predictr(object, raw_values(object, training_data(object)$X, "input"), real_output = FALSE, connection = connection)
+    return(in_rows(by_row(predicted, frame$rows, object$output_dim), frame, type))
+  }
   further <- c(list(...), if (return_state) list(return_state = TRUE))
   if (missing(newdata)) newdata <- raw_values(object, training_data(object)$X, "input")
   do.call(predictr, c(list(object, newdata, hidden = hidden, connection = connection), further))
@@ -237,7 +247,10 @@ fitted.trainr <- function(object, X, ..., connection = NULL) {
 residuals.trainr <- function(object, X, Y, ..., connection = NULL) {
   if (missing(X) != missing(Y)) stop("give both `X` and `Y`, or neither for the training data", call. = FALSE)
   if (missing(X)) {
-    return(laid_out(raw_values(object, training_data(object)$Y, "output")) - laid_out(fitted(object, connection = connection)))
+    actual <- raw_values(object, training_data(object)$Y, "output")
+    frame <- attr(object, "frame")
+    if (!is.null(frame)) actual <- in_rows(by_row(actual, frame$rows, dim(actual)[3]), frame)
+    return(laid_out(actual) - laid_out(fitted(object, connection = connection)))
   }
   laid_out(Y) - laid_out(fitted(object, X, connection = connection))
 }
@@ -254,6 +267,14 @@ update.trainr <- function(object, formula., ..., evaluate = TRUE) {
   if (!missing(formula.)) call$Y <- stats::update(stats::formula(object), formula.)
   for (name in names(changes)) call[[name]] <- changes[[name]]
   if (evaluate) eval(call, parent.frame()) else call
+}
+
+#' @importFrom stats formula
+#' @export
+formula.trainr <- function(x, ...) {
+  frame <- attr(x, "frame")
+  if (is.null(frame)) stop("this model was trained on arrays, not by a formula", call. = FALSE)
+  stats::formula(frame$terms)
 }
 
 #' @rdname trainr-methods

@@ -10,7 +10,7 @@
 #' as soon as the server is back.
 #'
 #' @param Y Target values, an array (samples, time, variables), or a matrix (samples, time) of one variable. Between 0
-#'   and 1, for the output is logistic.
+#'   and 1, for the output is logistic. Or a formula, such as \code{temp ~ wind + rain}: see \code{\link{trainr-formula}}.
 #' @param X Input values, an array (samples, time, variables), or a matrix (samples, time) of one variable.
 #' @param model A model to train further: the result of an earlier training, here or with \code{rnn}, or the name of a
 #'   model on the server, such as \code{"models/adder"}. All options except X, Y and \code{seq_to_seq_unsync} are then
@@ -54,10 +54,15 @@ trainr <- function(Y, X, model = NULL, learningrate, learningrate_decay = 1, mom
                    batch_size = 1, seq_to_seq_unsync = FALSE, update_rule = "sgd",
                    epoch_function = c(epoch_print, epoch_annealing), loss_function = loss_L1, ...,
                    exact = FALSE, keep_store = TRUE, connection = NULL) {
-  call <- match.call()
+  made <- match.call()
+  if (!missing(Y) && inherits(Y, "formula")) {
+    said <- substitute(list(...))
+    made[c("Y", intersect(names(said), c("sample", "time")))] <- c(Y, as.list(said)[intersect(names(said), c("sample", "time"))])
+  }
+  call <- made
   call[[1]] <- training_plan
   plan <- eval(call, parent.frame())
-  plan$made <- made_by(match.call(), plan)
+  plan$made <- made_by(made, plan)
   plan$training$random_state <- encode_random_state()
   plan$training$pause_each_epoch <- needs_pauses(plan$local$epoch_function)
   run_training(plan)
@@ -66,6 +71,15 @@ trainr <- function(Y, X, model = NULL, learningrate, learningrate_decay = 1, mom
 # What to train, from trainr's arguments: see plan.R.
 training_plan <- function() {
   connection <- use_connection(connection)
+  if (inherits(Y, "formula")) {
+    said <- as.list(substitute(list(...)))[-1]
+    now <- which(!names(said) %in% c("sample", "time")) # these are expressions of the data's columns
+    table <- formula_arrays(Y, if (!missing(X)) X, said, structure(lapply(now, function(i) ...elt(i)), names = names(said)[now]), exact, model)
+    Y <- table$Y
+    X <- table$X
+  } else {
+    table <- list(further = list(...))
+  }
   plan <- if (is.null(model)) {
     new_plan(Y, X, list(
       learningrate = learningrate, learningrate_decay = learningrate_decay, momentum = momentum,
@@ -73,11 +87,12 @@ training_plan <- function() {
       sigmoid = if (isTRUE(exact)) sigmoid[1] else match.arg(sigmoid),
       batch_size = batch_size, update_rule = update_rule, use_bias = use_bias, seq_to_seq_unsync = seq_to_seq_unsync,
       epoch_function = epoch_function, loss_function = loss_function
-    ), list(...), exact, keep_store, connection)
+    ), table$further, exact, keep_store, connection)
   } else {
     retrain_plan(Y, X, model, seq_to_seq_unsync, keep_store, connection)
   }
   plan$connection <- connection
+  plan$frame <- table$frame
   plan$training <- training_message(plan, connection)
   plan
 }
