@@ -11,6 +11,7 @@ from pytrainr import _loading
 with _loading.quickly():
     from pytrainr.argument_errors import ArgumentError
     from pytrainr.binary import bin2int, int2bin
+    from pytrainr.ctc import ctc_decode
     from pytrainr.epoch_functions import epoch_annealing, epoch_print, epoch_progress
     from pytrainr.interop import RModelFileError, read_r_model, write_r_model
     from pytrainr.loss_functions import loss_L1
@@ -43,6 +44,7 @@ __all__ = [
     "Trained",
     "TrainingInterrupted",
     "bin2int",
+    "ctc_decode",
     "epoch_annealing",
     "epoch_print",
     "epoch_progress",

@@ -71,7 +71,17 @@ FIXED = (
 OPTION_FIELDS = (
     *FIXED,
     *("learningrate_decay", "momentum", "numepochs", "sigmoid", "use_bias", "batch_size", "update_rule"),
-    *("epoch_function", "loss_function", "clipping", "clip_norm", "output", "loss", "huber_width", "bptt_steps"),
+    *(
+        "epoch_function",
+        "loss_function",
+        "clipping",
+        "clip_norm",
+        "output",
+        "loss",
+        "huber_width",
+        "blank",
+        "bptt_steps",
+    ),
     *("dropout", "recurrent_dropout", "l2", "rho", "beta1", "beta2", "epsilon", "patience", "init", "forget_bias"),
     *("leak", "spectral_radius", "density", "ridge"),
     *(name for fields in _NORMALISATION for name in fields[:2]),
@@ -167,7 +177,7 @@ def _checks(exact: bool) -> dict[str, Check]:
 
 
 def _check_exact(model: RList) -> None:
-    from pytrainr.exact.options import EXACT_DEFAULTS, check_bptt, check_exact_options
+    from pytrainr.exact.options import EXACT_DEFAULTS, check_blank, check_bptt, check_exact_options
 
     layers = _checked_layers(model) if model.get("layers") is not None else None
     present = {name: _single(model[name], name) for name in EXACT_DEFAULTS if name in model and name != "layers"}
@@ -183,6 +193,7 @@ def _check_exact(model: RList) -> None:
         check_bptt(given, model.time_dim, layers)
     for name in present:
         _put(model, name, given[name])
+    check_blank(model)
 
 
 def _checked_layers(model: RList) -> tuple[Any, ...]:

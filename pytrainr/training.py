@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from pytrainr import arguments
-from pytrainr.argument_errors import Setting, wrong_type, wrong_value
+from pytrainr.argument_errors import Place, Setting, wrong_type, wrong_value
 from pytrainr.groups import Groups, draw_groups
 from pytrainr.loss_functions import loss_L1
 from pytrainr.memory import check_memory
@@ -91,7 +91,7 @@ class Training:
         self.metrics: Any = None
         self._initial_state: Any = None
         if options["exact"] or (isinstance(model, Model) and model.exact):
-            Y, X = self._hold_out(Y, X, options)
+            Y, X = self._hold_out(Y, X, options, options.get("loss") if model is None else model.get("loss"))
         if model is None:
             self.model, self.X, self.Y = new_model(Y, X, **options)
         else:
@@ -148,14 +148,14 @@ class Training:
         self.model.sort()
         self._whole = self._snapshot()
 
-    def _hold_out(self, Y: Any, X: Any, options: dict[str, Any]) -> tuple[Any, Any]:
+    def _hold_out(self, Y: Any, X: Any, options: dict[str, Any], loss: Any) -> tuple[Any, Any]:
         """Put the samples for validation aside; those that remain."""
         validation = options.pop("validation", None)
         self._initial_state = options.pop("initial_state", None)
         if validation is not None:
             from pytrainr.exact.validation import held_out
 
-            self.validation, Y, X, options["mask"] = held_out(validation, Y, X, options.get("mask"))
+            self.validation, Y, X, options["mask"] = held_out(validation, Y, X, options.get("mask"), loss)
             options["sample_weight"] = self.validation.take_weights(options.get("sample_weight"))
             self._initial_state = self.validation.take_states(self._initial_state)
         elif options.get("patience") is not None:
@@ -164,6 +164,8 @@ class Training:
 
     def _begin_exact(self) -> None:
         """What comes with ``exact=True`` beside the network: metrics, and the states before the first step."""
+        from pytrainr.exact.entries import check_label_steps
+        from pytrainr.exact.losses import takes_labels
         from pytrainr.exact.metrics import Metrics
         from pytrainr.exact.prediction import check_stateful, checked_states
 
@@ -179,6 +181,11 @@ class Training:
                 self.validation.states = checked_states(network, held, len(held), "initial_state")
             # so that a group's samples are rows of X, as they are of the states
             self.X, self.Y = (np.ascontiguousarray(array, dtype=network.dtype) for array in (self.X, self.Y))
+        if takes_labels(self.model.loss):
+            blank = self.model.get("blank") or 0
+            check_label_steps(self.Y, Place("Y"), blank, network.output_lengths(self.X))
+            if self.validation is not None:
+                self.validation.check_label_steps(self.model, network)
         self.metrics = Metrics(self.model, self.X, self.Y, self.validation)
 
     # where it stands ----------------------------------------------------------------------------------------------

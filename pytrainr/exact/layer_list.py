@@ -19,7 +19,6 @@ from pytrainr.exact.layers.embedding import Embedding
 from pytrainr.exact.layers.last_steps import LastSteps
 from pytrainr.exact.layers.layer import Layer, LayerDoesNotFit, Weight
 from pytrainr.exact.losses import LOSSES, Loss
-from pytrainr.exact.losses.huber import Huber
 from pytrainr.exact.plan import Path, Planned, laid_out, weights_of
 from pytrainr.parameters import Block, Flat, Layout
 from pytrainr.r_random import RRandom
@@ -50,6 +49,7 @@ class LayerList:
     steps: int
     loss: str = "squared"
     huber_width: float = 1.0
+    blank: int = 0
     padded: bool = False
     dtype: str = "float64"
 
@@ -154,7 +154,8 @@ class LayerList:
     @property
     def loss_layer(self) -> Loss:
         """The loss."""
-        return Huber(self.huber_width) if self.loss == "huber" else LOSSES[self.loss]()
+        options: dict[str, dict[str, Any]] = {"huber": {"width": self.huber_width}, "ctc": {"blank": self.blank}}
+        return LOSSES[self.loss](**options.get(self.loss, {}))
 
     @property
     def draws_masks(self) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 
 from pytrainr import arguments
 from pytrainr.argument_errors import Setting, wrong_type, wrong_value
-from pytrainr.exact.losses import LOSSES
+from pytrainr.exact.losses import LOSSES, takes_labels, target_variables
 from pytrainr.exact.network import ExactNetwork
 from pytrainr.parameters import Flat
 from pytrainr.r_list import RList
@@ -80,6 +80,12 @@ class Metrics:
         self.data = {"training": (X, Y)}
         if validation is not None:
             self.data["validation"] = (validation.X, validation.targets)
+        if self.names and takes_labels(model.loss):
+            raise wrong_value(
+                "metrics",
+                "{place}: with {loss} the targets are sequences of labels, of which there is none; see ctc_decode",
+                loss=Setting("loss", model.loss),
+            )
         if LOSSES[model.loss].targets == "class" and set(self.names) - {"accuracy"}:
             raise wrong_value(
                 "metrics",
@@ -115,7 +121,7 @@ def _measured(
     names: list[str], model: RList, network: ExactNetwork, weights: Flat, X: np.ndarray, Y: np.ndarray
 ) -> list[float]:
     """Each metric over all targets."""
-    variables = 1 if LOSSES[model.loss].targets == "class" else int(model.output_dim)
+    variables = target_variables(model.loss, int(model.output_dim))
     steps = int(model.time_dim)
     at_once = max(1, _AT_ONCE // (Y.shape[1] * int(model.output_dim)))
     sums, counts = np.zeros(len(names)), np.zeros(len(names))

@@ -12,7 +12,7 @@ import numpy as np
 from pytrainr.exact.epoch import Groups, Schedule, finish_update, run_groups
 from pytrainr.exact.forward import predict_rows, step
 from pytrainr.exact.layer_list import LayerList, layers_from
-from pytrainr.exact.plan import Ends, Plan, Planner, Program, laid_out
+from pytrainr.exact.plan import Ends, Plan, Planner, Program, Shown, laid_out
 from pytrainr.exact.reservoir import Reservoir
 from pytrainr.exact.run import CALL_SIZE, Room
 from pytrainr.exact.shorthand import Shorthand
@@ -288,21 +288,20 @@ class ExactNetwork:
         record: np.ndarray | None = None,
         steps: int | None = None,
         prepare: Callable[[np.ndarray], np.ndarray] | None = None,
-        before_output: bool = False,
+        shown: Shown | None = None,
     ) -> tuple[np.ndarray, float, np.ndarray]:
         """Outputs (n, output steps, output), the summed loss against ``Y`` (0 without), the states afterwards (n,
         width).
 
-        ``prepare`` makes of some samples of X what the network takes, of ``steps`` time steps. ``before_output`` asks
-        for what the last layer reads, (n, steps, width), instead of the outputs.
+        ``prepare`` makes of some samples of X what the network takes, of ``steps`` time steps. ``shown`` says
+        what of the memory to return instead of the outputs: its place, steps and width.
         """
         steps = X.shape[1] if steps is None else steps
         plan = self.prediction_plan(steps)
         size, n, program = plan.size, X.shape[0], plan.program
-        if before_output:
-            x = plan.rows[-2].x
-            ends = program.ends._replace(output=x.place, output_steps=x.steps, outputs=x.width)
-            program = program._replace(ends=ends)
+        if shown:
+            fields = dict(zip(("output", "output_steps", "outputs"), shown(plan), strict=True))
+            program = program._replace(ends=program.ends._replace(**fields, output_present=-1))
         at_once = max(_FEWEST_AT_ONCE, _CACHED_NUMBERS // size)
         rooms = min(n, at_once * thread_count())
         needed = n * program.ends.output_steps * program.ends.outputs * 3.0 + float(size) * rooms
@@ -353,6 +352,15 @@ class ExactNetwork:
             planner = Planner(options.places, training=False, stateful=True)
             self._plans[steps] = planner.plan(options.layers, options.loss_layer, ends, self.dtype)
         return self._plans[steps]
+
+    def output_lengths(self, X: np.ndarray) -> np.ndarray:
+        """How many steps of each sample of X (n, T, input) the network puts out: fewer than it has where sequences end
+        early."""
+        output = self.prediction_plan(X.shape[1]).output
+        if output.present is None:
+            return np.full(X.shape[0], output.steps)
+        place = output.present, output.steps, 1
+        return self.forward(self.layout.zeros(), X, shown=lambda _: place)[0].sum(axis=(1, 2)).astype(int)
 
     def _ends(self) -> dict[str, Any]:
         """What a planner should know of both ends."""
@@ -418,6 +426,7 @@ def architecture_of(model: RList) -> Any:
             int(model.time_dim),
             model.loss,
             float(model.huber_width),
+            int(model.get("blank") or 0),
             padded,
             model.dtype,
         )

@@ -9,10 +9,12 @@ from pytrainr import arguments
 from pytrainr.argument_errors import ArgumentValueError, Setting, wrong_value
 from pytrainr.exact.layer_list import described, layers_from
 from pytrainr.exact.layers.layer import Layer
+from pytrainr.exact.losses import takes_labels
 from pytrainr.exact.metrics import METRICS, check_metrics, metric_fields
 from pytrainr.exact.shorthand import NETWORK_TYPES, SIGMOIDS
 from pytrainr.exact.target_weights import check_class_weight
 from pytrainr.exact.update_rules import RULES
+from pytrainr.r_list import RList
 
 __all__ = [
     "EXACT_DEFAULTS",
@@ -20,6 +22,7 @@ __all__ = [
     "SET_BY_EXACT_TRAINING",
     "SHORTHAND",
     "VALIDATED",
+    "check_blank",
     "check_bptt",
     "check_exact_fields",
     "check_exact_options",
@@ -50,6 +53,7 @@ EXACT_DEFAULTS: dict[str, Any] = {
     "ridge": 1e-6,
     "loss": None,
     "huber_width": 1.0,
+    "blank": None,
     "clipping": None,
     "clip_norm": None,
     "bptt_steps": None,
@@ -119,6 +123,8 @@ def check_exact_options(given: dict[str, Any]) -> None:
     given["class_weight"] = check_class_weight(given["class_weight"])
     given["metrics"] = check_metrics(given["metrics"])
     given["proj_size"] = arguments.natural(given["proj_size"], "proj_size")
+    if given["blank"] is not None:
+        given["blank"] = arguments.natural(given["blank"], "blank")
     if given["forget_bias"] is not None:
         given["forget_bias"] = arguments.number(given["forget_bias"], "forget_bias", "a number such as 1.0")
     for name in ("beta1", "beta2", "rho"):
@@ -132,6 +138,12 @@ def check_exact_options(given: dict[str, Any]) -> None:
 
 def check_bptt(given: dict[str, Any], time_dim: int, layers: tuple[Layer, ...] | None) -> None:
     """``bptt_steps`` and what it excludes; at most the steps that there are."""
+    if takes_labels(given.get("loss")):
+        raise wrong_value(
+            "bptt_steps",
+            "{place} trains a sequence piece by piece, but {loss} needs the whole of it at once",
+            loss=Setting("loss", given["loss"]),
+        )
     for number, layer in enumerate(layers or ()):
         if name := layer.looks_ahead():
             raise wrong_value(
@@ -151,7 +163,25 @@ def check_bptt(given: dict[str, Any], time_dim: int, layers: tuple[Layer, ...] |
     given["bptt_steps"] = min(given["bptt_steps"], time_dim)
 
 
-_MAY_BE_NONE = ("clipping", "clip_norm", "bptt_steps", "patience", "forget_bias", "mask", "class_weight", "metrics")
+def check_blank(model: RList) -> None:
+    """Raise ``ValueError`` where the blank of a loss over labels is no output."""
+    if model.get("blank") is None:
+        return
+    if not takes_labels(model.loss):
+        setting = Setting("loss", "ctc")
+        raise wrong_value("blank", "{place} belongs to {loss}: the output that means 'no label'", loss=setting)
+    if not model.blank < model.output_dim:
+        raise wrong_value(
+            "blank",
+            f"{{place}} is the output that means 'no label', from 0 to {model.output_dim - 1}, for the last layer puts "
+            f"out {model.output_dim}; it is {model.blank}",
+        )
+
+
+_MAY_BE_NONE = (
+    *("clipping", "clip_norm", "bptt_steps", "patience", "forget_bias", "mask", "class_weight", "metrics"),
+    "blank",
+)
 _COUNTED = ("output_time_dim", "updates_done", "groups_done", "dropout_seed")
 
 

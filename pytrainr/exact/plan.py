@@ -6,9 +6,9 @@ multiplied by n.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from pytrainr.exact.activations import number_of
 from pytrainr.exact.initial import Weight
 from pytrainr.exact.kernels import Kernels
 
-__all__ = ["Ends", "Path", "Plan", "Planner", "Program", "Row", "Stream", "laid_out", "weights_of"]
+__all__ = ["Ends", "Path", "Plan", "Planner", "Program", "Row", "Shown", "Stream", "laid_out", "weights_of"]
 
 Path = tuple[int | str, ...]
 """Where a layer stands: its place in the list, and inside containers their names for it."""
@@ -64,6 +64,8 @@ class Planned(Protocol):
 class Last(Planned, Protocol):
     """What it asks of a loss; see ``exact/losses/loss.py``."""
 
+    targets: ClassVar[str]
+
     def canonical_of(self, activation: str | None) -> int: ...
 
 
@@ -85,7 +87,8 @@ class Ends(NamedTuple):
 
     ``present`` is -1 where all sequences are whole, and ``output_present`` unless a layer says which outputs have no
     target. The network puts out ``output_steps``, of ``whole_steps`` where it is trained piece by piece; Y has the last
-    of these. ``weight`` is -1 unless each target has one.
+    of these. ``weight`` is -1 unless each target has one; ``labels`` is 1 where a sample's target is a sequence of
+    labels for all steps together, not an entry for each.
     """
 
     steps: int
@@ -100,6 +103,7 @@ class Ends(NamedTuple):
     value: int
     output_present: int
     weight: int
+    labels: int
 
 
 class Program(NamedTuple):
@@ -138,6 +142,10 @@ class Plan(NamedTuple):
     def state_width(self) -> int:
         """How many numbers the state of one sample is."""
         return int(self.program.states[:, 2].sum())
+
+
+Shown = Callable[[Plan], tuple[int, int, int]]
+"""What of the memory to return instead of the outputs: its place, steps and width."""
 
 
 class Planner:
@@ -294,7 +302,8 @@ class Planner:
         steps, width = ends["steps"], ends["width"]
         first, y = self.lay(layers, steps, width, ends["padded"])
         present, size = first.present, y.steps * y.width
-        target, value = self.take(size), self.take(1)
+        labels = loss.targets == "labels"
+        target, value = self.take(y.steps if labels else size), self.take(1)
         weight = self.take(y.steps) if ends["weighted"] else None
         self._finish(loss, y, target, value, weight)
         program = Program(
@@ -316,6 +325,7 @@ class Planner:
                 # NaN in X says so of X; what Y lacks is NaN there
                 output_present=-1 if y.present is None or ends["padded"] else y.present,
                 weight=-1 if weight is None else weight,
+                labels=int(labels),
             ),
         )
         return Plan(program, self.size, self.rows, self._taken)
@@ -337,7 +347,10 @@ class Planner:
                 canonical = loss.canonical_of(last.layer.activation)  # type: ignore[attr-defined]
             if canonical:
                 last.options["slope"] = number_of(None)
-        arrays = {"y": [y.place, y.steps, y.width], "target": [target, y.steps, y.width], "value": [value, 1]}
+        width = 1 if loss.targets == "labels" else y.width
+        arrays = {"y": [y.place, y.steps, y.width], "target": [target, y.steps, width], "value": [value, 1]}
+        if y.present is not None and "present" in loss.kernels.tape:
+            arrays["present"] = [y.present, y.steps]
         if y.gradient is not None:
             arrays["d_y"] = [y.gradient, y.steps, y.width]
         if weight is not None:

@@ -10,11 +10,11 @@ from pytrainr import arguments
 from pytrainr.argument_errors import Setting, wrong_value
 from pytrainr.epoch_functions import message
 from pytrainr.exact.activations import known_as
-from pytrainr.exact.entries import check_finite, check_targets, check_tokens, with_mask
+from pytrainr.exact.entries import check_entries, with_mask
 from pytrainr.exact.layer_list import LayerList, described, layers_from, named
 from pytrainr.exact.layers.layer import Layer
 from pytrainr.exact.layers.time_distributed import TimeDistributed
-from pytrainr.exact.losses import LOSSES
+from pytrainr.exact.losses import LOSSES, takes_labels, target_variables
 from pytrainr.exact.metrics import metric_fields
 from pytrainr.exact.network import architecture_of
 from pytrainr.exact.options import (
@@ -22,10 +22,11 @@ from pytrainr.exact.options import (
     OF_THE_DATA,
     SHORTHAND,
     VALIDATED,
+    check_blank,
     check_bptt,
     check_exact_options,
 )
-from pytrainr.exact.shorthand import SENSIBLE_LOSS, check_loss
+from pytrainr.exact.shorthand import SENSIBLE_LOSS, check_loss, check_needs_no_layers
 from pytrainr.exact.target_weights import target_weights, with_weights
 from pytrainr.groups import number_of_groups
 from pytrainr.loss_functions import loss_L1
@@ -55,8 +56,9 @@ def new_exact_model(
         layers = layers_from(layers)
     else:
         del given["hidden_activation"]  # it is the model's ``sigmoid``
+        check_needs_no_layers(given["loss"])
     mask = given["mask"]
-    X, Y = with_mask(X, Y, mask)
+    X, Y = with_mask(X, Y, mask, given["loss"])
     given["mask"] = None if mask is None else "nan"
     unsync = fields["seq_to_seq_unsync"]
     time_dim = X.shape[1] if layers is not None else _time_dim(X, Y, unsync, given)
@@ -102,8 +104,11 @@ def new_exact_model(
         network = architecture_of(model)
         network.check()
         _check_readout(model, network)
-        _check_shape(network, Y)
         model.output_dim = network.output_dim
+        check_blank(model)
+        _check_shape(network, Y)
+        if takes_labels(model.loss):
+            model.output_time_dim = network.output_steps
         model.synapse_dim = (X.shape[2], model.output_dim)
     else:
         model.one_to_many = bool(not unsync and not given["attention"] and X.shape[1] == 1 < Y.shape[1])
@@ -111,7 +116,7 @@ def new_exact_model(
             model.time_dim_input = X.shape[1]
         chosen = architecture_of(model)
         model.output, model.loss = chosen.output, chosen.loss
-    _check_entries(X, Y, mask is not None, model)
+    check_entries(X, Y, model, architecture_of(model).tokens)
     return model, X, _weighted(model, Y, sample_weight)
 
 
@@ -162,8 +167,9 @@ def _check_no_shorthand(fields: dict[str, Any], given: dict[str, Any]) -> None:
 def _check_shape(network: LayerList, Y: np.ndarray) -> None:
     """The last layer puts out what Y asks for."""
     steps, width = network.shapes()[-1]
-    if LOSSES[network.loss].targets == "class":
-        width = 1
+    width = target_variables(network.loss, width)
+    if takes_labels(network.loss):
+        steps = Y.shape[1]
     if (steps, width) != Y.shape[1:]:
         last = f"layer {len(network.layers)} ({named(network.layers)[-1]})"
         raise wrong_value(
@@ -171,13 +177,6 @@ def _check_shape(network: LayerList, Y: np.ndarray) -> None:
             f"{{place}} has {Y.shape[1]} steps of {Y.shape[2]} variables, the last of the layers, {last}, puts out "
             f"{steps} of {width}" + (" class" if LOSSES[network.loss].targets == "class" else ""),
         )
-
-
-def _check_entries(X: np.ndarray, Y: np.ndarray, masked: bool, model: Model) -> None:
-    check_finite(X, "X", masked)
-    check_finite(Y, "Y", masked)
-    check_tokens(X, architecture_of(model).tokens)
-    check_targets(Y, "Y", model.output, model.loss, model.output_dim)
 
 
 def _time_dim(X: np.ndarray, Y: np.ndarray, unsync: bool, given: dict[str, Any]) -> int:
@@ -213,17 +212,17 @@ def retrained_exact_model(
     X, Y = arguments.as_samples(X, "X"), arguments.as_samples(Y, "Y")
     message("retraining, all options except X, Y and the model itself are ignored, error are reseted")
     mask = options.get("mask") if options.get("mask") is not None else model.mask
-    X, Y = with_mask(X, Y, mask)
+    X, Y = with_mask(X, Y, mask, model.loss)
     given = {name: model.get(name, value) for name, value in EXACT_DEFAULTS.items()}
     listed = model.get("network_type") == "layers"
     time_dim = X.shape[1] if listed else _time_dim(X, Y, bool(model.seq_to_seq_unsync), given)
     arguments.check_dimensions(
         ("X", "variables", X, X.shape[2], model.input_dim),
-        ("Y", "variables", Y, Y.shape[2], 1 if LOSSES[model.loss].targets == "class" else model.output_dim),
+        ("Y", "variables", Y, Y.shape[2], target_variables(model.loss, model.output_dim)),
         ("X", "time steps", X, time_dim, model.time_dim),
-        ("Y", "time steps", Y, Y.shape[1], model.output_time_dim),
+        ("Y", "time steps", Y, Y.shape[1], Y.shape[1] if takes_labels(model.loss) else model.output_time_dim),
     )
-    _check_entries(X, Y, mask is not None, model)
+    check_entries(X, Y, model, architecture_of(model).tokens)
     if number_of_groups(X.shape[0], model.batch_size) < 1:
         raise arguments.too_few_samples(X.shape[0], model.batch_size)
     retrained = model.copy()

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from pytrainr.exact.plan import Plan
+from pytrainr.exact.plan import Plan, Shown
 from pytrainr.parameters import Flat
 from pytrainr.r_list import RList
 
@@ -32,7 +32,12 @@ class EchoStates(Protocol):
 
     def prediction_plan(self, steps: int) -> Plan: ...
 
-    def forward(self, weights: Flat, X: np.ndarray, *, before_output: bool = False) -> tuple[Any, Any, Any]: ...
+    def forward(self, weights: Flat, X: np.ndarray, *, shown: Shown | None = None) -> tuple[Any, Any, Any]: ...
+
+
+def _read_by_readout(plan: Plan) -> tuple[int, int, int]:
+    x = plan.rows[-2].x
+    return x.place, x.steps, x.width
 
 
 class Reservoir:
@@ -47,7 +52,7 @@ class Reservoir:
         network, weights = self.network, state["weights"]
         readout = network.prediction_plan(batch.X.shape[1]).rows[-2].weights
         X, Y = batch.X[batch.order], batch.Y[batch.order]
-        top = network.forward(weights, X, before_output=True)[0]
+        top = network.forward(weights, X, shown=_read_by_readout)[0]
         present = ~np.isnan(Y[:, :, 0])
         place = readout["kernel"][0]
         kernel, intercept = ridge(top[present], Y[present], float(model.ridge), "bias" in readout)

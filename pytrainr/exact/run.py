@@ -8,7 +8,7 @@ import numpy as np
 
 from pytrainr.exact.reductions import total
 from pytrainr.numerics.by_address import call_at, memory_address
-from pytrainr.numerics.elementwise import copy, fill
+from pytrainr.numerics.elementwise import add, copy, fill
 from pytrainr.numerics.jit import fast_part
 from pytrainr.numerics.vectors import memory_of, moved
 from pytrainr.numerics.views import view
@@ -104,12 +104,30 @@ def _one_hot(to, number):
 
 
 @fast_part
+def _gather_labels(program, memory, Y, chunk):
+    """A sequence of labels for each sample, (output steps, n, 1), NaN after the last; and its weight."""
+    ends, n = program.ends, chunk.rows.size
+    target = _block(memory, ends.target, ends.output_steps, n, 1)
+    for t in range(target.shape[0]):
+        for s in range(n):
+            target[t, s, 0] = Y[chunk.rows[s], t, 0] if t < Y.shape[1] else np.nan
+    if ends.weight >= 0:
+        weight = view(memory, ends.weight * n, (ends.output_steps, n))
+        for t in range(weight.shape[0]):
+            for s in range(n):
+                weight[t, s] = Y[chunk.rows[s], 0, 1]
+
+
+@fast_part
 def _gather_targets(program, memory, Y, chunk):
     """The targets of the chunk (output steps, n, outputs): Y has the last steps of all, the others have none (NaN).
 
     Y's only variable may be the number of a class, and its last the weight of the target.
     """
     ends, n = program.ends, chunk.rows.size
+    if ends.labels != 0:
+        _gather_labels(program, memory, Y, chunk)
+        return
     target = _block(memory, ends.target, ends.output_steps, n, ends.outputs)
     offset = ends.whole_steps - Y.shape[1] - chunk.first
     weighted = ends.weight >= 0
@@ -158,8 +176,11 @@ def loss_of(program, room, Y, chunk):
 
 @fast_part
 def _add_errors(program, memory, error):
-    """Add Σ|target − y|, over what has a target, to ``error`` (n)."""
+    """Add Σ|target − y|, over what has a target, to ``error`` (n); the loss, where a target is a sequence of labels."""
     ends, n = program.ends, error.size
+    if ends.labels != 0:
+        add(error, view(memory, ends.value * n, (n,)))
+        return
     target = _block(memory, ends.target, ends.output_steps, n, ends.outputs)
     y = _block(memory, ends.output, ends.output_steps, n, ends.outputs)
     for t in range(target.shape[0]):
@@ -180,8 +201,10 @@ def chunk_gradient(program, weights, room, X, Y, chunk, error):
     """
     forward_pass(program, weights, room, X, chunk)
     _gather_targets(program, room.memory, Y, chunk)
+    loss = program.starts.size - 1
+    _run(program, loss, 1, room.call)
     _add_errors(program, room.memory, error)
-    for number in range(program.starts.size - 1, -1, -1):
+    for number in range(loss - 1, -1, -1):
         _run(program, number, 1, room.call)
 
 

@@ -33,7 +33,10 @@ from pytrainr.exact.plan import Path, weights_of
 from pytrainr.parameters import Block, Flat, Layout
 from pytrainr.r_random import RRandom
 
-__all__ = ["INITS", "NETWORK_TYPES", "OUTPUTS", "SENSIBLE_LOSS", "SIGMOIDS", "Shorthand", "check_loss"]
+__all__ = [
+    *("INITS", "NETWORK_TYPES", "OUTPUTS", "SENSIBLE_LOSS", "SIGMOIDS"),
+    *("Shorthand", "check_loss", "check_needs_no_layers"),
+]
 
 NETWORK_TYPES: dict[str, type[Recurrent]] = {
     "rnn": SimpleRNN,
@@ -100,12 +103,7 @@ class Shorthand:
         if self.loss is None:
             object.__setattr__(self, "loss", SENSIBLE_LOSS[str(self.output)])
         choice(self.loss, "loss", tuple(LOSSES))
-        if LOSSES[str(self.loss)].targets == "class":
-            raise wrong_value(
-                "loss",
-                "{loss} needs layers: the last, a Dense with the activation 'softmax', says how many classes there are",
-                loss=Setting("loss", self.loss),
-            )
+        check_needs_no_layers(self.loss)
         choice(self.hidden_activation, "hidden_activation", SIGMOIDS)
         choice(self.init, "init", INITS)
         choice(self.dtype, "dtype", ("float64", "float32"))
@@ -278,8 +276,27 @@ class Shorthand:
         return frozenset(field.name for field in fields(cls))
 
 
+def check_needs_no_layers(loss: Any) -> None:
+    """Raise ``ValueError`` for a loss whose targets do not say how many outputs there are."""
+    if isinstance(loss, str) and loss in LOSSES and LOSSES[loss].targets in ("class", "labels"):
+        raise wrong_value(
+            "loss",
+            "{loss} needs layers: the last, a Dense with the activation 'softmax', says how many classes there are",
+            loss=Setting("loss", loss),
+        )
+
+
 def check_loss(loss: str, output: str) -> str:
     """The loss, where it goes with the output's activation."""
+    if LOSSES[loss].targets == "labels" and output != "softmax":
+        raise wrong_value(
+            "loss",
+            "{loss} reads the probabilities of all labels and the blank: the last layer should have the activation "
+            "{softmax}, not {output}, as Dense(5, activation={softmax}) for four labels and the blank",
+            loss=Setting("loss", loss),
+            softmax="softmax",
+            output=output,
+        )
     if loss in _PROBABILITIES and output not in ("logistic", "softmax"):
         raise wrong_value(
             "loss",

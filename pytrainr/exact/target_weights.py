@@ -9,9 +9,9 @@ import numpy as np
 
 from pytrainr import arguments
 from pytrainr.argument_errors import Place, Setting, wrong_value
-from pytrainr.exact.losses import LOSSES
+from pytrainr.exact.losses import LOSSES, takes_labels
 
-__all__ = ["check_class_weight", "check_sample_weight", "target_weights", "with_weights"]
+__all__ = ["check_class_weight", "check_sample_weight", "target_weights", "targets_of", "with_weights"]
 
 
 def check_class_weight(value: Any) -> list[float] | None:
@@ -58,11 +58,16 @@ def check_sample_weight(value: Any, place: Place | str, samples: int, steps: int
     return np.broadcast_to(weight, (samples, steps))
 
 
+def targets_of(Y: np.ndarray, loss: str) -> tuple[int, int]:
+    """(samples, steps) of the targets: a sequence of labels is one."""
+    return Y.shape[0], 1 if takes_labels(loss) else Y.shape[1]
+
+
 def target_weights(Y: np.ndarray, sample_weight: Any, class_weight: list[float] | None, loss: str) -> np.ndarray | None:
     """The weight of each target (samples, steps), None where all count alike."""
     weight = None
     if sample_weight is not None:
-        weight = check_sample_weight(sample_weight, "sample_weight", *Y.shape[:2])
+        weight = check_sample_weight(sample_weight, "sample_weight", *targets_of(Y, loss))
     if class_weight is None:
         return weight
     by_class = np.ones(max(len(class_weight), int(np.nanmax(Y, initial=0.0)) + 1, Y.shape[2], 2))
@@ -90,4 +95,4 @@ def _classes(Y: np.ndarray, loss: str) -> np.ndarray:
 
 def with_weights(Y: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """Y as a ``weighted`` network takes it: the weight is its last variable."""
-    return np.concatenate([Y, weight[:, :, np.newaxis]], axis=2)
+    return np.concatenate([Y, np.broadcast_to(weight, Y.shape[:2])[:, :, np.newaxis]], axis=2)

@@ -9,10 +9,10 @@ import numpy as np
 
 from pytrainr import arguments
 from pytrainr.argument_errors import ArgumentError, Place, Setting, wrong_value
-from pytrainr.exact.entries import check_finite, check_targets, check_tokens, with_mask
-from pytrainr.exact.losses import LOSSES
+from pytrainr.exact.entries import check_entries, check_label_steps, with_mask
+from pytrainr.exact.losses import takes_labels, target_variables
 from pytrainr.exact.network import ExactNetwork, architecture_of
-from pytrainr.exact.target_weights import check_sample_weight, with_weights
+from pytrainr.exact.target_weights import check_sample_weight, targets_of, with_weights
 from pytrainr.memory import check_memory
 from pytrainr.model import Model
 from pytrainr.parameters import Flat
@@ -58,15 +58,11 @@ class Validation:
 
     def begin(self, model: Model) -> None:
         """Check the samples against the model and forget what an earlier training found."""
-        masked = model.get("mask") is not None
-        if masked:
-            self.X, self.Y = with_mask(self.X, self.Y, "nan")
+        if model.get("mask") is not None:
+            self.X, self.Y = with_mask(self.X, self.Y, "nan", model.loss)
         self._check_shapes(model)
         try:
-            check_finite(self.X, self._place("X"), masked)
-            check_finite(self.Y, self._place("Y"), masked)
-            check_tokens(self.X, architecture_of(model).tokens, self._place("X"))
-            check_targets(self.Y, self._place("Y"), model.output, model.loss, model.output_dim)
+            check_entries(self.X, self.Y, model, architecture_of(model).tokens, self._place)
         except ArgumentError as error:
             raise error.moved(self._first or 0) from None
         if self.X.shape[1] < model.time_dim:  # zeros follow the input, as in training
@@ -75,16 +71,24 @@ class Validation:
             self.X = padded
         self.targets = self.Y
         if model.weighted:
+            shape = targets_of(self.Y, model.loss)
             weight: Any = np.ones(self.Y.shape[0]) if self._weight is None else self._weight
-            self.Y = with_weights(self.Y, check_sample_weight(weight, "sample_weight", *self.Y.shape[:2]))
+            self.Y = with_weights(self.Y, check_sample_weight(weight, "sample_weight", *shape))
         model.validation_loss = np.full(model.numepochs, np.nan)
         model.best_epoch, model.best_validation_loss = 0, math.inf
+
+    def check_label_steps(self, model: Model, network: ExactNetwork) -> None:
+        """Raise ``ValueError`` where a sample's labels need more steps than there are."""
+        try:
+            check_label_steps(self.targets, self._place("Y"), model.get("blank") or 0, network.output_lengths(self.X))
+        except ArgumentError as error:
+            raise error.moved(self._first or 0) from None
 
     def _place(self, name: str) -> Place:
         return Place(name, of="validation" if self._first is None else "")
 
     def _check_shapes(self, model: Model) -> None:
-        outputs = 1 if LOSSES[model.loss].targets == "class" else model.output_dim
+        outputs = target_variables(model.loss, model.output_dim)
         for name, array, variables in (("X", self.X, model.input_dim), ("Y", self.Y, outputs)):
             if array.shape[2] != variables:
                 should = f"{{place}} should have {variables} variables, it has {array.shape[2]}"
@@ -94,7 +98,7 @@ class Validation:
                 "validation",
                 f"X and Y of validation should have as many samples; they have {self.X.shape[0]} and {self.Y.shape[0]}",
             )
-        if self.Y.shape[1] != model.output_time_dim:
+        if self.Y.shape[1] != model.output_time_dim and not takes_labels(model.loss):
             raise wrong_value(
                 self._place("Y"),
                 f"{{place}} should have {model.output_time_dim} time steps as Y has, it has {self.Y.shape[1]}",
@@ -129,7 +133,7 @@ class Validation:
                 delattr(model, field + "_best")
 
 
-def held_out(validation: Any, Y: Any, X: Any, mask: Any) -> tuple[Validation, Any, Any, Any]:
+def held_out(validation: Any, Y: Any, X: Any, mask: Any, loss: Any) -> tuple[Validation, Any, Any, Any]:
     """The samples held out, and Y, X and mask of those that remain.
 
     ``validation`` is (X, Y), or the share of the last samples; of its own data, NaN marks what a mask leaves out.
@@ -148,7 +152,7 @@ def held_out(validation: Any, Y: Any, X: Any, mask: Any) -> tuple[Validation, An
         raise wrong_value("validation", f"{{place}} should be {should}; it is {{value}}", value=validation)
     X, Y = arguments.as_samples(X, "X"), arguments.as_samples(Y, "Y")
     arguments.check_shapes(X, Y, seq_to_seq_unsync=True)
-    X, Y = with_mask(X, Y, mask)
+    X, Y = with_mask(X, Y, mask, loss)
     kept = X.shape[0] - max(1, round(share * X.shape[0]))
     if kept < 1:
         setting = Setting("validation", share)

@@ -121,7 +121,8 @@ class Loss(Layer):
 
     canonical: ClassVar[str | None] = None
     targets: ClassVar[str] = "any"
-    """What a target is: "any" number, a "share" from 0 to 1, rows of "probabilities", or the number of a "class"."""
+    """What a target is: "any" number, a "share" from 0 to 1, rows of "probabilities", the number of a "class",
+    or for all steps of a sample together a sequence of "labels"."""
 
     def canonical_of(self, activation: str | None) -> int:
         """How the loss goes back past an output's activation: see ``Options``."""
