@@ -11,6 +11,8 @@ from pytrainr.exact.cells.gru import GRU
 from pytrainr.exact.cells.jordan import Jordan
 from pytrainr.exact.cells.lstm import LSTM
 from pytrainr.exact.layers.activation import Activation
+from pytrainr.exact.layers.attention import Attention
+from pytrainr.exact.layers.attention_pooling import AttentionPooling
 from pytrainr.exact.layers.bidirectional import Bidirectional
 from pytrainr.exact.layers.conv1d import Conv1D
 from pytrainr.exact.layers.decoder import Decoder
@@ -21,12 +23,15 @@ from pytrainr.exact.layers.flatten import Flatten
 from pytrainr.exact.layers.last_steps import LastSteps
 from pytrainr.exact.layers.layer import Layer
 from pytrainr.exact.layers.layer_normalization import LayerNormalization
+from pytrainr.exact.layers.multi_head_attention import MultiHeadAttention
 from pytrainr.exact.layers.pooling import (
     AveragePooling1D,
     GlobalAveragePooling1D,
     GlobalMaxPooling1D,
     MaxPooling1D,
 )
+from pytrainr.exact.layers.position_embedding import PositionEmbedding
+from pytrainr.exact.layers.positional_encoding import PositionalEncoding
 from pytrainr.exact.layers.pyramid import Pyramid
 from pytrainr.exact.layers.repeat_vector import RepeatVector
 from pytrainr.exact.layers.residual import Residual
@@ -40,6 +45,8 @@ __all__ = [
     "LSTM",
     "TCN",
     "Activation",
+    "Attention",
+    "AttentionPooling",
     "AveragePooling1D",
     "Bidirectional",
     "Conv1D",
@@ -55,6 +62,9 @@ __all__ = [
     "LastSteps",
     "LayerNormalization",
     "MaxPooling1D",
+    "MultiHeadAttention",
+    "PositionEmbedding",
+    "PositionalEncoding",
     "Pyramid",
     "RepeatVector",
     "Residual",
@@ -72,6 +82,7 @@ LAYERS: dict[str, type[Layer]] = {
         *(Conv1D, MaxPooling1D, AveragePooling1D, GlobalMaxPooling1D, GlobalAveragePooling1D),
         *(LastSteps, Pyramid, Flatten, RepeatVector),
         *(Bidirectional, TimeDistributed, Residual, Sequential),
+        *(Attention, MultiHeadAttention, AttentionPooling, PositionalEncoding, PositionEmbedding),
     )
 }
 """Every layer that a list may hold, by the name of its class."""

@@ -313,7 +313,7 @@ class ExactNetwork:
         recording = record is not None and record.shape[1] > 0
         piece = at_once
         if not recording:  # what is recorded lies in the memory of a single pass
-            piece *= max(1, _PIECE_NUMBERS // (at_once * self.layout.size * steps))
+            piece *= max(1, _PIECE_NUMBERS // (at_once * max(1, self.layout.size) * steps))
 
         def forward_of(first: int) -> float:
             rows = slice(first, min(n, first + piece))
