@@ -9,8 +9,8 @@ The rows are softmaxes over the keys that have an entry and, where it is causal,
 from __future__ import annotations
 
 from pytrainr.exact.activations import activate_rows, number_of, slope_of_rows
+from pytrainr.exact.arrays import flat
 from pytrainr.exact.products import product, transpose, transposed_product
-from pytrainr.exact.reductions import flat
 from pytrainr.exact.scalars import tanh
 from pytrainr.numerics.jit import fast_part
 from pytrainr.numerics.views import columns, view

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-from pytrainr.exact.arrays import Matrix, Presence, Rows, Steps, Vector, flattened
+from pytrainr.exact.arrays import Matrix, Presence, Rows, Steps, Vector, flat, flattened
 from pytrainr.exact.attention import (
     additive_scores,
     additive_scores_backward,
@@ -24,7 +24,7 @@ from pytrainr.exact.attention import (
 from pytrainr.exact.kernels import Kernels
 from pytrainr.exact.layers.layer import Layer, Weight, check_range
 from pytrainr.exact.products import add_product, product, transpose, transposed_product
-from pytrainr.exact.reductions import dot, flat
+from pytrainr.exact.reductions import dot
 from pytrainr.numerics.elementwise import add, copy, fill
 from pytrainr.numerics.jit import fast_part
 
