@@ -23,7 +23,7 @@ import numba
 
 from pytrainr.numerics import compiling
 from pytrainr.numerics.kernel_folder import PACKAGE, folder
-from pytrainr.numerics.numba_internals import FAST, rebuilt, reduced, target
+from pytrainr.numerics.numba_internals import FAST, load_array_functions, rebuilt, reduced, target
 
 __all__ = ["KernelCache"]
 
@@ -78,6 +78,7 @@ class KernelCache:
         compiling.obtain(self.task(kinds))
         loaded = self._loaded(kinds, context)
         if loaded is None:
+            load_array_functions()
             compiling.begin(self.task(kinds))
         return loaded
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import os
+from functools import cache
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -24,6 +25,7 @@ __all__ = [
     "OLDEST",
     "address_of",
     "global_compiler_lock",
+    "load_array_functions",
     "part_policy",
     "rebuilt",
     "reduced",
@@ -47,11 +49,14 @@ if _version() < OLDEST:
 FAST = _version() <= NEWEST_TRIED and os.environ.get("PYTRAINR_NUMBA") != "fallback"
 
 
-def _load_array_functions_without_scipy() -> None:
-    """Numba, before its first kernel, imports all of scipy.linalg only to see whether it exists: a third of the start.
+@cache
+def load_array_functions() -> None:
+    """Before the first kernel is compiled: Numba imports all of scipy.linalg then, only to see whether it exists.
 
-    It is, as we depend on it, and ``np.dot`` still loads what it needs of it when first compiled or called.
+    It does, as we depend on it, and ``np.dot`` still loads what it needs of it when first compiled or called.
     """
+    if not FAST:
+        return
     numba_linalg: Any = importlib.import_module("numba.np.linalg")
     ensure_blas = numba_linalg.ensure_blas
     numba_linalg.ensure_blas = lambda: None
@@ -62,7 +67,6 @@ def _load_array_functions_without_scipy() -> None:
 
 
 if FAST:
-    _load_array_functions_without_scipy()
     # A fork waits until no other thread compiles: in the child Numba's lock would stay with a thread that is not there.
     around_fork(global_compiler_lock.acquire, global_compiler_lock.release)
 
@@ -100,11 +104,23 @@ def reduced(result: Any) -> Any:
 
 
 def rebuilt(context: Any, payload: Any) -> Any:
-    """The compiled function again."""
+    """The compiled function again.
+
+    Numba would first load all that it can compile, a fifth of the start; what is compiled only needs what it calls.
+    """
     from numba.core.compiler import CompileResult
 
-    context.refresh()
+    _name_runtime() if FAST else context.refresh()
     return CompileResult._rebuild(context, *payload)
+
+
+@cache
+def _name_runtime() -> None:
+    """Tell LLVM where the functions are that count references and take arrays from Python, as Numba itself does."""
+    from numba.core.runtime import _nrt_python
+
+    for name, address in _nrt_python.c_helpers.items():
+        llvm.add_symbol(name if name.startswith("_") else f"NRT_{name}", address)
 
 
 # parts ----------------------------------------------------------------------------------------------------------------
