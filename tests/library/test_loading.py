@@ -17,7 +17,13 @@ def test_garbage_is_collected_after_the_import_as_before_it(before, after):
 
 
 def test_what_somebody_froze_stays_frozen():
-    script = "import gc; gc.freeze(); frozen = gc.get_freeze_count(); import pytrainr; print(gc.get_freeze_count() > 0.9 * frozen)"
+    script = """
+import gc
+gc.freeze()
+frozen = gc.get_freeze_count()
+import pytrainr
+print(gc.get_freeze_count() > 0.9 * frozen)
+"""
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "True"
 
