@@ -24,6 +24,8 @@ _TEXTS = ("sigmoid", "network_type", "update_rule")
 _FLAGS = ("use_bias", "seq_to_seq_unsync", "exact")
 _DESCRIPTION = ("input_dim", "hidden_dim", "output_dim", "synapse_dim", "time_dim", *_TEXTS, *_FLAGS[:2])
 """What says which network it is."""
+_SAID_BY_LAYERS = ("hidden_dim", "sigmoid", "use_bias")
+"""What a list of layers says instead."""
 _EXACT_ONLY = ("output_time_dim", "groups_done")
 """What only training with ``exact=True`` gives a model."""
 _ARRAY_LIST = re.compile(
@@ -32,9 +34,22 @@ _ARRAY_LIST = re.compile(
 )
 
 
+_LAYER_WEIGHTS = re.compile(r"(\w+?)(_\d+)?_weights(_[a-z_]+)?")
+
+
 def is_array_list(name: str) -> bool:
     """Whether the field is a list of arrays: weights, what update rules keep in their shapes, states."""
-    return _ARRAY_LIST.fullmatch(name) is not None
+    return _ARRAY_LIST.fullmatch(name) is not None or _are_weights_of_a_layer(name)
+
+
+def _are_weights_of_a_layer(name: str) -> bool:
+    found = _LAYER_WEIGHTS.fullmatch(name)
+    if found is None:
+        return False
+    from pytrainr.exact.layer_list import snake_case
+    from pytrainr.layers import LAYERS
+
+    return found[1] in map(snake_case, LAYERS)
 
 
 _TRAINABLE = ("numepochs", "batch_size", "learningrate", "learningrate_decay", "momentum", "loss_function")
@@ -53,10 +68,14 @@ def checked_model(fields: Mapping[str, Any]) -> Model:
     Raises ``ValueError`` or ``TypeError`` that names the field where one that says what the network computes is missing
     or cannot be what it should.
     """
-    missing = [name for name in _DESCRIPTION if fields.get(name) is None]
+    listed = fields.get("layers") is not None and bool(_single(fields.get("exact")))
+    needed = [name for name in _DESCRIPTION if not (listed and name in _SAID_BY_LAYERS)]
+    missing = [name for name in needed if fields.get(name) is None]
     if missing:
         raise wrong_value(missing[0], "{place} is missing; a model should have every field that trainr gives it")
-    checked = {name: _checked(name, value) for name, value in fields.items()}
+    checked = {name: _checked(name, value) for name, value in fields.items() if not (listed and name == "hidden_dim")}
+    if listed:
+        checked["hidden_dim"] = ()
     dims = (checked["input_dim"], *checked["hidden_dim"], checked["output_dim"])
     if checked["synapse_dim"] != dims:
         raise wrong_value(

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pytrainr.argument_errors import ArgumentError, wrong_type, wrong_value
+from pytrainr.argument_errors import ArgumentError, Place, wrong_type, wrong_value
 from pytrainr.exact.activations import LINEAR, number_of
 from pytrainr.exact.cells.echo_state import EchoState
 from pytrainr.exact.initial import draw
@@ -23,10 +23,18 @@ from pytrainr.exact.plan import Path, Planned, laid_out, weights_of
 from pytrainr.parameters import Block, Flat, Layout
 from pytrainr.r_random import RRandom
 
-__all__ = ["LayerList", "described", "layers_from", "named", "summary_of"]
+__all__ = ["LayerList", "described", "layers_from", "named", "snake_case", "summary_of"]
 
 
 _NOT_DECAYED = ("bias", "gamma", "beta")
+_MOST_LAYERS, _DEEPEST = 1000, 7
+"""Of a list, those within others counted as well; and how many may lie in one another: the network's plan is made in
+Python, layer by layer, and a model's messages nest no deeper."""
+
+
+def snake_case(kind: str) -> str:
+    """Keras's name of a layer of this class: ``simple_rnn``."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z])", "_", kind).lower()
 
 
 def named(layers: tuple[Layer, ...]) -> list[str]:
@@ -34,7 +42,7 @@ def named(layers: tuple[Layer, ...]) -> list[str]:
     seen: Counter[str] = Counter()
     names = []
     for layer in layers:
-        name = re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z])", "_", type(layer).__name__).lower()
+        name = snake_case(type(layer).__name__)
         names.append(f"{name}_{seen[name]}" if seen[name] else name)
         seen[name] += 1
     return names
@@ -94,11 +102,16 @@ class LayerList:
         """Raise ``ValueError`` that names the layer that cannot stand where it does, or take sequences of different
         length."""
         shapes = self.shapes()
-        for number in range(len(self.layers)):  # the shortest beginning of the list that does not fit
-            try:
-                laid_out(self.layers[: number + 1], self.steps, self.input_dim, padded=self.padded, training=True)
-            except LayerDoesNotFit as error:
-                raise self._unfitting(number, shapes[number], error) from None
+        how: dict[str, Any] = {"padded": self.padded, "training": True}
+        try:
+            laid_out(self.layers, self.steps, self.input_dim, **how)
+        except LayerDoesNotFit:
+            for number in range(len(self.layers)):  # the shortest beginning of the list that does not fit
+                try:
+                    laid_out(self.layers[: number + 1], self.steps, self.input_dim, **how)
+                except LayerDoesNotFit as error:
+                    raise self._unfitting(number, shapes[number], error) from None
+            raise
         if any(isinstance(layer, EchoState) for _, layer, _ in self._weights) and not self.fits_readout:
             raise wrong_value(
                 "layers",
@@ -179,42 +192,83 @@ class LayerList:
 
 
 def layers_from(described: Any) -> tuple[Layer, ...]:
-    """Layers from what a caller gave, or a model kept: layers, or their descriptions. Everything is checked."""
+    """Layers from what a caller gave, or a model kept: layers, or their descriptions. Everything is checked.
+
+    Raises ``ArgumentError`` that names the layer.
+    """
     if not isinstance(described, (list, tuple)) or not described:
         should = "{place} should be a list of layers such as [GRU(32), Dense(1)], it is {value}"
         raise wrong_type("layers", should, value=described)
-    return tuple(map(_layer_from, described))
+    _check_bounds(described)
+    return tuple(_layer_from(layer, f"layer {number}: ") for number, layer in enumerate(described, 1))
 
 
-def _layer_from(described: Any) -> Any:
+def _check_bounds(described: Any) -> None:
+    """Raise ``ValueError`` for more layers, or deeper ones, than can be; goes no deeper itself."""
+    count, within = 0, [(layer, 1) for layer in described]
+    while within:
+        layer, depth = within.pop()
+        count += 1
+        if count > _MOST_LAYERS:
+            raise wrong_value(
+                "layers", f"{{place}} should be {_MOST_LAYERS:,} at most, those within others counted as well"
+            )
+        if depth > _DEEPEST:
+            raise wrong_value("layers", f"{{place}} may lie in one another to a depth of {_DEEPEST}, these lie deeper")
+        within += [(inner, depth + 1) for inner in _layers_within(layer)]
+
+
+def _layers_within(described: Any) -> list[Any]:
+    """The layers, or their descriptions, among the options of one."""
+    if isinstance(described, Layer):
+        options = [getattr(described, field.name) for field in fields(described)]
+    else:
+        options = list(described.values()) if isinstance(described, dict) else []
+    flat = [each for value in options for each in (value if isinstance(value, (list, tuple)) else [value])]
+    return [each for each in flat if isinstance(each, (dict, Layer))]
+
+
+def _layer_from(described: Any, place: str) -> Any:
+    """The layer of a description; ``place`` begins the message where it cannot be."""
     from pytrainr.layers import LAYERS
 
     if not isinstance(described, dict):
         if not isinstance(described, Layer):
-            raise wrong_type("layers", "{place} should hold layers such as GRU(32), it holds {value}", value=described)
+            raise wrong_type(
+                "layers", f"{{place}} should hold layers such as GRU(32), {place}{{value}}", value=described
+            )
         return described
     options = dict(described)
     kind = options.pop("kind", None)
     if not isinstance(kind, str) or kind not in LAYERS:
         known = ", ".join(LAYERS)
-        raise wrong_value("layers", f"{{place}} has no layer {{kind}}; there are {known}", kind=kind)
+        raise wrong_value("layers", f"{{place}}, {place}there is no {{kind}}; there are {known}", kind=kind)
     known_options = [field.name for field in fields(LAYERS[kind])]
     unknown = sorted(set(options) - set(known_options))
     if unknown:
-        raise wrong_type(
-            "layers", f"{{place}}: {kind} has no option {{name}}; it has {', '.join(known_options)}", name=unknown[0]
-        )
+        has = f"it has {', '.join(known_options)}" if known_options else "it has none"
+        raise wrong_type("layers", f"{{place}}, {place}{kind} has no option {{name}}; {has}", name=unknown[0])
+    for field in fields(LAYERS[kind]):
+        if field.name in options and "int" in str(field.type):
+            options[field.name] = _whole(options[field.name])
     for name, value in options.items():
-        if isinstance(value, dict) and "kind" in value:
-            options[name] = _layer_from(value)
+        if isinstance(value, dict):
+            options[name] = _layer_from(value, f"{place}{kind}: ")
         elif isinstance(value, (list, tuple)) and any(isinstance(each, (dict, Layer)) for each in value):
-            options[name] = tuple(map(_layer_from, value))
+            options[name] = tuple(_layer_from(each, f"{place}{kind}: ") for each in value)
     try:
         return LAYERS[kind](**options)
-    except TypeError as error:
-        if isinstance(error, ArgumentError):
-            raise
-        raise wrong_type("layers", f"{{place}}: {kind} {str(error).split(' ', 1)[-1]}") from None
+    except ArgumentError as error:
+        raise type(error)("layers", (), (Place("layers"), f", {place}", *error.parts)) from None
+    except TypeError as error:  # of Python: an option is missing
+        raise wrong_type("layers", f"{{place}}, {place}{kind} {str(error).split(' ', 1)[-1]}") from None
+
+
+def _whole(value: Any) -> Any:
+    """Whole numbers as such, which R often has as doubles."""
+    if isinstance(value, (list, tuple)):
+        return tuple(map(_whole, value))
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _draws_masks(value: Any) -> bool:

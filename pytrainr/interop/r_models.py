@@ -44,7 +44,8 @@ def read_r_model(path: str | os.PathLike[str], *, functions: Mapping[str, Callab
         names, values = r_files.read_list(Path(path))
     except r_files.RFileError as problem:
         raise RModelFileError(f"{path}: {problem}") from problem
-    missing = [name for name in ("network_type", "synapse_dim", "time_dim", *WEIGHTS) if name not in names]
+    weights = () if "layers" in names else WEIGHTS  # those of layers are named after them
+    missing = [name for name in ("network_type", "synapse_dim", "time_dim", *weights) if name not in names]
     if missing:
         raise RModelFileError(f"{path}: this is not a model of trainr, it has no {', '.join(missing)}")
     fields = {name: _python_value(name, value) for name, value in zip(names, values, strict=True)}
@@ -74,7 +75,18 @@ def _python_value(name: str, value: Any) -> Any:
         return [_function(name, f) for f in (value if isinstance(value, Sequence) else [value])]
     if isinstance(value, RClosure):
         return _function(name, value)
+    if name == "layers":
+        return _layers(value)
     return value[0].item() if isinstance(value, np.ndarray) and value.shape == (1,) else value
+
+
+def _layers(value: Any) -> Any:
+    """The descriptions of layers, which are lists within lists of R's vectors."""
+    if isinstance(value, Mapping):
+        return {name: _layers(option) for name, option in value.items()}
+    if isinstance(value, np.ndarray):
+        return value.tolist() if value.size != 1 else value[0].item()
+    return [_layers(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def _function(name: str, function: Any) -> Callable:

@@ -13,6 +13,7 @@ import pytest
 import pytrainr
 from pytrainr import Model, RModelFileError, RRandom, predictr, read_r_model, trainr, write_r_model
 from pytrainr.interop.r_functions import RClosure, known_function
+from pytrainr.layers import GRU, Bidirectional, Dense
 
 RECORDED = Path(__file__).resolve().parent / "recorded"
 FUNCTIONS = ("epoch_function", "loss_function")
@@ -154,3 +155,16 @@ def test_cut_off_data_never_does_more_than_raise(size: int, tmp_path: Path) -> N
     cut.write_bytes(content[:size])
     with pytest.raises(RModelFileError):
         read_r_model(cut)
+
+
+def test_a_list_of_layers_in_r_and_back(tmp_path: Path) -> None:
+    """12.6: R keeps a layer as a list of its kind and its options, whole numbers as doubles."""
+    X = np.random.default_rng(1).random((6, 4, 2))
+    layers = [Bidirectional(GRU(3, return_sequences=True)), Dense(1, activation="sigmoid", use_bias=False)]
+    model = trainr(X[:, :, :1], X, exact=True, layers=layers, learningrate=0.1, update_rule="adam", rng=RRandom(1))
+    write_r_model(model, tmp_path / "model.rds")
+    again = read_r_model(tmp_path / "model.rds")
+    assert again.layers == tuple(layers)
+    assert np.array_equal(predictr(again, X), predictr(model, X))
+    further = [trainr(X[:, :, :1], X, one, rng=RRandom(2)) for one in (again, model)]
+    assert all(map(np.array_equal, further[0].bidirectional_weights, further[1].bidirectional_weights))

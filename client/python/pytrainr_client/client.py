@@ -124,10 +124,15 @@ class Client:
         """The server's version and limits."""
         return self.retried(lambda: self._info.GetServerInfo(server_info_pb2.GetServerInfoRequest()))
 
-    def _uploader(self) -> Uploader:
+    @property
+    def limits(self) -> server_info_pb2.ServerInfo:
+        """``server_info`` as it was when first asked for."""
         if self._limits is None:
             self._limits = self.server_info()
-        return Uploader(self._datasets, self._limits, self.retry_seconds)
+        return self._limits
+
+    def _uploader(self) -> Uploader:
+        return Uploader(self._datasets, self.limits, self.retry_seconds)
 
     # training -------------------------------------------------------------------------------------------------------
 
@@ -236,6 +241,8 @@ class Client:
         elif model is not None:
             raise _no_model(model)
         uploader = self._uploader()
+        if training.options.layer and not self.limits.layers:
+            raise ValueError(f"layers: the server at {self.address} is too old to know lists of layers; update it")
         for tensor in wire.tensors(training):
             uploader.lighten(tensor)
         training.x.CopyFrom(uploader.tensor(arguments.as_samples(X, "X")))
@@ -315,17 +322,12 @@ class Client:
             request.model.CopyFrom(_to_predict(model))
         else:
             raise _no_model(model)
-        if samples.nbytes > self._inline_bytes():
+        if samples.nbytes > self.limits.inline_bytes:
             uploader = self._uploader()
             request.x.CopyFrom(uploader.tensor(samples))
         else:
             request.x.CopyFrom(wire.encode_array(samples))
         return _predicted(self.retried(lambda: self._predictions.Predict(request)))
-
-    def _inline_bytes(self) -> int:
-        if self._limits is None:
-            self._limits = self.server_info()
-        return self._limits.inline_bytes
 
     # stored models --------------------------------------------------------------------------------------------------
 
@@ -349,7 +351,7 @@ class Client:
         """Store a model as the next version of ``models/{model_id}``; its name."""
         message = models.message_of(model)
         request_id = str(uuid.uuid4())
-        chunk_bytes = self._uploader_chunk()
+        chunk_bytes = self.limits.chunk_bytes
 
         def requests() -> Iterator[model_pb2.ImportModelRequest]:
             copy = model_pb2.Model.FromString(message.SerializeToString())
@@ -357,11 +359,6 @@ class Client:
                 yield model_pb2.ImportModelRequest(model_id=model_id, request_id=request_id, part=part)
 
         return self.retried(lambda: self._models.ImportModel(requests())).name
-
-    def _uploader_chunk(self) -> int:
-        self._inline_bytes()
-        assert self._limits is not None
-        return self._limits.chunk_bytes
 
     def set_alias(self, name: str, alias: str, *, remove: bool = False) -> None:
         """Let ``alias`` ("prod") mean this version from now on, or take it away."""

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 from trainr import wire
 from trainr.v1 import training_pb2
 
+from pytrainr.arguments import unmasked
+from pytrainr.exact.layer_list import described, layers_from
+from pytrainr.exact.target_weights import check_class_weight
 from pytrainr.loss_functions import loss_L1
 
 R_DEFAULTS: Mapping[str, Any] = {
@@ -26,6 +30,13 @@ R_DEFAULTS: Mapping[str, Any] = {
     "exact": False,
 }
 
+_FORMS: Mapping[str, Callable[[Any], Any]] = {
+    "class_weight": check_class_weight,  # {class: weight} has numbers as its names
+    "sample_weight": lambda value: np.asarray(unmasked(value)),
+    "initial_state": lambda value: np.asarray(unmasked(value)),
+}
+"""Options that travel in another form than that in which they may be given."""
+
 
 def message_of(options: Mapping[str, Any], epoch_functions: tuple[str, ...], loss: Any) -> training_pb2.TrainingOptions:
     """The options as a message; what is R's default is left out, the library at the server has it.
@@ -34,6 +45,11 @@ def message_of(options: Mapping[str, Any], epoch_functions: tuple[str, ...], los
     """
     message = training_pb2.TrainingOptions(epoch_function=epoch_functions, loss_function=loss_name(loss))
     for name, value in options.items():
+        if name == "layers" and value is not None:
+            message.layer.extend(wire.encode_layer(described(layer)) for layer in layers_from(value))
+            continue
+        if name in _FORMS and value is not None:
+            value = _FORMS[name](value)
         if name in R_DEFAULTS and type(value) is type(R_DEFAULTS[name]) and value == R_DEFAULTS[name]:
             continue
         if not (name in R_DEFAULTS and _set(message, name, value)):

@@ -220,6 +220,8 @@ def decode_value(
             for i, item in enumerate(message.list_value.value)
         ]
         return tuple(items) if items and all(isinstance(item, (int, float)) for item in items) else items
+    if kind == "layer_value":
+        return decode_layer(message.layer_value, depth + 1)
     if kind == "option_list_value":
         return decode_options(message.option_list_value.option, field, array, function, depth + 1)
     return getattr(message, kind)
@@ -241,6 +243,45 @@ def decode_options(
             raise WireError(option.name, "is given twice")
         values[option.name] = decode_value(option.value, option.name, array, function, depth)
     return values
+
+
+# layers --------------------------------------------------------------------------------------------------------------
+
+
+def encode_layer(described: Mapping[str, Any]) -> model_pb2.Layer:
+    """A layer from its class's name, ``kind``, and its options; layers within are described likewise."""
+    kind = str(described["kind"])
+    options = [
+        model_pb2.Option(name=name, value=_encode_layer_option(value, f"{kind}: {name}"))
+        for name, value in described.items()
+        if name != "kind"
+    ]
+    return model_pb2.Layer(kind=kind, option=options)
+
+
+def _encode_layer_option(value: Any, field: str) -> model_pb2.Value:
+    if isinstance(value, Mapping) and "kind" in value:
+        return model_pb2.Value(layer_value=encode_layer(value))
+    if isinstance(value, (list, tuple)):
+        items = [_encode_layer_option(item, field) for item in value]
+        return model_pb2.Value(list_value=model_pb2.ValueList(value=items))
+    return encode_value(value, field)
+
+
+def decode_layer(message: model_pb2.Layer, depth: int = 0) -> dict[str, Any]:
+    """What :func:`encode_layer` took. Its layers within are bounded as all values are; what else it may be, the library
+    knows. Raises ``WireError`` (field "layers") that names the layer."""
+    try:
+        options = decode_options(message.option, "option", _no_array, depth=depth)
+    except WireError as error:
+        raise WireError("layers", f"hold {message.kind[:40] or 'a layer'}: {error}") from None
+    if "kind" in options:
+        raise WireError("layers", f"hold {message.kind[:40]} with an option kind, which is the name of the field")
+    return {"kind": message.kind, **options}
+
+
+def _no_array(tensor: tensor_pb2.Tensor, field: str) -> np.ndarray:
+    raise WireError(field, "is an array; options of layers are single values, layers and lists of these")
 
 
 # models and their pieces ---------------------------------------------------------------------------------------------

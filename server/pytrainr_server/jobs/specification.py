@@ -117,6 +117,8 @@ def options(message: training_pb2.TrainingOptions, array: Callable, pauses: bool
         given["loss_function"] = _loss_function(message.loss_function)
     if message.epoch_function:
         given["epoch_function"] = tuple(named(name, "epoch_function") for name in message.epoch_function)
+    if message.layer:
+        given["layers"] = [wire.decode_layer(layer) for layer in message.layer]
     for name, value in wire.decode_options(message.extra, "extra", array, function_named(LOSS_FUNCTIONS)).items():
         if name in _RESERVED or name in given:
             raise invalid(name, "is given as an extra option besides the field that it has of its own")

@@ -7,6 +7,7 @@ from typing import Any
 from trainr.v1 import server_info_pb2, server_info_pb2_grpc
 
 import pytrainr
+from pytrainr.layers import LAYERS
 from pytrainr_server.config import Config
 from pytrainr_server.jobs.specification import EPOCH_FUNCTIONS
 from pytrainr_server.service.follow import Run
@@ -37,4 +38,5 @@ class ServerInfoService(server_info_pb2_grpc.ServerInfoServiceServicer):
             max_epoch_samples=int(self._config.max_epoch_samples),
             grace_seconds=self._config.grace_seconds,
             epoch_functions=list(EPOCH_FUNCTIONS),
+            layers=list(LAYERS),
         )

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from trainr.v1 import tensor_pb2 as trainr_dot_v1_dot_tensor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15trainr/v1/model.proto\x12\ttrainr.v1\x1a\x16trainr/v1/tensor.proto\"\x06\n\x04Null\"\xb8\x02\n\x05Value\x12\x16\n\x0c\x64ouble_value\x18\x01 \x01(\x01H\x00\x12\x15\n\x0bint64_value\x18\x02 \x01(\x03H\x00\x12\x14\n\nbool_value\x18\x03 \x01(\x08H\x00\x12\x16\n\x0cstring_value\x18\x04 \x01(\tH\x00\x12)\n\x0ctensor_value\x18\x05 \x01(\x0b\x32\x11.trainr.v1.TensorH\x00\x12*\n\nlist_value\x18\x06 \x01(\x0b\x32\x14.trainr.v1.ValueListH\x00\x12\x32\n\x11option_list_value\x18\x07 \x01(\x0b\x32\x15.trainr.v1.OptionListH\x00\x12\x18\n\x0e\x66unction_value\x18\x08 \x01(\tH\x00\x12%\n\nnull_value\x18\t \x01(\x0b\x32\x0f.trainr.v1.NullH\x00\x42\x06\n\x04kind\",\n\tValueList\x12\x1f\n\x05value\x18\x01 \x03(\x0b\x32\x10.trainr.v1.Value\"7\n\x06Option\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x1f\n\x05value\x18\x02 \x01(\x0b\x32\x10.trainr.v1.Value\"/\n\nOptionList\x12!\n\x06option\x18\x01 \x03(\x0b\x32\x11.trainr.v1.Option\"L\n\x05Model\x12 \n\x05\x66ield\x18\x01 \x03(\x0b\x32\x11.trainr.v1.Option\x12\r\n\x05\x65xact\x18\x02 \x01(\x08\x12\x12\n\nmean_error\x18\x03 \x03(\x01\"a\n\tModelPart\x12\x1f\n\x05model\x18\x01 \x01(\x0b\x32\x10.trainr.v1.Model\x12%\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x16.trainr.v1.TensorChunk\x12\x0c\n\x04last\x18\x03 \x01(\x08\"\xf1\x01\n\x0bStoredModel\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\r\n\x05\x61lias\x18\x03 \x03(\t\x12\x13\n\x0b\x63reate_time\x18\x04 \x01(\x01\x12\x13\n\x0b\x65xpire_time\x18\x05 \x01(\x01\x12\x12\n\nsize_bytes\x18\x06 \x01(\x03\x12\x14\n\x0ctraining_job\x18\x07 \x01(\t\x12\x14\n\x0cnetwork_type\x18\x08 \x01(\t\x12\r\n\x05\x65xact\x18\t \x01(\x08\x12\x13\n\x0bsynapse_dim\x18\n \x03(\x03\x12\x11\n\tnumepochs\x18\x0b \x01(\x03\x12\x13\n\x0b\x66inal_error\x18\x0c \x01(\x01\"\x1f\n\x0fGetModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"J\n\x11ListModelsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"U\n\x12ListModelsResponse\x12&\n\x06models\x18\x01 \x03(\x0b\x32\x16.trainr.v1.StoredModel\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"9\n\x12\x44\x65leteModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\rallow_missing\x18\x02 \x01(\x08\"&\n\x13\x44\x65leteModelResponse\x12\x0f\n\x07\x64\x65leted\x18\x01 \x01(\x03\"C\n\x14SetModelAliasRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x61lias\x18\x02 \x01(\t\x12\x0e\n\x06remove\x18\x03 \x01(\x08\"^\n\x12ImportModelRequest\x12\x10\n\x08model_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\"\n\x04part\x18\x03 \x01(\x0b\x32\x14.trainr.v1.ModelPart\"\"\n\x12\x45xportModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t2\xbf\x03\n\x0cModelService\x12>\n\x08GetModel\x12\x1a.trainr.v1.GetModelRequest\x1a\x16.trainr.v1.StoredModel\x12I\n\nListModels\x12\x1c.trainr.v1.ListModelsRequest\x1a\x1d.trainr.v1.ListModelsResponse\x12L\n\x0b\x44\x65leteModel\x12\x1d.trainr.v1.DeleteModelRequest\x1a\x1e.trainr.v1.DeleteModelResponse\x12H\n\rSetModelAlias\x12\x1f.trainr.v1.SetModelAliasRequest\x1a\x16.trainr.v1.StoredModel\x12\x46\n\x0bImportModel\x12\x1d.trainr.v1.ImportModelRequest\x1a\x16.trainr.v1.StoredModel(\x01\x12\x44\n\x0b\x45xportModel\x12\x1d.trainr.v1.ExportModelRequest\x1a\x14.trainr.v1.ModelPart0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15trainr/v1/model.proto\x12\ttrainr.v1\x1a\x16trainr/v1/tensor.proto\"\x06\n\x04Null\"\xe1\x02\n\x05Value\x12\x16\n\x0c\x64ouble_value\x18\x01 \x01(\x01H\x00\x12\x15\n\x0bint64_value\x18\x02 \x01(\x03H\x00\x12\x14\n\nbool_value\x18\x03 \x01(\x08H\x00\x12\x16\n\x0cstring_value\x18\x04 \x01(\tH\x00\x12)\n\x0ctensor_value\x18\x05 \x01(\x0b\x32\x11.trainr.v1.TensorH\x00\x12*\n\nlist_value\x18\x06 \x01(\x0b\x32\x14.trainr.v1.ValueListH\x00\x12\x32\n\x11option_list_value\x18\x07 \x01(\x0b\x32\x15.trainr.v1.OptionListH\x00\x12\x18\n\x0e\x66unction_value\x18\x08 \x01(\tH\x00\x12%\n\nnull_value\x18\t \x01(\x0b\x32\x0f.trainr.v1.NullH\x00\x12\'\n\x0blayer_value\x18\n \x01(\x0b\x32\x10.trainr.v1.LayerH\x00\x42\x06\n\x04kind\"8\n\x05Layer\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12!\n\x06option\x18\x02 \x03(\x0b\x32\x11.trainr.v1.Option\",\n\tValueList\x12\x1f\n\x05value\x18\x01 \x03(\x0b\x32\x10.trainr.v1.Value\"7\n\x06Option\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x1f\n\x05value\x18\x02 \x01(\x0b\x32\x10.trainr.v1.Value\"/\n\nOptionList\x12!\n\x06option\x18\x01 \x03(\x0b\x32\x11.trainr.v1.Option\"L\n\x05Model\x12 \n\x05\x66ield\x18\x01 \x03(\x0b\x32\x11.trainr.v1.Option\x12\r\n\x05\x65xact\x18\x02 \x01(\x08\x12\x12\n\nmean_error\x18\x03 \x03(\x01\"a\n\tModelPart\x12\x1f\n\x05model\x18\x01 \x01(\x0b\x32\x10.trainr.v1.Model\x12%\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x16.trainr.v1.TensorChunk\x12\x0c\n\x04last\x18\x03 \x01(\x08\"\xf1\x01\n\x0bStoredModel\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\r\n\x05\x61lias\x18\x03 \x03(\t\x12\x13\n\x0b\x63reate_time\x18\x04 \x01(\x01\x12\x13\n\x0b\x65xpire_time\x18\x05 \x01(\x01\x12\x12\n\nsize_bytes\x18\x06 \x01(\x03\x12\x14\n\x0ctraining_job\x18\x07 \x01(\t\x12\x14\n\x0cnetwork_type\x18\x08 \x01(\t\x12\r\n\x05\x65xact\x18\t \x01(\x08\x12\x13\n\x0bsynapse_dim\x18\n \x03(\x03\x12\x11\n\tnumepochs\x18\x0b \x01(\x03\x12\x13\n\x0b\x66inal_error\x18\x0c \x01(\x01\"\x1f\n\x0fGetModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"J\n\x11ListModelsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"U\n\x12ListModelsResponse\x12&\n\x06models\x18\x01 \x03(\x0b\x32\x16.trainr.v1.StoredModel\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"9\n\x12\x44\x65leteModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\rallow_missing\x18\x02 \x01(\x08\"&\n\x13\x44\x65leteModelResponse\x12\x0f\n\x07\x64\x65leted\x18\x01 \x01(\x03\"C\n\x14SetModelAliasRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x61lias\x18\x02 \x01(\t\x12\x0e\n\x06remove\x18\x03 \x01(\x08\"^\n\x12ImportModelRequest\x12\x10\n\x08model_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\"\n\x04part\x18\x03 \x01(\x0b\x32\x14.trainr.v1.ModelPart\"\"\n\x12\x45xportModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t2\xbf\x03\n\x0cModelService\x12>\n\x08GetModel\x12\x1a.trainr.v1.GetModelRequest\x1a\x16.trainr.v1.StoredModel\x12I\n\nListModels\x12\x1c.trainr.v1.ListModelsRequest\x1a\x1d.trainr.v1.ListModelsResponse\x12L\n\x0b\x44\x65leteModel\x12\x1d.trainr.v1.DeleteModelRequest\x1a\x1e.trainr.v1.DeleteModelResponse\x12H\n\rSetModelAlias\x12\x1f.trainr.v1.SetModelAliasRequest\x1a\x16.trainr.v1.StoredModel\x12\x46\n\x0bImportModel\x12\x1d.trainr.v1.ImportModelRequest\x1a\x16.trainr.v1.StoredModel(\x01\x12\x44\n\x0b\x45xportModel\x12\x1d.trainr.v1.ExportModelRequest\x1a\x14.trainr.v1.ModelPart0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,35 +35,37 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_NULL']._serialized_start=60
   _globals['_NULL']._serialized_end=66
   _globals['_VALUE']._serialized_start=69
-  _globals['_VALUE']._serialized_end=381
-  _globals['_VALUELIST']._serialized_start=383
-  _globals['_VALUELIST']._serialized_end=427
-  _globals['_OPTION']._serialized_start=429
-  _globals['_OPTION']._serialized_end=484
-  _globals['_OPTIONLIST']._serialized_start=486
-  _globals['_OPTIONLIST']._serialized_end=533
-  _globals['_MODEL']._serialized_start=535
-  _globals['_MODEL']._serialized_end=611
-  _globals['_MODELPART']._serialized_start=613
-  _globals['_MODELPART']._serialized_end=710
-  _globals['_STOREDMODEL']._serialized_start=713
-  _globals['_STOREDMODEL']._serialized_end=954
-  _globals['_GETMODELREQUEST']._serialized_start=956
-  _globals['_GETMODELREQUEST']._serialized_end=987
-  _globals['_LISTMODELSREQUEST']._serialized_start=989
-  _globals['_LISTMODELSREQUEST']._serialized_end=1063
-  _globals['_LISTMODELSRESPONSE']._serialized_start=1065
-  _globals['_LISTMODELSRESPONSE']._serialized_end=1150
-  _globals['_DELETEMODELREQUEST']._serialized_start=1152
-  _globals['_DELETEMODELREQUEST']._serialized_end=1209
-  _globals['_DELETEMODELRESPONSE']._serialized_start=1211
-  _globals['_DELETEMODELRESPONSE']._serialized_end=1249
-  _globals['_SETMODELALIASREQUEST']._serialized_start=1251
-  _globals['_SETMODELALIASREQUEST']._serialized_end=1318
-  _globals['_IMPORTMODELREQUEST']._serialized_start=1320
-  _globals['_IMPORTMODELREQUEST']._serialized_end=1414
-  _globals['_EXPORTMODELREQUEST']._serialized_start=1416
-  _globals['_EXPORTMODELREQUEST']._serialized_end=1450
-  _globals['_MODELSERVICE']._serialized_start=1453
-  _globals['_MODELSERVICE']._serialized_end=1900
+  _globals['_VALUE']._serialized_end=422
+  _globals['_LAYER']._serialized_start=424
+  _globals['_LAYER']._serialized_end=480
+  _globals['_VALUELIST']._serialized_start=482
+  _globals['_VALUELIST']._serialized_end=526
+  _globals['_OPTION']._serialized_start=528
+  _globals['_OPTION']._serialized_end=583
+  _globals['_OPTIONLIST']._serialized_start=585
+  _globals['_OPTIONLIST']._serialized_end=632
+  _globals['_MODEL']._serialized_start=634
+  _globals['_MODEL']._serialized_end=710
+  _globals['_MODELPART']._serialized_start=712
+  _globals['_MODELPART']._serialized_end=809
+  _globals['_STOREDMODEL']._serialized_start=812
+  _globals['_STOREDMODEL']._serialized_end=1053
+  _globals['_GETMODELREQUEST']._serialized_start=1055
+  _globals['_GETMODELREQUEST']._serialized_end=1086
+  _globals['_LISTMODELSREQUEST']._serialized_start=1088
+  _globals['_LISTMODELSREQUEST']._serialized_end=1162
+  _globals['_LISTMODELSRESPONSE']._serialized_start=1164
+  _globals['_LISTMODELSRESPONSE']._serialized_end=1249
+  _globals['_DELETEMODELREQUEST']._serialized_start=1251
+  _globals['_DELETEMODELREQUEST']._serialized_end=1308
+  _globals['_DELETEMODELRESPONSE']._serialized_start=1310
+  _globals['_DELETEMODELRESPONSE']._serialized_end=1348
+  _globals['_SETMODELALIASREQUEST']._serialized_start=1350
+  _globals['_SETMODELALIASREQUEST']._serialized_end=1417
+  _globals['_IMPORTMODELREQUEST']._serialized_start=1419
+  _globals['_IMPORTMODELREQUEST']._serialized_end=1513
+  _globals['_EXPORTMODELREQUEST']._serialized_start=1515
+  _globals['_EXPORTMODELREQUEST']._serialized_end=1549
+  _globals['_MODELSERVICE']._serialized_start=1552
+  _globals['_MODELSERVICE']._serialized_end=1999
 # @@protoc_insertion_point(module_scope)

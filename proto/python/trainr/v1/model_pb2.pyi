@@ -11,7 +11,7 @@ class Null(_message.Message):
     def __init__(self) -> None: ...
 
 class Value(_message.Message):
-    __slots__ = ("double_value", "int64_value", "bool_value", "string_value", "tensor_value", "list_value", "option_list_value", "function_value", "null_value")
+    __slots__ = ("double_value", "int64_value", "bool_value", "string_value", "tensor_value", "list_value", "option_list_value", "function_value", "null_value", "layer_value")
     DOUBLE_VALUE_FIELD_NUMBER: _ClassVar[int]
     INT64_VALUE_FIELD_NUMBER: _ClassVar[int]
     BOOL_VALUE_FIELD_NUMBER: _ClassVar[int]
@@ -21,6 +21,7 @@ class Value(_message.Message):
     OPTION_LIST_VALUE_FIELD_NUMBER: _ClassVar[int]
     FUNCTION_VALUE_FIELD_NUMBER: _ClassVar[int]
     NULL_VALUE_FIELD_NUMBER: _ClassVar[int]
+    LAYER_VALUE_FIELD_NUMBER: _ClassVar[int]
     double_value: float
     int64_value: int
     bool_value: bool
@@ -30,7 +31,16 @@ class Value(_message.Message):
     option_list_value: OptionList
     function_value: str
     null_value: Null
-    def __init__(self, double_value: _Optional[float] = ..., int64_value: _Optional[int] = ..., bool_value: bool = ..., string_value: _Optional[str] = ..., tensor_value: _Optional[_Union[_tensor_pb2.Tensor, _Mapping]] = ..., list_value: _Optional[_Union[ValueList, _Mapping]] = ..., option_list_value: _Optional[_Union[OptionList, _Mapping]] = ..., function_value: _Optional[str] = ..., null_value: _Optional[_Union[Null, _Mapping]] = ...) -> None: ...
+    layer_value: Layer
+    def __init__(self, double_value: _Optional[float] = ..., int64_value: _Optional[int] = ..., bool_value: bool = ..., string_value: _Optional[str] = ..., tensor_value: _Optional[_Union[_tensor_pb2.Tensor, _Mapping]] = ..., list_value: _Optional[_Union[ValueList, _Mapping]] = ..., option_list_value: _Optional[_Union[OptionList, _Mapping]] = ..., function_value: _Optional[str] = ..., null_value: _Optional[_Union[Null, _Mapping]] = ..., layer_value: _Optional[_Union[Layer, _Mapping]] = ...) -> None: ...
+
+class Layer(_message.Message):
+    __slots__ = ("kind", "option")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    OPTION_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    option: _containers.RepeatedCompositeFieldContainer[Option]
+    def __init__(self, kind: _Optional[str] = ..., option: _Optional[_Iterable[_Union[Option, _Mapping]]] = ...) -> None: ...
 
 class ValueList(_message.Message):
     __slots__ = ("value",)

@@ -10,7 +10,7 @@ class GetServerInfoRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class ServerInfo(_message.Message):
-    __slots__ = ("version", "max_message_bytes", "chunk_bytes", "inline_bytes", "max_jobs", "max_stored_bytes", "stored_bytes", "max_epoch_samples", "grace_seconds", "epoch_functions")
+    __slots__ = ("version", "max_message_bytes", "chunk_bytes", "inline_bytes", "max_jobs", "max_stored_bytes", "stored_bytes", "max_epoch_samples", "grace_seconds", "epoch_functions", "layers")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     MAX_MESSAGE_BYTES_FIELD_NUMBER: _ClassVar[int]
     CHUNK_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -21,6 +21,7 @@ class ServerInfo(_message.Message):
     MAX_EPOCH_SAMPLES_FIELD_NUMBER: _ClassVar[int]
     GRACE_SECONDS_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FUNCTIONS_FIELD_NUMBER: _ClassVar[int]
+    LAYERS_FIELD_NUMBER: _ClassVar[int]
     version: str
     max_message_bytes: int
     chunk_bytes: int
@@ -31,4 +32,5 @@ class ServerInfo(_message.Message):
     max_epoch_samples: int
     grace_seconds: float
     epoch_functions: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, version: _Optional[str] = ..., max_message_bytes: _Optional[int] = ..., chunk_bytes: _Optional[int] = ..., inline_bytes: _Optional[int] = ..., max_jobs: _Optional[int] = ..., max_stored_bytes: _Optional[int] = ..., stored_bytes: _Optional[int] = ..., max_epoch_samples: _Optional[int] = ..., grace_seconds: _Optional[float] = ..., epoch_functions: _Optional[_Iterable[str]] = ...) -> None: ...
+    layers: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, version: _Optional[str] = ..., max_message_bytes: _Optional[int] = ..., chunk_bytes: _Optional[int] = ..., inline_bytes: _Optional[int] = ..., max_jobs: _Optional[int] = ..., max_stored_bytes: _Optional[int] = ..., stored_bytes: _Optional[int] = ..., max_epoch_samples: _Optional[int] = ..., grace_seconds: _Optional[float] = ..., epoch_functions: _Optional[_Iterable[str]] = ..., layers: _Optional[_Iterable[str]] = ...) -> None: ...

@@ -26,7 +26,7 @@ JOB_STATE_FAILED: JobState
 JOB_STATE_CANCELLED: JobState
 
 class TrainingOptions(_message.Message):
-    __slots__ = ("learningrate", "learningrate_decay", "momentum", "hidden_dim", "network_type", "numepochs", "sigmoid", "use_bias", "batch_size", "seq_to_seq_unsync", "update_rule", "epoch_function", "loss_function", "keep_store", "exact", "extra")
+    __slots__ = ("learningrate", "learningrate_decay", "momentum", "hidden_dim", "network_type", "numepochs", "sigmoid", "use_bias", "batch_size", "seq_to_seq_unsync", "update_rule", "epoch_function", "loss_function", "keep_store", "exact", "extra", "layer")
     LEARNINGRATE_FIELD_NUMBER: _ClassVar[int]
     LEARNINGRATE_DECAY_FIELD_NUMBER: _ClassVar[int]
     MOMENTUM_FIELD_NUMBER: _ClassVar[int]
@@ -43,6 +43,7 @@ class TrainingOptions(_message.Message):
     KEEP_STORE_FIELD_NUMBER: _ClassVar[int]
     EXACT_FIELD_NUMBER: _ClassVar[int]
     EXTRA_FIELD_NUMBER: _ClassVar[int]
+    LAYER_FIELD_NUMBER: _ClassVar[int]
     learningrate: float
     learningrate_decay: float
     momentum: float
@@ -59,7 +60,8 @@ class TrainingOptions(_message.Message):
     keep_store: bool
     exact: bool
     extra: _containers.RepeatedCompositeFieldContainer[_model_pb2.Option]
-    def __init__(self, learningrate: _Optional[float] = ..., learningrate_decay: _Optional[float] = ..., momentum: _Optional[float] = ..., hidden_dim: _Optional[_Iterable[int]] = ..., network_type: _Optional[str] = ..., numepochs: _Optional[int] = ..., sigmoid: _Optional[str] = ..., use_bias: bool = ..., batch_size: _Optional[float] = ..., seq_to_seq_unsync: bool = ..., update_rule: _Optional[str] = ..., epoch_function: _Optional[_Iterable[str]] = ..., loss_function: _Optional[str] = ..., keep_store: bool = ..., exact: bool = ..., extra: _Optional[_Iterable[_Union[_model_pb2.Option, _Mapping]]] = ...) -> None: ...
+    layer: _containers.RepeatedCompositeFieldContainer[_model_pb2.Layer]
+    def __init__(self, learningrate: _Optional[float] = ..., learningrate_decay: _Optional[float] = ..., momentum: _Optional[float] = ..., hidden_dim: _Optional[_Iterable[int]] = ..., network_type: _Optional[str] = ..., numepochs: _Optional[int] = ..., sigmoid: _Optional[str] = ..., use_bias: bool = ..., batch_size: _Optional[float] = ..., seq_to_seq_unsync: bool = ..., update_rule: _Optional[str] = ..., epoch_function: _Optional[_Iterable[str]] = ..., loss_function: _Optional[str] = ..., keep_store: bool = ..., exact: bool = ..., extra: _Optional[_Iterable[_Union[_model_pb2.Option, _Mapping]]] = ..., layer: _Optional[_Iterable[_Union[_model_pb2.Layer, _Mapping]]] = ...) -> None: ...
 
 class Training(_message.Message):
     __slots__ = ("y", "x", "model", "stored_model", "options", "random_state", "seed", "pause_each_epoch", "model_id", "ttl_seconds")
