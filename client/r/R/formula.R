@@ -80,6 +80,12 @@ formula_arrays <- function(formula, X, said, further, exact, model = NULL) {
   list(Y = Y, X = X, further = given, frame = frame)
 }
 
+# A call of trainr with the expressions of sample and time, through however many functions these were handed.
+with_columns <- function(call, said) {
+  for (name in intersect(names(said), c("sample", "time"))) call[[name]] <- said[[name]]
+  call
+}
+
 scale_fields <- c("input_center", "input_scale", "output_center", "output_scale")
 
 # How a formula turns rows into arrays: its terms, the levels of its factors, what says sample and time.

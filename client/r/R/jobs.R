@@ -14,7 +14,8 @@
 #'   \code{job_status}: a list with \code{name}, \code{state}, \code{epoch}, \code{numepochs}, \code{progress} (0 to 1
 #'   within the epoch), \code{mean_error}, \code{model} (its name once there is one), \code{error} and \code{reason}.
 #'   \code{job_wait}, \code{job_model}: the trained model, as \code{trainr} returns it; \code{job_wait} prints as the
-#'   training goes on. \code{job_list}: a data frame. \code{job_cancel}: the status. \code{job_delete}: \code{NULL}.
+#'   training goes on. \code{job_list}: a data frame, newest first.
+#'   \code{summary}: the same and when it was accepted, began and ended. \code{job_cancel}: the status. \code{job_delete}: \code{NULL}.
 #' @examples
 #' \dontrun{
 #' job <- train_async(Y, X, learningrate = 0.1, hidden_dim = 64, numepochs = 1000)
@@ -29,15 +30,18 @@ train_async <- function(Y, X, model = NULL, ..., keep_store = FALSE, model_id = 
       call. = FALSE
     )
   }
+  plan$made <- made_by(match.call(), plan)
+  start_job(plan, sample.int(.Machine$integer.max, 1L), model_id, plan$connection)
+}
+
+# Hands a plan to the server, to be trained with that seed.
+start_job <- function(plan, seed, model_id, connection) {
   training <- plan$training
-  training$seed <- sample.int(.Machine$integer.max, 1L)
+  training$seed <- seed
   training$model_id <- model_id
   request <- new_message("CreateTrainingJobRequest", training = training, request_id = new_uuid())
-  job <- with_patience(function() {
-    unary_call(plan$connection, "TrainingService/CreateTrainingJob", request, "TrainingJob")
-  })
-  kept <- c(plan[c("local", "layer_attributes", "stored")], list(made = made_by(match.call(), plan)))
-  structure(list(name = job$name, kept = kept), class = "rnnremote_job")
+  job <- with_patience(function() unary_call(connection, "TrainingService/CreateTrainingJob", request, "TrainingJob"))
+  structure(list(name = job$name, kept = plan[c("local", "layer_attributes", "stored", "made")]), class = "rnnremote_job")
 }
 
 #' @export
@@ -90,11 +94,47 @@ job_delete <- function(job, connection = NULL) {
 }
 
 #' @rdname train_async
+#' @param state Only jobs in one of these states: \code{"queued"}, \code{"running"}, \code{"paused"},
+#'   \code{"succeeded"}, \code{"failed"}, \code{"cancelled"}.
+#' @param since A time (\code{POSIXct}, \code{Date}): only jobs accepted since then.
+#' @param pattern A regular expression that the name of the job or of its model matches.
 #' @export
-job_list <- function(connection = NULL) {
-  connection <- use_connection(connection)
-  jobs <- all_pages(connection, "TrainingService/ListTrainingJobs", "ListTrainingJobs", "training_jobs")
-  as_rows(jobs, function(job) as.data.frame(status_of(job)[c("name", "state", "epoch", "numepochs", "mean_error", "model")]))
+job_list <- function(state = NULL, since = NULL, pattern = NULL, connection = NULL) {
+  codes <- if (!is.null(state)) match(match.arg(state, job_states, several.ok = TRUE), job_states)
+  jobs <- all_pages(use_connection(connection), "TrainingService/ListTrainingJobs", "ListTrainingJobs", "training_jobs", state = codes)
+  rows <- as_rows(jobs, function(job) {
+    data.frame(
+      status_of(job)[c("name", "state", "epoch", "numepochs", "mean_error", "model")],
+      created = as_time(job$create_time), started = as_time(job$start_time), ended = as_time(job$end_time)
+    )
+  })
+  keep <- rep(TRUE, nrow(rows))
+  if (!is.null(since)) keep <- rows$created >= as.POSIXct(since)
+  if (!is.null(pattern)) keep <- keep & (grepl(pattern, rows$name) | grepl(pattern, rows$model))
+  rows <- rows[keep, ]
+  rownames(rows) <- NULL
+  rows
+}
+
+#' @rdname train_async
+#' @param object A job of \code{train_async}.
+#' @export
+summary.rnnremote_job <- function(object, connection = NULL, ...) {
+  job <- job_call("Get", object, connection)
+  times <- list(created = as_time(job$create_time), started = as_time(job$start_time), ended = as_time(job$end_time))
+  structure(c(status_of(job), times, list(call = object$kept$made$call)), class = "summary.rnnremote_job")
+}
+
+#' @export
+print.summary.rnnremote_job <- function(x, ...) {
+  cat(x$name, ": ", x$state, "\n", sep = "")
+  if (!is.null(x$call)) cat(strtrim(paste(trimws(deparse(x$call, nlines = 5)), collapse = " "), getOption("width")), "\n", sep = "")
+  cat(bar_text("epochs", x$epoch + x$progress, x$numepochs, 0), if (!is.nan(x$mean_error)) paste(", mean error", format(x$mean_error, digits = 4)), "\n", sep = "")
+  end <- if (is.na(x$ended)) Sys.time() else x$ended
+  cat("accepted ", format(x$created), if (!is.na(x$started)) paste0(", trained for ", time_text(as.numeric(end - x$started, units = "secs"))), "\n", sep = "")
+  if (nzchar(x$model)) cat("model: ", x$model, "\n", sep = "")
+  if (nzchar(x$error)) cat("error: ", x$error, "\n", sep = "")
+  invisible(x)
 }
 
 #' @rdname train_async

@@ -6,6 +6,7 @@
 #' @param model A model of \code{\link{trainr}} or of \code{rnn::trainr}.
 #' @param model_id It is stored as the next version of \code{"models/<model_id>"}.
 #' @param alias A name such as \code{"prod"} that is to point at this version.
+#' @param remove Takes the alias away instead.
 #' @param connection A connection of \code{\link{trainr_connect}} other than the session's.
 #' @return \code{model_fetch}: the model. \code{model_store} and \code{model_alias}: the stored model's name.
 #'   \code{model_list}: a data frame, newest first. \code{model_delete}: the number of versions deleted.
@@ -39,8 +40,8 @@ model_store <- function(model, model_id = "", connection = NULL) {
 
 #' @rdname model_fetch
 #' @export
-model_alias <- function(name, alias, connection = NULL) {
-  request <- new_message("SetModelAliasRequest", name = name, alias = alias)
+model_alias <- function(name, alias, remove = FALSE, connection = NULL) {
+  request <- new_message("SetModelAliasRequest", name = name, alias = alias, remove = as_flag(remove, "remove"))
   unary_call(use_connection(connection), "ModelService/SetModelAlias", request, "StoredModel")$name
 }
 
@@ -58,8 +59,7 @@ model_list <- function(name = "", named = TRUE, pattern = NULL, network_type = N
     data.frame(
       name = model$name, alias = paste(model$alias, collapse = ", "), network_type = model$network_type,
       exact = model$exact, numepochs = model$numepochs, final_error = model$final_error,
-      created = as.POSIXct(model$create_time, origin = "1970-01-01"),
-      expires = as.POSIXct(if (model$expire_time > 0) model$expire_time else NA_real_, origin = "1970-01-01")
+      created = as_time(model$create_time), expires = as_time(model$expire_time)
     )
   })
   rows <- rows[order(rows$created, decreasing = TRUE), ]
@@ -83,7 +83,7 @@ as_rows <- function(items, row) {
   if (length(items) > 0) return(do.call(rbind, lapply(items, row)))
   row(list(
     name = "", alias = "", network_type = "", exact = FALSE, numepochs = 0, final_error = 0, create_time = 0, expire_time = 0,
-    state = 1L, epoch = 0, mean_error = 0, model = ""
+    start_time = 0, end_time = 0, progress = 0, error_message = "", error_reason = "", state = 1L, epoch = 0, mean_error = 0, model = ""
   ))[0, ]
 }
 

@@ -76,7 +76,7 @@ anneals <- function(functions) {
 
 # The attributes that rnn's arrays of the output layer have from Y: Y * 0 keeps all of them.
 attributes_of_layers <- function(Y, seq_to_seq_unsync) {
-  if (length(dim(Y)) == 3L && !isTRUE(as.logical(seq_to_seq_unsync))) attributes(Y)
+  if (is.array(Y) && length(dim(Y)) == 3L && !isTRUE(as.logical(seq_to_seq_unsync))) attributes(Y)
 }
 
 retrain_plan <- function(Y, X, model, seq_to_seq_unsync, keep_store, connection) {
@@ -108,6 +108,7 @@ training_message <- function(plan, connection) {
 
 # X or Y as (samples, time, variables).
 as_samples <- function(x, name) {
+  if (inherits(x, "rnnremote_dataset")) return(x)
   if (is.data.frame(x)) x <- as.matrix(x)
   if (!is.numeric(x) && !is.logical(x)) {
     stop("`", name, "` should be a numeric array of (samples, time, variables), it is of type ", typeof(x), call. = FALSE)

@@ -20,7 +20,7 @@ predictr <- function(model, X, hidden = FALSE, real_output = TRUE, ..., connecti
   hidden <- as_flag(hidden, "hidden")
   real_output <- as_flag(real_output, "real_output")
   who <- encode_computing(model, connection, unneeded_fields(model))
-  long <- 8 * length(X) > server_info(connection)$inline_bytes
+  long <- !inherits(X, "rnnremote_dataset") && 8 * length(X) > server_info(connection)$inline_bytes
   if (long && !hidden && real_output && ...length() == 0) return(predict_stream(connection, who, X))
   request <- do.call(new_message, c(list("PredictRequest"), who, list(
     x = send_array(connection, X), hidden = hidden, keep_output_dim = !real_output, extra = encode_options(list(...), function(x) send_array(connection, x))

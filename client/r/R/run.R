@@ -8,9 +8,11 @@
 new_run <- function(plan, connection, job = NULL) {
   list2env(list(
     plan = plan, connection = connection, model = plan$local, pausing = isTRUE(plan$training$pause_each_epoch), job = job,
-    epoch = 0, pause = NULL, answered = 0, answer = NULL, known = character(), result = NULL, finished = NULL, join = NULL
+    epoch = 0, pause = NULL, answered = 0, answer = NULL, known = character(), result = NULL, finished = NULL, join = NULL, bar = new_bar("epochs", numepochs_of(plan))
   ), parent = emptyenv())
 }
+
+numepochs_of <- function(plan) if (is.numeric(plan$local$numepochs)) plan$local$numepochs else NaN
 
 # Trains. Interrupted (Ctrl-C), it returns the model of the last whole epoch, with a warning.
 run_training <- function(plan) {
@@ -212,24 +214,4 @@ cancel_quietly <- function(run) {
     unary_call(run$connection, "TrainingService/CancelTrainingJob", request, "TrainingJob", deadline = 5),
     rnnremote_error = function(condition) NULL
   )
-}
-
-progress_width <- 64
-
-show_progress <- function(run, progress) {
-  if (!getOption("rnnremote.progress", interactive())) return(invisible())
-  text <- if (nzchar(progress$compiling)) {
-    paste("the server is compiling", progress$compiling)
-  } else if (progress$queue_position > 0) {
-    paste("waiting,", progress$queue_position, "jobs before this one")
-  } else {
-    sprintf("epoch %.0f: %.0f %%", progress$epoch + 1, 100 * progress$progress)
-  }
-  cat("\r", format(text, width = progress_width), sep = "", file = stderr())
-  run$shown <- TRUE
-}
-
-clear_progress <- function(run) {
-  if (isTRUE(run$shown)) cat("\r", strrep(" ", progress_width), "\r", sep = "", file = stderr())
-  run$shown <- FALSE
 }

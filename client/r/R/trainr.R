@@ -56,8 +56,8 @@ trainr <- function(Y, X, model = NULL, learningrate, learningrate_decay = 1, mom
                    exact = FALSE, keep_store = TRUE, connection = NULL) {
   made <- match.call()
   if (!missing(Y) && inherits(Y, "formula")) {
-    said <- substitute(list(...))
-    made[c("Y", intersect(names(said), c("sample", "time")))] <- c(Y, as.list(said)[intersect(names(said), c("sample", "time"))])
+    made$Y <- Y
+    made <- with_columns(made, substitute(list(...)))
   }
   call <- made
   call[[1]] <- training_plan

@@ -2,12 +2,15 @@
 
 # An array as a Tensor: within the request where it is small, else as a dataset at the server, which is sent once.
 send_array <- function(connection, x) {
+  if (inherits(x, "rnnremote_dataset")) return(tensor_of(dim(x), x$name))
   info <- server_info(connection)
   if (8 * length(x) <= info$inline_bytes) return(encode_array(x))
-  new_message("Tensor",
-    dim = if (is.null(dim(x))) length(x) else dim(x), element_type = 1L, element_order = column_major,
-    dataset = dataset_of(connection, x, info$chunk_bytes)
-  )
+  tensor_of(if (is.null(dim(x))) length(x) else dim(x), dataset_of(connection, x, info$chunk_bytes))
+}
+
+# An array that lies at the server.
+tensor_of <- function(dim, dataset) {
+  new_message("Tensor", dim = dim, element_type = 1L, element_order = column_major, dataset = dataset)
 }
 
 # The name of the dataset with the numbers of x. It is known by its hash, so only what the server lacks is uploaded.
