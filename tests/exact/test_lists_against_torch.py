@@ -7,7 +7,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pytrainr.layers import GRU, Dense, Embedding, Flatten, LayerNormalization, RepeatVector, TimeDistributed
+from pytrainr.layers import (
+    GRU,
+    TCN,
+    AveragePooling1D,
+    Conv1D,
+    Dense,
+    Embedding,
+    Flatten,
+    GlobalAveragePooling1D,
+    GlobalMaxPooling1D,
+    LayerNormalization,
+    MaxPooling1D,
+    RepeatVector,
+    TimeDistributed,
+)
 from tests.exact.checking import ListCase
 
 torch = pytest.importorskip("torch", reason="PyTorch is missing: pip install 'pytrainr[test]' to compare with it")
@@ -82,3 +96,112 @@ def test_embedding_and_classes() -> None:
     assert abs(case.loss(case.weights) - loss.item()) < 1e-9
     fields = [("embedding_weights", 0, rows), ("dense_weights", 0, kernel), ("dense_weights", 1, bias)]
     check(case, fields, loss)
+
+
+def before_and_after(steps: int, span: int, strides: int, padding: str) -> tuple[int, int]:
+    """How many steps TensorFlow pads on either side."""
+    if padding == "valid":
+        return 0, 0
+    if padding == "causal":
+        return span - 1, 0
+    total = max((-(-steps // strides) - 1) * strides + span - steps, 0)
+    return total // 2, total - total // 2
+
+
+def convolved(x: Any, kernel: Any, bias: Any, layer: Conv1D) -> Any:
+    """(samples, steps, variables) by torch's conv1d; our kernel is (taps·inputs, filters)."""
+    span = (layer.kernel_size - 1) * layer.dilation_rate + 1
+    padded = torch.nn.functional.pad(x.mT, before_and_after(x.shape[1], span, layer.strides, layer.padding))
+    weight = kernel.reshape(layer.kernel_size, -1, layer.filters).permute(2, 1, 0)
+    return torch.nn.functional.conv1d(padded, weight, bias, layer.strides, 0, layer.dilation_rate).mT
+
+
+def check_outputs(y: Any, case: ListCase) -> None:
+    ours = case.network.forward(case.weights, case.X)[0]
+    assert np.abs(ours - y.detach().numpy()).max() <= 1e-9 * max(1.0, np.abs(ours).max())
+
+
+@pytest.mark.parametrize("samples", [1, 40])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        Conv1D(5, 3),
+        Conv1D(5, 3, padding="causal", activation="tanh"),
+        Conv1D(33, 4, padding="same"),
+        Conv1D(5, 2, padding="causal", dilation_rate=6, activation="tanh"),
+        Conv1D(4, 3, padding="same", dilation_rate=3, use_bias=False),
+        Conv1D(3, 4, strides=2, activation="sigmoid"),
+        Conv1D(3, 3, strides=2, padding="same"),
+        Conv1D(3, 5, strides=3, padding="causal"),
+        Conv1D(2, 1),
+        Conv1D(2, 9, padding="causal", dilation_rate=4),
+    ],
+    ids=repr,
+)
+def test_conv1d(layer: Conv1D, samples: int) -> None:
+    """Issue 12: every padding, stride and dilation, outputs and gradients, by the layer's input too."""
+    case = ListCase([Dense(3), layer, Dense(2)], steps=13, samples=samples, scale=0.7)
+    (below, its_bias), (kernel, *bias) = tensors(case, "dense_weights"), tensors(case, "conv1d_weights")
+    above, last = tensors(case, "dense_1_weights")
+    functions = {"tanh": torch.tanh, "sigmoid": torch.sigmoid, None: lambda y: y}
+    y = convolved(torch.tensor(case.X) @ below + its_bias, kernel, bias[0] if bias else None, layer)
+    y = functions[layer.activation](y) @ above + last
+    check_outputs(y, case)
+    names = {"dense_weights": [below, its_bias], "conv1d_weights": [kernel, *bias], "dense_1_weights": [above, last]}
+    fields = [(name, k, tensor) for name, all_of in names.items() for k, tensor in enumerate(all_of)]
+    check(case, fields, squares(y, case))
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        MaxPooling1D(),
+        MaxPooling1D(3, strides=2, padding="same"),
+        MaxPooling1D(4, strides=1),
+        AveragePooling1D(3),
+        AveragePooling1D(3, strides=2, padding="same"),
+        AveragePooling1D(4, strides=1),
+        GlobalMaxPooling1D(),
+        GlobalAveragePooling1D(),
+    ],
+    ids=repr,
+)
+def test_pooling(layer: Any) -> None:
+    """Issue 12: what lies beyond the ends is no part of a maximum or mean."""
+    case = ListCase([Dense(5), layer, Dense(2)], steps=10, samples=7)
+    (below, its_bias), (above, last) = tensors(case, "dense_weights"), tensors(case, "dense_1_weights")
+    x = (torch.tensor(case.X) @ below + its_bias).mT
+    if isinstance(layer, (GlobalMaxPooling1D, GlobalAveragePooling1D)):
+        pooled = x.amax(2, keepdim=True) if isinstance(layer, GlobalMaxPooling1D) else x.mean(2, keepdim=True)
+    else:
+        strides = layer.strides or layer.pool_size
+        ends = before_and_after(10, layer.pool_size, strides, layer.padding)
+        if isinstance(layer, MaxPooling1D):
+            padded = torch.nn.functional.pad(x, ends, value=-torch.inf)
+            pooled = torch.nn.functional.max_pool1d(padded, layer.pool_size, strides)
+        else:
+            sums, counts = (
+                torch.nn.functional.avg_pool1d(torch.nn.functional.pad(each, ends), layer.pool_size, strides)
+                for each in (x, torch.ones_like(x))
+            )
+            pooled = sums / counts
+    y = pooled.mT @ above + last
+    check_outputs(y, case)
+    fields = [("dense_weights", 0, below), ("dense_weights", 1, its_bias)]
+    check(case, [*fields, ("dense_1_weights", 0, above), ("dense_1_weights", 1, last)], squares(y, case))
+
+
+def test_tcn() -> None:
+    """Issue 12: the residual stack of Bai et al. (2018), a projection where the width changes."""
+    case = ListCase([TCN(4, 3, (1, 2, 4), activation="tanh"), Dense(2)], steps=12, width=3, samples=5, scale=0.5)
+    ours, (above, last) = tensors(case, "sequential_weights"), tensors(case, "dense_weights")
+    rest, x = iter(ours), torch.tensor(case.X)
+    for dilation in (1, 2, 4):
+        layer, y = Conv1D(4, 3, padding="causal", dilation_rate=dilation), x
+        for _ in range(2):
+            y = torch.tanh(convolved(y, next(rest), next(rest), layer))
+        x = torch.tanh((x @ next(rest) + next(rest) if x.shape[2] != 4 else x) + y)
+    y = x[:, -1:] @ above + last
+    check_outputs(y, case)
+    fields = [("sequential_weights", k, tensor) for k, tensor in enumerate(ours)]
+    check(case, [*fields, ("dense_weights", 0, above), ("dense_weights", 1, last)], squares(y, case))
