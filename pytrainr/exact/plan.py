@@ -29,7 +29,7 @@ class Stream:
     """A sequence between two layers, (steps, n, width): the places of it, of the gradient by it, of its presence.
 
     ``gradient`` is None where nothing asks for it, ``present`` where all sequences are whole; ``turned`` says that time
-    runs backwards.
+    runs backwards, ``resampled`` that its steps are not those of X, so that X does not say which have an entry.
     """
 
     steps: int
@@ -38,6 +38,7 @@ class Stream:
     gradient: int | None
     present: int | None
     turned: bool = False
+    resampled: bool = False
 
     def with_presence(self, place: int) -> Stream:
         """The same, with a presence of its own."""
@@ -218,7 +219,7 @@ class Planner:
             gradient = self.take(steps * width)
         if present == -1:
             present = x.present
-        return Stream(steps, width, place, gradient, present, x.turned if turned is None else turned)
+        return Stream(steps, width, place, gradient, present, x.turned if turned is None else turned, x.resampled)
 
     def keep_state(self, before: int, after: int, width: int) -> None:
         """What is carried from step to step: its place before the first step and after the last."""
@@ -323,7 +324,7 @@ class Planner:
                 target=target,
                 value=value,
                 # NaN in X says so of X; what Y lacks is NaN there
-                output_present=-1 if y.present is None or ends["padded"] else y.present,
+                output_present=-1 if y.present is None or (ends["padded"] and not y.resampled) else y.present,
                 weight=-1 if weight is None else weight,
                 labels=int(labels),
             ),

@@ -13,8 +13,8 @@ from pytrainr.exact.activations import activate_rows, number_of, slope_of_rows
 from pytrainr.exact.arrays import Matrix, Presence, Rows, Steps, Vector, flattened, rows
 from pytrainr.exact.kernels import Kernels
 from pytrainr.exact.layers.layer import Layer, Weight, check_activation, check_range
+from pytrainr.exact.layers.sliding import SlidingWindow, pass_presence
 from pytrainr.exact.layers.structure import blanked
-from pytrainr.exact.layers.windows import Windows, pass_presence
 from pytrainr.exact.products import add_column_sums, add_product, add_transposed_product, transpose
 from pytrainr.numerics.elementwise import copy, fill
 from pytrainr.numerics.jit import fast_part
@@ -229,9 +229,9 @@ class Conv1D(Layer):
         check_activation(self, "activation")
 
     @property
-    def windows(self) -> Windows:
-        """The windows that it reads."""
-        return Windows((self.kernel_size - 1) * self.dilation_rate + 1, self.strides, self.padding)
+    def window(self) -> SlidingWindow:
+        """The window through which it reads."""
+        return SlidingWindow((self.kernel_size - 1) * self.dilation_rate + 1, self.strides, self.padding)
 
     def looks_ahead(self) -> str | None:
         if self.strides > 1:
@@ -239,7 +239,7 @@ class Conv1D(Layer):
         return None if self.padding == "causal" or self.kernel_size == 1 else f"Conv1D(padding={self.padding!r})"
 
     def output_shape(self, steps: int, width: int) -> tuple[int, int]:
-        return self.windows.count(steps), self.filters
+        return self.window.count(steps), self.filters
 
     def weights(self, steps: int, width: int) -> tuple[Weight, ...]:
         bias = (Weight("bias", (self.filters,), "zeros"),) if self.use_bias else ()
@@ -248,13 +248,13 @@ class Conv1D(Layer):
 
     def numbers(self) -> dict[str, float]:
         activation = number_of(self.activation)
-        own = {"strides": self.strides, "dilation": self.dilation_rate, "entry": self.windows.entry}
+        own = {"strides": self.strides, "dilation": self.dilation_rate, "entry": self.window.entry}
         return {"activation": activation, "slope": activation, **own}
 
     def lay(self, plan: Planner, x: Stream, path: Path) -> Stream:
         x = blanked(plan, x, path)
-        y = self.windows.stream(plan, x, self.filters)
-        before = self.windows.before(x.steps)
+        y = self.window.stream(plan, x, self.filters)
+        before = self.window.before(x.steps)
         arrays = {}
         if plan.stateful and before and self.looks_ahead() is None:
             arrays = plan.arrays(dict.fromkeys(("past", "after"), (before * x.width,)))

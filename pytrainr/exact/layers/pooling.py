@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pytrainr.exact.arrays import Presence, Steps
 from pytrainr.exact.kernels import Kernels
 from pytrainr.exact.layers.layer import Layer, check_range
-from pytrainr.exact.layers.windows import Windows, pass_presence
+from pytrainr.exact.layers.sliding import SlidingWindow, pass_presence
 from pytrainr.numerics.elementwise import add, copy, fill
 from pytrainr.numerics.jit import fast_part
 from pytrainr.numerics.vectors import fast_map
@@ -179,18 +179,18 @@ class _Pooling(Layer):
         check_range(self, "padding", self.padding in ("valid", "same"), "should be 'valid' or 'same'")
 
     @property
-    def windows(self) -> Windows:
-        """The windows that it reads."""
-        return Windows(self.pool_size, self.strides or self.pool_size, self.padding)
+    def window(self) -> SlidingWindow:
+        """The window through which it reads."""
+        return SlidingWindow(self.pool_size, self.strides or self.pool_size, self.padding)
 
     def looks_ahead(self) -> str | None:
         return type(self).__name__
 
     def output_shape(self, steps: int, width: int) -> tuple[int, int]:
-        return self.windows.count(steps), width
+        return self.window.count(steps), width
 
     def lay(self, plan: Planner, x: Stream, path: Path) -> Stream:
-        return _laid(self, self.windows, plan, x, path, self.windows.stream(plan, x, x.width))
+        return _laid(self, self.window, plan, x, path, self.window.stream(plan, x, x.width))
 
 
 @dataclass(frozen=True)
@@ -204,14 +204,14 @@ class _GlobalPooling(Layer):
         return 1, width
 
     def lay(self, plan: Planner, x: Stream, path: Path) -> Stream:
-        windows = Windows(x.steps, 1, "valid")
-        return _laid(self, windows, plan, x, path, plan.stream(1, x.width, x, present=None))
+        window = SlidingWindow(x.steps, 1, "valid")
+        return _laid(self, window, plan, x, path, plan.stream(1, x.width, x, present=None))
 
 
-def _laid(layer: Layer, windows: Windows, plan: Planner, x: Stream, path: Path, y: Stream) -> Stream:
+def _laid(layer: Layer, window: SlidingWindow, plan: Planner, x: Stream, path: Path, y: Stream) -> Stream:
     own = {"chosen": (y.steps, y.width)} if layer.kernels is _MAX else {"share": (y.steps, 1)}
-    options = {"span": windows.span, "strides": windows.strides, "entry": windows.entry}
-    options["before"] = windows.before(x.steps)
+    options = {"span": window.span, "strides": window.strides, "entry": window.entry}
+    options["before"] = window.before(x.steps)
     return plan.row(layer, x, path, y=y, arrays=plan.arrays(own), options=options)
 
 

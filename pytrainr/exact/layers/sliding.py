@@ -6,6 +6,7 @@ entry where their last step has one, the others where the step that they stand f
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytrainr.exact.layers.layer import LayerDoesNotFit
@@ -15,10 +16,10 @@ from pytrainr.numerics.jit import fast_part
 if TYPE_CHECKING:
     from pytrainr.exact.plan import Planner, Stream
 
-__all__ = ["Windows", "pass_presence"]
+__all__ = ["SlidingWindow", "pass_presence"]
 
 
-class Windows(NamedTuple):
+class SlidingWindow(NamedTuple):
     """Windows of ``span`` steps, a new one every ``strides``; ``padding`` is "valid", "same" or "causal"."""
 
     span: int
@@ -56,7 +57,8 @@ class Windows(NamedTuple):
                     "other paddings do"
                 )
             present = present + self.entry if self.strides == 1 else plan.take(steps)
-        return plan.stream(steps, width, x, present=present)
+        y = plan.stream(steps, width, x, present=present)
+        return replace(y, resampled=x.resampled or steps != x.steps)
 
 
 @fast_part
