@@ -41,6 +41,7 @@ proto-check: $(VENV)/proto/.$(PROTOC)
 
 benchmark: $(VENV)/.test
 	$(BIN)/python benchmarks/widths.py
+	$(BIN)/python benchmarks/convolution.py
 	$(BIN)/python benchmarks/prediction.py
 	$(BIN)/python benchmarks/scaling.py
 
