@@ -21,8 +21,10 @@ else:
     import pytrainr_client
     from pytrainr_server.local import start_local_server
 
-    with tempfile.TemporaryDirectory() as data, start_local_server(data) as server:
+    page = ["--web", "127.0.0.1:0"]
+    with tempfile.TemporaryDirectory() as data, start_local_server(data, flags=page) as server:
         print(f"A server answers at {server.address}; it trains and predicts from here on.")
+        print(f"Watch it in a browser while it does: {server.page}")
         remote = pytrainr_client.connect(server.address)
         run_demo(options.out, Calls(remote.trainr, remote.predictr))
     print("The server has stopped.")

@@ -21,6 +21,10 @@ else:
     import tomli as tomllib
 
 PREFIX = "PYTRAINR_SERVER_"
+_HTTP = {
+    "metrics": "Prometheus asks at HOST:PORT, such as 127.0.0.1:9090",
+    "web": "browsers ask at HOST:PORT, such as 127.0.0.1:7273",
+}
 KIBIBYTE, MEBIBYTE, GIBIBYTE = 1 << 10, 1 << 20, 1 << 30
 DAY = 86_400.0
 
@@ -95,6 +99,8 @@ class Config:
     upload_ttl_seconds: float = _setting(DAY, "how long a broken upload can be resumed")
     # seen from outside
     metrics: str = _setting("", "HOST:PORT on which Prometheus finds /metrics (default: none)")
+    web: str = _setting("", "HOST:PORT of the page that shows what is training (default: none)")
+    web_operators: tuple[str, ...] = _setting((), "owners whose page shows the queue, the disk and all tokens")
     tracing: str = _setting(
         "none",
         "OpenTelemetry spans: none, console, or otlp (to $OTEL_EXPORTER_OTLP_ENDPOINT)",
@@ -148,7 +154,7 @@ class Config:
             raise ConfigError("tls_client_ca (mutual TLS) needs tls_certificate and tls_key as well")
         if self.metrics:
             _listening(self.metrics, "metrics")
-        exposed = [address.target for address in self.addresses if not address.loopback]
+        exposed = [address.target for address in (*self.addresses, *self._web) if not address.loopback]
         if exposed and not self.tls_certificate and not self.insecure:
             raise ConfigError(
                 f"{exposed[0]} can be reached from other machines: give --tls-certificate and --tls-key, "
@@ -168,13 +174,26 @@ class Config:
     @property
     def metrics_address(self) -> tuple[str, int]:
         """Host and port of ``metrics``."""
-        host, _, port = _listening(self.metrics, "metrics").target.rpartition(":")
-        return host.strip("[]"), int(port)
+        return _host_and_port(_listening(self.metrics, "metrics"))
+
+    @property
+    def _web(self) -> list[Address]:
+        return [_listening(self.web, "web")] if self.web else []
+
+    @property
+    def web_address(self) -> tuple[str, int]:
+        """Host and port of ``web``."""
+        return _host_and_port(self._web[0])
+
+    @property
+    def web_loopback(self) -> bool:
+        """Whether the page is for this machine only."""
+        return all(address.loopback for address in self._web)
 
     @property
     def exposed(self) -> bool:
         """Whether an address can be reached from other machines."""
-        return not all(address.loopback for address in self.addresses)
+        return not all(address.loopback for address in (*self.addresses, *self._web))
 
     @property
     def database_url(self) -> str:
@@ -182,15 +201,20 @@ class Config:
         return self.store_url or f"sqlite:///{Path(self.data_dir) / 'store.db'}"
 
 
+def _host_and_port(address: Address) -> tuple[str, int]:
+    host, _, port = address.target.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
 def _listening(text: str, setting: str) -> Address:
-    """The address to listen on; for the metrics a port is needed, and ``:9090`` is one of this machine's own."""
-    for_metrics = setting == "metrics"
+    """The address to listen on; for HTTP a port is needed, and ``:9090`` is one of this machine's own."""
+    for_http = _HTTP.get(setting)
     try:
-        address = parse_address("127.0.0.1" + text if for_metrics and text.startswith(":") else text)
+        address = parse_address("127.0.0.1" + text if for_http and text.startswith(":") else text)
     except AddressError as error:
         raise ConfigError(f"{setting}: {error}") from None
-    if for_metrics and (address.target.startswith("unix:") or not text.rpartition(":")[2].isdigit()):
-        raise ConfigError(f"metrics is {text!r}; Prometheus asks at HOST:PORT, such as 127.0.0.1:9090")
+    if for_http and (address.target.startswith("unix:") or not text.rpartition(":")[2].isdigit()):
+        raise ConfigError(f"{setting} is {text!r}; {for_http}")
     if address.scheme:
         raise ConfigError(f"{setting} is {text!r}; give {address.target}: the TLS settings say whether it is https")
     return address

@@ -19,11 +19,15 @@ STOP_SECONDS = 30.0
 
 
 class LocalServer:
-    """A running server; a context manager that stops it. ``address`` is where it answers."""
+    """A running server; a context manager that stops it. ``address`` is where it answers, ``page`` the URL of its page,
+    empty without the flag ``--web``."""
 
-    def __init__(self, process: subprocess.Popen[bytes], address: str, data_dir: Path, log: Path) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], address: str, data_dir: Path, log: Path, page: str = ""
+    ) -> None:
         self.process = process
         self.address = address
+        self.page = page
         self.data_dir = data_dir
         self.log = log
         self._owner = os.getpid()
@@ -107,4 +111,6 @@ def start_local_server(
                 f"the server did not start (exit status {process.wait()}):\n{log.read_text(errors='replace')}"
             )
         time.sleep(0.01)
-    return LocalServer(process, ready.read_text(encoding="utf-8").split()[0], directory, log)
+    addresses = ready.read_text(encoding="utf-8").split()
+    page = addresses[-1] if addresses[-1].startswith("http") else ""
+    return LocalServer(process, addresses[0], directory, log, page)

@@ -7,10 +7,10 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -47,6 +47,9 @@ from pytrainr_server.service.prediction import PredictionService
 from pytrainr_server.service.server_info import ServerInfoService
 from pytrainr_server.service.training import TrainingService
 from pytrainr_server.store.store import Store, StoreSettings, lock_directory, opened
+
+if TYPE_CHECKING:
+    from pytrainr_server.web.website import Website
 
 STORE_THREADS = 8
 FILE_THREADS = 2
@@ -99,14 +102,14 @@ class Server:
         self._name = f"{socket.gethostname()}:{Path(config.data_dir).resolve()}"
 
     async def run(self, ready: Callable[[list[str]], None] | None = None) -> None:
-        """Serve until SIGTERM or SIGINT; ``ready`` gets the addresses once calls are answered."""
+        """Serve until SIGTERM or SIGINT; ``ready`` gets the addresses, the page's last, once calls are answered."""
         stopping = asyncio.Event()
         _on_signals(stopping)
         await self._start()
         try:
             log.info("serving on %s", ", ".join(self.addresses))
             if ready:
-                ready(self.addresses)
+                ready(self.addresses + ([self._website.address] if self._website else []))
             await stopping.wait()
         finally:
             await self._stop()
@@ -140,6 +143,8 @@ class Server:
         self._grpc = self._make_grpc()
         self._bind()
         await self._grpc.start()
+        if self._website is not None:
+            await self._website.start()
         self._runner.start(crashed=bool(crash))
         for service in ("", *SERVICES):
             await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
@@ -166,10 +171,10 @@ class Server:
     def _make_grpc(self) -> grpc.aio.Server:
         config = self.config
         run = self._run
+        tokens = TokenStore(self._store.database)
+        guard = Guard(Callers(config, tokens), run, config.max_calls, config.max_owner_calls)
         server = grpc.aio.server(
-            interceptors=(
-                Guard(Callers(config, TokenStore(self._store.database)), run, config.max_calls, config.max_owner_calls),
-            ),
+            interceptors=(guard,),
             maximum_concurrent_rpcs=config.max_calls + SPARE_CALLS,
             options=[
                 ("grpc.max_receive_message_length", config.max_message_bytes),
@@ -192,14 +197,16 @@ class Server:
         admission = Admission(self._store, config, self._name, self._runner)
         self._training = TrainingService(self._store, config, admission, run, self._remove, self._name)
         training_pb2_grpc.add_TrainingServiceServicer_to_server(self._training, server)
-        model_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(self._store, config, run, self._remove), server)
-        prediction_pb2_grpc.add_PredictionServiceServicer_to_server(
-            PredictionService(self._store, config, run, self._prediction_threads), server
-        )
-        dataset_pb2_grpc.add_DatasetServiceServicer_to_server(DatasetService(self._store, config, run), server)
+        models = ModelService(self._store, config, run, self._remove)
+        model_pb2_grpc.add_ModelServiceServicer_to_server(models, server)
+        predictions = PredictionService(self._store, config, run, self._prediction_threads)
+        prediction_pb2_grpc.add_PredictionServiceServicer_to_server(predictions, server)
+        datasets = DatasetService(self._store, config, run)
+        dataset_pb2_grpc.add_DatasetServiceServicer_to_server(datasets, server)
         server_info_pb2_grpc.add_ServerInfoServiceServicer_to_server(
             ServerInfoService(self._store, config, run), server
         )
+        self._website = self._make_website(guard, predictions, (self._training, models, datasets), tokens)
         self._health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         shown = [*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME]
@@ -211,6 +218,21 @@ class Server:
         if config.reflection:
             reflection.enable_server_reflection(shown, server)
         return server
+
+    def _make_website(
+        self, guard: Guard, predictions: PredictionService, services: Sequence[Any], tokens: TokenStore
+    ) -> Website | None:
+        if not self.config.web:
+            return None
+        try:
+            from pytrainr_server.web.api import Api
+            from pytrainr_server.web.calls import Calls
+            from pytrainr_server.web.website import Website
+        except ModuleNotFoundError as error:
+            raise ConfigError(f"the page needs {error.name}: pip install 'pytrainr[web]'") from error
+        calls = Calls(guard, self._run, (*services, predictions))
+        api = Api(self._store, self.config, self._run, calls, predictions, self.addresses, tokens.all)
+        return Website(self.config, api)
 
     def _bind(self) -> None:
         credentials = server_credentials(self.config)
@@ -239,6 +261,8 @@ class Server:
         await self._health.enter_graceful_shutdown()
         # Streams of Train end with UNAVAILABLE: their callers try again and find the job where it was.
         self._training.close()
+        if self._website is not None:
+            await self._website.stop()
         await self._grpc.stop(min(1.0, seconds / 4))
         in_time = await asyncio.to_thread(self._runner.stop, seconds / 2)
         if not in_time:

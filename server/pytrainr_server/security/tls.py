@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import ssl
 import threading
 from pathlib import Path
 
@@ -24,6 +25,41 @@ def server_credentials(config: Config) -> grpc.ServerCredentials | None:
     return grpc.dynamic_ssl_server_credentials(
         files.configuration(), files.changed, require_client_authentication=bool(config.tls_client_ca)
     )
+
+
+def web_context(config: Config) -> ssl.SSLContext | None:
+    """TLS for the page, with the same files; None where the settings name no certificate.
+
+    Raises :class:`ConfigError` for files that cannot be used.
+    """
+    if not config.tls_certificate:
+        return None
+    files, context = _Files(config), _context(config)
+    newest = [context]
+
+    def on_handshake(connection: ssl.SSLObject, name: str | None, old: ssl.SSLContext) -> None:
+        if files.changed() is not None:
+            try:
+                newest[0] = _context(config)
+            except ConfigError as error:
+                log.error("the old certificate stays in use for the page: %s", error)
+        connection.context = newest[0]
+
+    context.sni_callback = on_handshake
+    return context
+
+
+def _context(config: Config) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(config.tls_certificate, config.tls_key)
+        if config.tls_client_ca:
+            context.load_verify_locations(config.tls_client_ca)
+            context.verify_mode = ssl.CERT_REQUIRED
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"the TLS files cannot be used for the page: {error}") from error
+    return context
 
 
 class _Files:

@@ -6,8 +6,8 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -21,6 +21,8 @@ from pytrainr_server.security.callers import Callers
 from pytrainr_server.service.status import abort, as_service_error
 
 OURS = "/trainr.v1."
+Metadata = Iterable[tuple[str, str | bytes]]
+Peer = Mapping[str, Iterable[bytes]]
 RETRY_SECONDS = 1.0
 _owner: ContextVar[str] = ContextVar("owner")
 log = logging.getLogger("pytrainr_server.calls")
@@ -79,30 +81,40 @@ class Guard(grpc.aio.ServerInterceptor):
 
     def _single(self, method: str, behaviour: Any, parse: Any, many: bool) -> Any:
         async def guarded(raw: Any, context: Context[Any, Any]) -> Message:
-            with _Observed(method, context) as observed:
-                try:
-                    await self._identify(context)
-                    with self._place():
-                        request = _parsed_all(raw, parse) if many else _parsed(raw, parse)
-                        return await behaviour(request, context)
-                except Exception as error:
-                    await abort(context, observed.error(error))
+            try:
+                async with self.call(method, context.invocation_metadata() or (), context.auth_context()):
+                    request = _parsed_all(raw, parse) if many else _parsed(raw, parse)
+                    return await behaviour(request, context)
+            except ServiceError as error:
+                await abort(context, error)
 
         return guarded
 
     def _streaming(self, method: str, behaviour: Any, parse: Any, many: bool) -> Any:
         async def guarded(raw: Any, context: Context[Any, Any]) -> AsyncIterator[Message]:
-            with _Observed(method, context) as observed:
-                try:
-                    await self._identify(context)
-                    with self._place():
-                        request = _parsed_all(raw, parse) if many else _parsed(raw, parse)
-                        async for response in behaviour(request, context):
-                            yield response
-                except Exception as error:
-                    await abort(context, observed.error(error))
+            try:
+                async with self.call(method, context.invocation_metadata() or (), context.auth_context()):
+                    request = _parsed_all(raw, parse) if many else _parsed(raw, parse)
+                    async for response in behaviour(request, context):
+                        yield response
+            except ServiceError as error:
+                await abort(context, error)
 
         return guarded
+
+    @asynccontextmanager
+    async def call(self, method: str, metadata: Metadata, peer: Peer) -> AsyncIterator[None]:
+        """What is done inside is one call in the caller's name: counted, timed, refused beyond the limits.
+
+        Raises :class:`ServiceError` for whatever goes wrong inside.
+        """
+        with _Observed(method, metadata) as observed:
+            try:
+                await self._identify(metadata, peer)
+                with self._place():
+                    yield
+            except Exception as error:
+                raise observed.error(error) from error
 
     @contextmanager
     def _place(self) -> Iterator[None]:
@@ -123,8 +135,7 @@ class Guard(grpc.aio.ServerInterceptor):
             if not self._open[owner]:
                 del self._open[owner]
 
-    async def _identify(self, context: Context[Any, Any]) -> None:
-        metadata, peer = context.invocation_metadata() or (), context.auth_context()
+    async def _identify(self, metadata: Metadata, peer: Peer) -> None:
         owner = self._callers.known_owner(metadata, peer)
         _owner.set(owner if owner is not None else await self._run(self._callers.owner, metadata, peer))
 
@@ -146,10 +157,10 @@ async def _parsed_all(raw: AsyncIterator[bytes], parse: Callable[[bytes], Messag
 class _Observed:
     """Counts and times one call, and traces it."""
 
-    def __init__(self, method: str, context: Context[Any, Any]) -> None:
+    def __init__(self, method: str, metadata: Metadata) -> None:
         self._method = method.removeprefix(OURS)
         self._code = "OK"
-        parent = {name: value for name, value in context.invocation_metadata() or () if name == "traceparent"}
+        parent = {name: str(value) for name, value in metadata if name == "traceparent"}
         self._span = telemetry.span(self._method, {"rpc.system": "grpc", "rpc.method": self._method}, parent)
 
     def __enter__(self) -> _Observed:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+from sqlalchemy import Row
 from trainr import wire
 from trainr.v1 import prediction_pb2, prediction_pb2_grpc, tensor_pb2
 
@@ -27,6 +28,7 @@ from pytrainr_server.store import names
 from pytrainr_server.store.store import Store
 
 RETRY_SECONDS = 0.5
+Result = TypeVar("Result")
 
 
 class ModelCache:
@@ -42,18 +44,12 @@ class ModelCache:
 
     def get(self, owner: str, name: str) -> pytrainr.Model:
         """The model that the name means now."""
-        row = self._store.models.get(owner, *names.model_parts(name, "stored_model"))
+        row = self._row(owner, name)
         with self._lock:
             if row.key in self._models:
                 self._models.move_to_end(row.key)
                 return self._models[row.key][0]
-        if 2 * row.size_bytes > self._largest_bytes:
-            raise exhausted(
-                "OUT_OF_MEMORY",
-                f"predicting with {name} takes more than {2 * row.size_bytes} bytes of memory, one prediction may "
-                f"have {self._largest_bytes}",
-            )
-        model = load_model(self._store, row.key)
+        model = self._load(row, name)
         for field in ("error", "store", "store_best", "last_layer_error", "last_layer_delta"):
             if field in model:
                 delattr(model, field)  # as large as the training data, and prediction does not need them
@@ -66,6 +62,22 @@ class ModelCache:
                     _, (_, dropped) = self._models.popitem(last=False)
                     self._bytes -= dropped
         return model
+
+    def whole(self, owner: str, name: str) -> pytrainr.Model:
+        """The same with all that it holds, read anew."""
+        return self._load(self._row(owner, name), name)
+
+    def _row(self, owner: str, name: str) -> Row[Any]:
+        return self._store.models.get(owner, *names.model_parts(name, "stored_model"))
+
+    def _load(self, row: Row[Any], name: str) -> pytrainr.Model:
+        if 2 * row.size_bytes > self._largest_bytes:
+            raise exhausted(
+                "OUT_OF_MEMORY",
+                f"predicting with {name} takes more than {2 * row.size_bytes} bytes of memory, one prediction may "
+                f"have {self._largest_bytes}",
+            )
+        return load_model(self._store, row.key)
 
 
 def _arrays(value: Any) -> list[np.ndarray]:
@@ -126,6 +138,12 @@ class PredictionService(prediction_pb2_grpc.PredictionServiceServicer):
         )
         telemetry.samples_predicted.inc(x.shape[0])
         return _response(predicted)
+
+    async def look_at(self, name: str, look: Callable[[pytrainr.Model], Result], whole: bool = False) -> Result:
+        """What ``look`` finds in a stored model, ``whole`` or without its errors; computed where predictions are."""
+        owner, read = current_owner(), self._cache.whole if whole else self._cache.get
+        result: Result = await self._compute(lambda: look(read(owner, name)))
+        return result
 
     def _model(self, owner: str, request: Any) -> pytrainr.Model:
         if request.stored_model and request.HasField("model"):

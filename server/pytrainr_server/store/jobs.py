@@ -312,9 +312,15 @@ class JobStore:
             raise not_found("The job")
         return found
 
-    def page(self, owner: str, states: Sequence[int], size: int, after: tuple[float, str] | None) -> list[Row[Any]]:
-        """The owner's jobs, newest first, from one position on."""
+    def page(
+        self, owner: str, states: Sequence[int], size: int, after: tuple[float, str] | None, containing: str = ""
+    ) -> list[Row[Any]]:
+        """The owner's jobs, newest first, from one position on; those whose id or model's name contains a text."""
         query = select(*WITHOUT_HASH).where(jobs.c.owner == owner)
+        if containing:
+            query = query.where(
+                or_(*(column.contains(containing, autoescape=True) for column in (jobs.c.id, jobs.c.model_name)))
+            )
         if states:
             query = query.where(jobs.c.state.in_(states))
         if after:
@@ -323,10 +329,11 @@ class JobStore:
         with self._database.read() as connection:
             return list(connection.execute(query.order_by(jobs.c.create_time.desc(), jobs.c.id).limit(size)))
 
-    def counts(self) -> dict[State, int]:
-        """How many jobs there are in each state."""
+    def counts(self, owner: str | None = None) -> dict[State, int]:
+        """How many jobs there are in each state, of all owners or of one."""
+        query = select(jobs.c.state, func.count()).group_by(jobs.c.state)
         with self._database.read() as connection:
-            found = connection.execute(select(jobs.c.state, func.count()).group_by(jobs.c.state))
+            found = connection.execute(query if owner is None else query.where(jobs.c.owner == owner))
             return {State(state): count for state, count in found}
 
     # working: every change is bound to the lease -----------------------------------------------------------------

@@ -1,0 +1,48 @@
+// Requests to the server. What it refuses becomes an error with its words.
+
+let secret = "";
+
+export class Refused extends Error {
+  constructor(status, message) {
+    super(message);
+    this.status = status;
+  }
+}
+
+async function ask(method, path, body) {
+  const headers = { "X-Pytrainr-Secret": secret };
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  const response = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
+  const found = await response.json();
+  if (!response.ok) throw new Refused(response.status, found.message || response.statusText);
+  return found;
+}
+
+export const get = (path) => ask("GET", path);
+export const post = (path, body = {}) => ask("POST", path, body);
+export const remove = (path) => ask("DELETE", path);
+
+// Whose page it is. Where no token is needed a session begins by itself; null means that one is to be asked for.
+export async function session() {
+  const found = await get("/api/session");
+  if (found.owner == null) return found.token_needed ? null : signIn("");
+  secret = found.secret;
+  return found.owner;
+}
+
+export async function signIn(token) {
+  const found = await post("/api/sign-in", { token });
+  secret = found.secret;
+  return found.owner;
+}
+
+// Events of a path until `end` is called; the browser connects again by itself.
+export function events(path, heard) {
+  const source = new EventSource(path);
+  source.onmessage = (event) => heard(JSON.parse(event.data));
+  source.addEventListener("failed", (event) => {
+    const found = JSON.parse(event.data);
+    if (!found.again) source.close();
+  });
+  return () => source.close();
+}
