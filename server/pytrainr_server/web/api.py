@@ -156,9 +156,10 @@ class Api:
             self._feeds[owner] = Feed(lambda: self._run(self._newest, owner))
 
         async def news() -> AsyncGenerator[str, None]:
-            async for message in self.calls.follow(caller, "Live", self._feeds[owner].messages()):
-                await self.calls.owner(caller)  # a token may have been revoked meanwhile
-                yield message
+            async with self.calls.held(caller, "Live"), aclosing(self._feeds[owner].messages()) as messages:
+                async for message in messages:
+                    await self.calls.owner(caller)  # a token may have been revoked meanwhile
+                    yield message
 
         return await _stream(request, news())
 

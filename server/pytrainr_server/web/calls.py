@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Any, NamedTuple, TypeVar
 
 from pytrainr_server.service.follow import Run
@@ -32,35 +32,31 @@ class Calls:
 
     async def one(self, caller: Caller, name: str, request: Any) -> Any:
         """The answer of a call of the service."""
-        async with self._guard.call(f"{OURS}web/{name}", *caller):
+        async with self.held(caller, name):
             return await self._method(name)(request, None)
 
     async def many(self, caller: Caller, name: str, request: Any) -> AsyncGenerator[Any, None]:
         """The answers of a call that streams them."""
-        async with self._guard.call(f"{OURS}web/{name}", *caller):
-            async with aclosing(self._method(name)(request, None)) as responses:
-                async for response in responses:
-                    yield response
+        async with self.held(caller, name), aclosing(self._method(name)(request, None)) as responses:
+            async for response in responses:
+                yield response
 
-    async def follow(self, caller: Caller, name: str, messages: AsyncGenerator[Result, None]) -> AsyncGenerator[Result, None]:
-        """What others find, as one call for as long as it lasts."""
-        async with self._guard.call(f"{OURS}web/{name}", *caller):
-            async with aclosing(messages):
-                async for message in messages:
-                    yield message
+    def held(self, caller: Caller, name: str) -> AbstractAsyncContextManager[None]:
+        """One call for as long as it lasts."""
+        return self._guard.call(f"{OURS}web/{name}", *caller)
 
     async def look(self, caller: Caller, name: str, function: Callable[..., Result], *arguments: Any) -> Result:
         """What a function finds in the store for the owner, its first argument."""
-        async with self._guard.call(f"{OURS}web/{name}", *caller):
+        async with self.held(caller, name):
             result: Result = await self._run(function, current_owner(), *arguments)
             return result
 
     async def aside(self, caller: Caller, name: str, function: Callable[..., Any], *arguments: Any) -> Any:
         """What a coroutine finds that sees to its own threads."""
-        async with self._guard.call(f"{OURS}web/{name}", *caller):
+        async with self.held(caller, name):
             return await function(*arguments)
 
     async def owner(self, caller: Caller) -> str:
         """In whose name the caller's calls are made. Raises UNAUTHENTICATED."""
-        async with self._guard.call(f"{OURS}web/SignIn", *caller):
+        async with self.held(caller, "SignIn"):
             return current_owner()
