@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pytrainr.argument_errors import ArgumentError, Place, wrong_type, wrong_value
+from pytrainr.argument_errors import ArgumentError, Code, Place, Setting, wrong_type, wrong_value
 from pytrainr.exact.activations import LINEAR, number_of
 from pytrainr.exact.cells.echo_state import EchoState
 from pytrainr.exact.initial import draw
@@ -116,8 +116,10 @@ class LayerList:
             raise wrong_value(
                 "layers",
                 "{place}: the weights of an EchoState are fixed, only a linear Dense after it is fitted, by ridge "
-                "regression: the list should be [EchoState(…), Dense(…)], more than one EchoState with "
-                "return_sequences=True before the last, and LastSteps before the Dense if you want",
+                "regression: the list should be {such}, more than one EchoState with {sequences} before the last, and "
+                "LastSteps before the Dense if you want",
+                such=Code("[EchoState(…), Dense(…)]", "list(echo_state(...), dense(...))"),
+                sequences=Setting("return_sequences", True),
             )
 
     @cached_property
@@ -197,8 +199,10 @@ def layers_from(described: Any) -> tuple[Layer, ...]:
     Raises ``ArgumentError`` that names the layer.
     """
     if not isinstance(described, (list, tuple)) or not described:
-        should = "{place} should be a list of layers such as [GRU(32), Dense(1)], it is {value}"
-        raise wrong_type("layers", should, value=described)
+        such = Code("[GRU(32), Dense(1)]", "list(gru(32), dense(1))")
+        raise wrong_type(
+            "layers", "{place} should be a list of layers such as {such}, it is {value}", such=such, value=described
+        )
     _check_bounds(described)
     return tuple(_layer_from(layer, f"layer {number}: ") for number, layer in enumerate(described, 1))
 

@@ -20,7 +20,7 @@ def check_class_weight(value: Any) -> list[float] | None:
         return None
     should = "{place} should be the weight of each class, such as [1.0, 5.0] or {{1: 5.0}}; it is {value}"
     if isinstance(value, Mapping):
-        classes = [arguments.natural(number, "class_weight") for number in value]
+        classes = [arguments.natural(_number(name), "class_weight") for name in value]
         if not classes or max(classes) >= 1 << 24:
             raise wrong_value("class_weight", should, value=list(value))
         weights = [1.0] * (max(classes) + 1)
@@ -33,6 +33,11 @@ def check_class_weight(value: Any) -> list[float] | None:
     if not weights:
         raise wrong_value("class_weight", should, value=value)
     return [arguments.rate(weight, arguments.entry("class_weight", k)) for k, weight in enumerate(weights)]
+
+
+def _number(name: Any) -> Any:
+    """A class's number; in a message, and in R, names are texts."""
+    return int(name) if isinstance(name, str) and name.isascii() and name.isdecimal() and len(name) < 10 else name
 
 
 def check_sample_weight(value: Any, place: Place | str, samples: int, steps: int) -> np.ndarray:

@@ -6,7 +6,8 @@ training_sized <- c("store", "store_best", "last_layer_error", "last_layer_delta
 
 # Whether fields hold weights, or what update rules keep in the shape of the weights.
 are_weights <- function(names) {
-  grepl("^(reverse_)?(time|recurrent|bias|peephole|projection)_synapse|^attention_(query|key|score)", names)
+  grepl("^(reverse_)?(time|recurrent|bias|peephole|projection)_synapse|^attention_(query|key|score)", names) |
+    weights_of_layers(names)
 }
 
 # Whether fields are set by training in the arithmetic of rnn.
@@ -50,7 +51,7 @@ stand_in <- function(field, x, what) {
 # A model as a message, without the fields `without`. `whole`: with all that has a form on the wire, the caller's own
 # included. `array` makes Tensors.
 encode_model <- function(model, without = training_sized, whole = is_exact(model), array = encode_array) {
-  if (!is.list(model) || is.null(model[["time_synapse"]])) {
+  if (!is.list(model) || (is.null(model[["time_synapse"]]) && is.null(model[["layers"]]))) {
     stop("`model` should be what trainr() returned, or the name of a model on the server such as \"models/adder\"",
       call. = FALSE
     )
@@ -89,7 +90,7 @@ unchanged <- function(local, received) {
 merge_trained <- function(local, received, first = FALSE) {
   if (first) local[setdiff(names(local), c(names(received), training_sized, function_fields))] <- NULL
   names <- setdiff(names(received), function_fields)
-  kept <- names %in% names(local) & !are_weights(names) & !names %in% c(training_sized, "error")
+  kept <- names %in% names(local) & !are_weights(names) & !names %in% c(training_sized, "error", "layers")
   kept[kept] <- vapply(names[kept], function(name) unchanged(local[[name]], received[[name]]), NA)
   local[names[!kept]] <- received[names[!kept]]
   attr(local, "error") <- attr(received, "error")

@@ -41,8 +41,25 @@ new_plan <- function(Y, X, given, extra, exact, keep_store, connection) {
   for (name in names(set)) options[[name]] <- set[[name]]
   # What does not even have the right type for its field travels as it is, for the library to explain.
   extra <- c(extra, given[setdiff(names(option_kinds), names(set))])
+  if (!is.null(extra[["layers"]])) options$layer <- known_layers(extra[["layers"]], connection)
+  extra <- travelling(extra[names(extra) != "layers"])
   options$extra <- encode_fields(extra, exact, function(x) send_array(connection, x), stays_here)
   list(Y = Y, X = X, local = local, options = options, layer_attributes = layer_attributes)
+}
+
+# The layers as messages. A server of before would read over them, and train another network.
+known_layers <- function(layers, connection) {
+  messages <- layer_messages(layers)
+  if (length(server_info(connection)$layers) == 0) {
+    stop("`layers`: the server at ", connection$url, " is too old to know lists of layers; update it", call. = FALSE)
+  }
+  messages
+}
+
+# Options in the form in which they travel: a vector's names would not.
+travelling <- function(extra) {
+  if (!is.null(names(extra[["class_weight"]]))) extra$class_weight <- as.list(extra$class_weight)
+  extra
 }
 
 # The options that have a field of their own in the message, and what goes into it.
@@ -79,7 +96,10 @@ attributes_of_layers <- function(Y, seq_to_seq_unsync) {
   if (is.array(Y) && length(dim(Y)) == 3L && !isTRUE(as.logical(seq_to_seq_unsync))) attributes(Y)
 }
 
-retrain_plan <- function(Y, X, model, seq_to_seq_unsync, keep_store, connection) {
+# What belongs to the data rather than to the model: all that a model to be trained further does not say itself.
+options_of_data <- c("mask", "validation", "sample_weight", "initial_state")
+
+retrain_plan <- function(Y, X, model, further, seq_to_seq_unsync, keep_store, connection) {
   Y <- as_samples(Y, "Y")
   X <- as_samples(X, "X")
   sent <- encode_computing(model, connection, c(training_sized, "error"))
@@ -94,6 +114,8 @@ retrain_plan <- function(Y, X, model, seq_to_seq_unsync, keep_store, connection)
   options <- new_message("TrainingOptions",
     seq_to_seq_unsync = as_flag(seq_to_seq_unsync, "seq_to_seq_unsync"), keep_store = keep_store, exact = is_exact(local)
   )
+  further <- further[intersect(options_of_data, names(further))]
+  if (is_exact(local)) options$extra <- encode_fields(further, TRUE, function(x) send_array(connection, x))
   list(Y = Y, X = X, local = local, options = options, model = sent, stored = stored)
 }
 

@@ -43,7 +43,7 @@ predictr <- function(model, X, hidden = FALSE, real_output = TRUE, ..., connecti
 # The fields that prediction does not need: what is as large as the training data, what update rules keep.
 unneeded_fields <- function(model) {
   if (is.character(model)) return(NULL)
-  c(training_sized, "error", grep("_synapse_|^attention_[a-z]+_", names(model), value = TRUE))
+  c(training_sized, "error", names(model)[are_weights(names(model)) & grepl("_(synapse|weights)_|^attention_[a-z]+_", names(model))])
 }
 
 # A prediction for many samples, in pieces both ways.

@@ -54,6 +54,7 @@ encode_value <- function(x, field, array = encode_array, other = stop_value) {
     return(new_message("Value", function_value = name))
   }
   if (inherits(x, "trainr")) x <- unclass(x)
+  if (inherits(x, "rnnremote_layer")) x <- unclass(x)
   if (is.factor(x) || is.object(x)) return(other(field, x, paste0("is of class ", class(x)[1])))
   single <- length(x) == 1L && is.null(dim(x)) && is.null(names(x))
   if (is.character(x)) {
@@ -147,6 +148,8 @@ model_joiner <- function(make_function = identity) {
       pieces[[as.character(deferred)]] <<- raw() # the joined bytes are enough
       decode_array(tensor, data)
     }
-    structure(decode_options(model$field, array, make_function), error = model$mean_error)
+    fields <- decode_options(model$field, array, make_function)
+    if (!is.null(fields[["layers"]])) fields[c("layers", "hidden_dim")] <- list(as_layers(fields$layers), double())
+    structure(fields, error = model$mean_error)
   }
 }

@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pytrainr.argument_errors import wrong_type, wrong_value
+from pytrainr.argument_errors import Code, wrong_type, wrong_value
 from pytrainr.exact.activations import ACTIVATIONS, known_as
 from pytrainr.exact.initial import Weight
 from pytrainr.exact.kernels import Kernels
@@ -75,10 +75,10 @@ class Layer:
         return plan.row(self, x, path)
 
 
-_KINDS: dict[str, tuple[tuple[type, ...], str]] = {
+_KINDS: dict[str, tuple[tuple[type, ...], str | Code]] = {
     "int": ((int, np.integer), "a whole number"),
     "float": ((int, float, np.integer, np.floating), "a number"),
-    "bool": ((bool, np.bool_), "True or False"),
+    "bool": ((bool, np.bool_), Code("True or False", "TRUE or FALSE")),
     "str": ((str,), "a text"),
     "Layer": ((Layer,), "a layer"),
 }
@@ -92,7 +92,8 @@ def _check_type(layer: str, name: str, kind: str, value: Any) -> None:
         kind = kind.removesuffix(" | None")
     known, should = _KINDS.get(kind, ((Layer,), "a layer") if kind[:1].isupper() else ((object,), ""))
     if not isinstance(value, known) or (isinstance(value, bool) and kind in ("int", "float")):
-        raise wrong_type("layers", f"{layer}: {name} should be {should}, it is {{value}}", value=value)
+        text = "{should}" if isinstance(should, Code) else should
+        raise wrong_type("layers", f"{layer}: {name} should be {text}, it is {{value}}", should=should, value=value)
 
 
 def check_range(layer: Layer, name: str, right: bool, should: str) -> None:
