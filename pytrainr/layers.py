@@ -10,6 +10,7 @@ from pytrainr.exact.cells.elman import SimpleRNN
 from pytrainr.exact.cells.gru import GRU
 from pytrainr.exact.cells.jordan import Jordan
 from pytrainr.exact.cells.lstm import LSTM
+from pytrainr.exact.cells.ntm import NTM
 from pytrainr.exact.layers.activation import Activation
 from pytrainr.exact.layers.attention import Attention
 from pytrainr.exact.layers.attention_pooling import AttentionPooling
@@ -43,6 +44,7 @@ __all__ = [
     "GRU",
     "LAYERS",
     "LSTM",
+    "NTM",
     "TCN",
     "Activation",
     "Attention",
@@ -77,7 +79,7 @@ __all__ = [
 LAYERS: dict[str, type[Layer]] = {
     layer.__name__: layer
     for layer in (
-        *(SimpleRNN, Jordan, GRU, LSTM, EchoState, Decoder),
+        *(SimpleRNN, Jordan, GRU, LSTM, NTM, EchoState, Decoder),
         *(Embedding, Dense, Activation, Dropout, SpatialDropout1D, LayerNormalization),
         *(Conv1D, MaxPooling1D, AveragePooling1D, GlobalMaxPooling1D, GlobalAveragePooling1D),
         *(LastSteps, Pyramid, Flatten, RepeatVector),

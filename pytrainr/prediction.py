@@ -16,7 +16,7 @@ from pytrainr.network import kept_network
 from pytrainr.series.normalisation import normalised_input, raw_output
 from pytrainr.threads import in_threads, thread_count
 
-__all__ = ["predict_rows", "predictr"]
+__all__ = ["layer_states", "predict_rows", "predictr"]
 
 _EXACT_OPTIONS = ("state", "return_state", "mask")
 _CHUNK_NUMBERS = 4e6  # inputs and states of one chunk, at most
@@ -86,6 +86,38 @@ def predictr(
         return output
     output = output[:, steps - _output_steps(model, steps) :]
     return output[:, :, 0] if model["output_dim"] == 1 else output
+
+
+def layer_states(model: Model, X: ArrayLike, mask: Any = None) -> dict[str, dict[str, np.ndarray]]:
+    """What happens inside the layers of an exact network that have more to show than what they give out.
+
+    Parameters
+    ----------
+    model
+        What ``trainr(exact=True, layers=…)`` returned.
+    X, mask
+        As for ``predictr``.
+
+    Returns
+    -------
+    dict of dicts
+        By the layer's name as in ``model.summary()`` arrays that begin with (samples, time): of an ``NTM`` "memory"
+        (…, slots, width) after each step, "read_weightings" and "write_weightings" (…, heads, slots).
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where no layer has more to show, and as ``predictr`` does.
+    """
+    arguments.trained(model, "model")
+    shown = {}
+    if model.get("exact"):
+        from pytrainr.exact import prediction
+
+        shown = prediction.layer_states(model, X, mask)
+    if not shown:
+        raise wrong_value("model", "{place} has no layer with more to show than what it gives out; predictr shows that")
+    return shown
 
 
 def _check_extra(model: Model, extra: dict[str, Any]) -> None:

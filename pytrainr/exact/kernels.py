@@ -72,7 +72,8 @@ class Kernels:
         announced: bool = True,
     ) -> None:
         self.name, self.tape, self.announced = name, kinds_of(tape), announced
-        self.shown_options, self.options = options, kinds_of(options)
+        self.shown_options, self.shown_weights, self.shown_tape = options, weights, tape
+        self.options = kinds_of(options)
         self.weights = kinds_of(weights) if weights else {}
         first = len(self.options)
         after = first + sum(kind.entries for kind in self.weights.values())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -37,7 +38,7 @@ def snake_case(kind: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z])", "_", kind).lower()
 
 
-def named(layers: tuple[Layer, ...]) -> list[str]:
+def named(layers: Sequence[object]) -> list[str]:
     """Keras's names: the class in snake case, numbered from the second of a kind on (``gru``, ``gru_1``)."""
     seen: Counter[str] = Counter()
     names = []

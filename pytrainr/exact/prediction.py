@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
@@ -10,13 +11,15 @@ import numpy as np
 from pytrainr import arguments
 from pytrainr.argument_errors import Setting, wrong_value
 from pytrainr.exact.entries import check_finite, check_tokens, with_mask
+from pytrainr.exact.layer_list import named
 from pytrainr.exact.network import ExactNetwork
+from pytrainr.exact.plan import Plan
 from pytrainr.memory import check_memory
 from pytrainr.model import Model
 from pytrainr.network import kept_network
 from pytrainr.series.normalisation import normalised_input, raw_output
 
-__all__ = ["check_stateful", "checked_states", "predict_exact"]
+__all__ = ["check_stateful", "checked_states", "layer_states", "predict_exact"]
 
 
 def predict_exact(
@@ -48,6 +51,60 @@ def predict_exact(
         For sequences of different length, as in training: ``"nan"`` or (samples, time). Steps without entry are NaN in
         the prediction.
     """
+    samples, masked = _checked(model, X, mask)
+    stateful = arguments.flag(return_state, "return_state") or state is not None
+    kept, weights = kept_network(model)
+    network = cast(ExactNetwork, kept)
+    steps = _steps(model, samples)
+    if stateful:
+        check_stateful(model)
+        state = checked_states(network, state, samples.shape[0])
+    record = None
+    if hidden:
+        shapes = network.store_shapes(steps)
+        sizes = [math.prod(shape) for shape in shapes]
+        check_memory(24.0 * samples.shape[0] * sum(sizes), f"predicting the states of {samples.shape[0]} samples")
+        record = np.empty((samples.shape[0], sum(sizes[:-1])))
+    prepare = _preparation(model, network, steps)
+    output, _, after = network.forward(weights, samples, states=state, record=record, steps=steps, prepare=prepare)
+    if masked and output.shape[1] == steps:
+        output[np.isnan(_shifted(samples, steps)[:, :, 0])] = np.nan
+    result: Any = raw_output(model, output)
+    if real_output and model["output_dim"] == 1:
+        result = result[:, :, 0]
+    if record is not None:
+        ends = np.cumsum([0, *sizes[:-1]])
+        store = [record[:, a:b].reshape(-1, *shape) for a, b, shape in zip(ends, ends[1:], shapes, strict=False)]
+        result = [*store, output]
+    return (result, after) if return_state else result
+
+
+def layer_states(model: Model, X: Any, mask: Any = None) -> dict[str, dict[str, np.ndarray]]:
+    """``pytrainr.layer_states``; nothing where no layer has more to show than what it gives out."""
+    kept, weights = kept_network(model)
+    network = cast(ExactNetwork, kept)
+    samples, _ = _checked(model, X, mask)
+    steps = _steps(model, samples)
+    prepare = _preparation(model, network, steps)
+    rows = [row for row in network.prediction_plan(steps).rows if row.layer.shown()]
+    shown: dict[str, dict[str, np.ndarray]] = {}
+    for name, row in zip(named([row.layer for row in rows]), rows, strict=True):
+        shown[name] = {}
+        for what, (array, first, shape) in row.layer.shown().items():
+            place, entries, width = row.arrays[array]
+            before = (entries - row.x.steps) * width  # the state before the first step
+
+            def where(plan: Plan, at: tuple[int, int, int] = (place + before, row.x.steps, width)) -> Any:
+                return at
+
+            values = network.forward(weights, samples, steps=steps, prepare=prepare, shown=where)[0]
+            values = values[:, :: -1 if row.x.turned else 1, first : first + math.prod(shape)]
+            shown[name][what] = values.reshape(*values.shape[:2], *shape)
+    return shown
+
+
+def _checked(model: Model, X: Any, mask: Any) -> tuple[np.ndarray, bool]:
+    """X as (samples, time, variables), NaN where there is no entry; whether that may be."""
     samples = arguments.as_samples(X, "X")
     arguments.check_variables(samples, model["input_dim"])
     mask = model["mask"] if mask is None else mask
@@ -60,37 +117,19 @@ def predict_exact(
     if mask is not None:
         samples, _ = with_mask(samples, None, mask)
     check_finite(samples, "X", mask is not None)
-    stateful = arguments.flag(return_state, "return_state") or state is not None
-    kept, weights = kept_network(model)
-    network = cast(ExactNetwork, kept)
-    steps = _steps(model, samples)
-    if stateful:
-        check_stateful(model)
-        state = checked_states(network, state, samples.shape[0])
-    record, tokens = None, network.options.tokens
-    if hidden:
-        shapes = network.store_shapes(steps)
-        sizes = [math.prod(shape) for shape in shapes]
-        check_memory(24.0 * samples.shape[0] * sum(sizes), f"predicting the states of {samples.shape[0]} samples")
-        record = np.empty((samples.shape[0], sum(sizes[:-1])))
+    return samples, mask is not None
+
+
+def _preparation(model: Model, network: ExactNetwork, steps: int) -> Callable[[np.ndarray], np.ndarray]:
+    """What makes of some samples of X what the network takes: X itself may be larger than memory."""
+    tokens = network.options.tokens
 
     def prepare(rows: np.ndarray) -> np.ndarray:
-        """Some samples as the network takes them: X itself may be larger than memory."""
         rows = normalised_input(model, rows)
         check_tokens(rows, tokens)
         return _shifted(rows, steps)
 
-    output, _, after = network.forward(weights, samples, states=state, record=record, steps=steps, prepare=prepare)
-    if mask is not None and output.shape[1] == steps:
-        output[np.isnan(_shifted(samples, steps)[:, :, 0])] = np.nan
-    result: Any = raw_output(model, output)
-    if real_output and model["output_dim"] == 1:
-        result = result[:, :, 0]
-    if record is not None:
-        ends = np.cumsum([0, *sizes[:-1]])
-        store = [record[:, a:b].reshape(-1, *shape) for a, b, shape in zip(ends, ends[1:], shapes, strict=False)]
-        result = [*store, output]
-    return (result, after) if return_state else result
+    return prepare
 
 
 def _steps(model: Model, samples: np.ndarray) -> int:

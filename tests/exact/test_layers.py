@@ -17,6 +17,7 @@ from pytrainr.layers import (
     GRU,
     LAYERS,
     LSTM,
+    NTM,
     Activation,
     Attention,
     AttentionPooling,
@@ -58,6 +59,10 @@ EXAMPLES: dict[str, list[Any]] = {
         GRU(2, reset_after=False, return_sequences=True),
     ],
     "LSTM": [LSTM(3), LSTM(3, peephole=True, projection=2, return_sequences=True)],
+    "NTM": [
+        NTM(2, memory_slots=3, memory_width=2),
+        NTM(2, memory_slots=4, memory_width=2, controller="dense", return_sequences=True),
+    ],
     "Dense": [Dense(3, activation="tanh"), Dense(2, activation="softmax"), Dense(2, use_bias=False)],
     "Activation": [Activation("tanh"), Activation("softmax"), Activation("Gompertz")],
     "Dropout": [Dropout(0.3)],

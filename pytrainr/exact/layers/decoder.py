@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from pytrainr.exact.arrays import Matrix, Presence, Steps, Vector, extended, flattened, past
 from pytrainr.exact.kernels import Kernels
-from pytrainr.exact.layers import recurrent
 from pytrainr.exact.layers.layer import Layer, Weight, check_range
 from pytrainr.exact.layers.recurrent import (
     Recurrent,
@@ -55,10 +54,6 @@ class _Tape(NamedTuple):
     queries: Steps
     d_queries: Steps
     share: Steps
-
-
-Weights = extended(recurrent.Weights, _Weights)
-Tape = extended(recurrent.Tape, _Tape)
 
 
 @fast_part
@@ -147,10 +142,11 @@ def backward(layer, weights, transposed, gradient, tape):
 
 
 @cache
-def _kernels(cell: str, options: type) -> Kernels:
+def _kernels(cell: Kernels) -> Kernels:
     # made when first used, so that no helper knows of it
-    part = {"options": options, "weights": Weights, "tape": Tape, "announced": False}
-    return Kernels(f"Decoder.{cell}", forward, backward, **part)
+    weights, tape = extended(cell.shown_weights, _Weights), extended(cell.shown_tape, _Tape)
+    part = {"options": cell.shown_options, "weights": weights, "tape": tape, "announced": False}
+    return Kernels(f"Decoder.{cell.name}", forward, backward, **part)
 
 
 @dataclass(frozen=True)
@@ -164,7 +160,7 @@ class Decoder(Layer):
 
     @property
     def kernels(self) -> Kernels:  # type: ignore[override]
-        return _kernels(self.cell.kernels.name, self.cell.kernels.shown_options)
+        return _kernels(self.cell.kernels)
 
     def check(self) -> None:
         check_range(self, "steps", self.steps >= 1, "should be 1 or more")

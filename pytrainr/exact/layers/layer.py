@@ -66,6 +66,10 @@ class Layer:
         """Options as compiled code reads them."""
         return {}
 
+    def shown(self) -> dict[str, tuple[str, int, tuple[int, ...]]]:
+        """What ``layer_states`` shows of it: the name of the array, the first of its columns, and their shape."""
+        return {}
+
     def looks_ahead(self) -> str | None:
         """The layer, here or inside a container, that needs later steps, by name; None where it goes step by step."""
         return None if self.causal else type(self).__name__

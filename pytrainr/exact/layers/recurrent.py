@@ -190,11 +190,17 @@ def backward(layer, weights, transposed, gradient, tape):
         product(flattened(tape.d_x), flattened(tape.delta), transposed.kernel)
 
 
-def recurrent_kernels(name: str, cell: type) -> Kernels:
+def recurrent_kernels(name: str, cell: type, weights: type | None = None, tape: type | None = None) -> Kernels:
     """The kernels of the layer that drives a cell; ``cell`` is the NamedTuple of its options, whose file has its
-    equations."""
+    equations. What it has beside the ``weights`` and ``tape`` of all cells comes after them."""
     return Kernels(
-        name, forward, backward, options=extended(Driven, cell), weights=Weights, tape=Tape, module=cell.__module__
+        name,
+        forward,
+        backward,
+        options=extended(Driven, cell),
+        weights=extended(Weights, weights) if weights else Weights,
+        tape=extended(Tape, tape) if tape else Tape,
+        module=cell.__module__,
     )
 
 
