@@ -65,23 +65,21 @@ class Tape(NamedTuple):
 
 
 @fast_part
-def _pieces(layer, n):
-    """How many rows of y, step after step of n each, are computed at once: with strides, those of one step."""
-    return _ROWS_IN_CACHE if layer.strides == 1 else n
+def _steps_at_once(layer, n):
+    """How many steps of y, of n rows each, are computed together: those that stay in the cache; with strides, one."""
+    return max(1, _ROWS_IN_CACHE // n) if layer.strides == 1 else 1
 
 
 @fast_part
 def _reads(layer, tape, tap, begin, end):
-    """Of the rows ``begin`` to ``end`` of y those for which the tap lies within x: the first, how many, and by how
-    much their rows of x have higher numbers."""
-    steps, n = tape.x.shape[0], tape.x.shape[1]
-    offset = tap * layer.dilation - layer.before
+    """Of the steps ``begin`` to ``end`` of y those for which the tap lies within x: the first, how many, and the step
+    of x that the first reads. Those after it read the following ones."""
+    steps, offset = tape.x.shape[0], tap * layer.dilation - layer.before
     if layer.strides == 1:
-        first, last = max(begin, -offset * n), min(end, (steps - offset) * n)
-        return first, last - first, offset * n
-    step = begin // n
-    source = step * layer.strides + offset
-    return begin, end - begin if 0 <= source < steps else 0, (source - step) * n
+        first, last = max(begin, -offset), min(end, steps - offset)
+        return first, last - first, first + offset
+    source = begin * layer.strides + offset
+    return begin, 1 if 0 <= source < steps else 0, source
 
 
 @fast_part
@@ -100,33 +98,23 @@ def _goes_on(past):
 
 
 @fast_part
-def _begin(y, bias):
-    if bias.size > 0:
-        copy(y, bias)
-    else:
-        fill(y, 0.0)
+def _add_past(layer, weights, tape, t):
+    """What the steps before the first add to y_t."""
+    width = tape.x.shape[2]
+    for tap in range(weights.kernel.shape[0] // width):
+        step = t + tap * layer.dilation
+        if step < layer.before:
+            add_product(tape.y[t], columns(tape.past, step * width, width), _tap(weights.kernel, tap, width))
 
 
 @fast_part
-def _add_past(layer, weights, tape):
-    """What the steps before the first add to y."""
+def _add_past_gradient(layer, gradient, tape, t):
     width = tape.x.shape[2]
-    for t in range(min(tape.y.shape[0], layer.before)):
-        for tap in range(weights.kernel.shape[0] // width):
-            step = t + tap * layer.dilation
-            if step < layer.before:
-                add_product(tape.y[t], columns(tape.past, step * width, width), _tap(weights.kernel, tap, width))
-
-
-@fast_part
-def _add_past_gradient(layer, gradient, tape):
-    width = tape.x.shape[2]
-    for t in range(min(tape.y.shape[0], layer.before)):
-        for tap in range(gradient.kernel.shape[0] // width):
-            step = t + tap * layer.dilation
-            if step < layer.before:
-                past = columns(tape.past, step * width, width)
-                add_transposed_product(_tap(gradient.kernel, tap, width), past, tape.d_y[t])
+    for tap in range(gradient.kernel.shape[0] // width):
+        step = t + tap * layer.dilation
+        if step < layer.before:
+            past = columns(tape.past, step * width, width)
+            add_transposed_product(_tap(gradient.kernel, tap, width), past, tape.d_y[t])
 
 
 @fast_part
@@ -146,21 +134,22 @@ def _keep_past(layer, tape):
 @fast_part
 def forward(layer, weights, tape):
     """y_t = f(Σ_k x_{t·strides + k·dilation − before} W_k [+ b]), where steps beyond the ends are 0."""
-    n, width = tape.x.shape[1], tape.x.shape[2]
-    x, y = flattened(tape.x), flattened(tape.y)
-    goes_on = _goes_on(tape.past)
-    if goes_on:
-        _begin(y, weights.bias)
-        _add_past(layer, weights, tape)
-    for begin in range(0, y.shape[0], _pieces(layer, n)):
-        end = min(begin + _pieces(layer, n), y.shape[0])
-        piece = rows(y, begin, end - begin)
-        if not goes_on:
-            _begin(piece, weights.bias)
+    steps, (n, width) = tape.y.shape[0], tape.x.shape[1:]
+    x, y, goes_on = flattened(tape.x), flattened(tape.y), _goes_on(tape.past)
+    for begin in range(0, steps, _steps_at_once(layer, n)):
+        end = min(begin + _steps_at_once(layer, n), steps)
+        piece = rows(y, begin * n, (end - begin) * n)
+        if weights.bias.size > 0:
+            copy(piece, weights.bias)
+        else:
+            fill(piece, 0.0)
+        for t in range(begin, min(end, layer.before) if goes_on else begin):
+            _add_past(layer, weights, tape, t)
         for tap in range(weights.kernel.shape[0] // width):
-            first, count, ahead = _reads(layer, tape, tap, begin, end)
+            first, count, source = _reads(layer, tape, tap, begin, end)
             if count > 0:
-                add_product(rows(y, first, count), rows(x, first + ahead, count), _tap(weights.kernel, tap, width))
+                seen = rows(x, source * n, count * n)
+                add_product(rows(y, first * n, count * n), seen, _tap(weights.kernel, tap, width))
         activate_rows(layer.activation, piece, piece)
     if tape.after.size > 0:
         _keep_past(layer, tape)
@@ -171,28 +160,29 @@ def forward(layer, weights, tape):
 def backward(layer, weights, transposed, gradient, tape):
     """δ = dy∘f′;  dW_k = Σ_t x_{t·strides + k·dilation − before}ᵀ δ_t,  db = Σ_t δ_t;  what x_s was multiplied by W_k
     for passes δ W_kᵀ on to dx_s."""
-    n, width = tape.x.shape[1], tape.x.shape[2]
+    steps, (n, width) = tape.y.shape[0], tape.x.shape[1:]
     x, y, delta, d_x = flattened(tape.x), flattened(tape.y), flattened(tape.d_y), flattened(tape.d_x)
+    goes_on = _goes_on(tape.past)
     fill(gradient.kernel, 0.0)
     fill(gradient.bias, 0.0)
     if d_x.size > 0:
         transpose(transposed.kernel, weights.kernel)
         fill(d_x, 0.0)
-    for begin in range(0, y.shape[0], _pieces(layer, n)):
-        end = min(begin + _pieces(layer, n), y.shape[0])
-        piece = rows(delta, begin, end - begin)
-        slope_of_rows(layer.slope, piece, piece, rows(y, begin, end - begin))
+    for begin in range(0, steps, _steps_at_once(layer, n)):
+        end = min(begin + _steps_at_once(layer, n), steps)
+        piece = rows(delta, begin * n, (end - begin) * n)
+        slope_of_rows(layer.slope, piece, piece, rows(y, begin * n, (end - begin) * n))
         if gradient.bias.size > 0:
             add_column_sums(gradient.bias, piece)
+        for t in range(begin, min(end, layer.before) if goes_on else begin):
+            _add_past_gradient(layer, gradient, tape, t)
         for tap in range(weights.kernel.shape[0] // width):
-            first, count, ahead = _reads(layer, tape, tap, begin, end)
+            first, count, source = _reads(layer, tape, tap, begin, end)
             if count > 0:
-                d = rows(delta, first, count)
-                add_transposed_product(_tap(gradient.kernel, tap, width), rows(x, first + ahead, count), d)
+                d = rows(delta, first * n, count * n)
+                add_transposed_product(_tap(gradient.kernel, tap, width), rows(x, source * n, count * n), d)
                 if d_x.size > 0:
-                    add_product(rows(d_x, first + ahead, count), d, columns(transposed.kernel, tap * width, width))
-    if _goes_on(tape.past):
-        _add_past_gradient(layer, gradient, tape)
+                    add_product(rows(d_x, source * n, count * n), d, columns(transposed.kernel, tap * width, width))
 
 
 def _glorot(taps: int, shape: tuple[int, ...], rng: RRandom) -> np.ndarray:
