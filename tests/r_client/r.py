@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -30,6 +31,15 @@ def what_is_missing() -> str:
     return ", ".join(f"the R package {name}" for name in NEEDED if not has_package(name))
 
 
+@cache
+def bare_python() -> str:
+    """The Python that this environment was made of, where that can make others and has no pytrainr; else nothing."""
+    program = Path(sys.base_prefix) / "bin" / "python3"
+    looks = "import ensurepip, importlib.util as i, sys; sys.exit(i.find_spec('pytrainr') is not None)"
+    bare = program.exists() and subprocess.run([program, "-c", looks], capture_output=True).returncode == 0
+    return str(program) if bare else ""
+
+
 @dataclass
 class R:
     """Runs R with the package rnnremote and a server to talk to."""
@@ -50,6 +60,8 @@ class R:
             "TRAINR_CACERT": str(self.authority or ""),
             "PYTRAINR_GOLDEN": str(ROOT / "tests" / "golden"),
             "PYTRAINR_R_TESTS": str(HERE),
+            "PYTRAINR_PYTHON": sys.executable,
+            "PYTRAINR_BARE_PYTHON": bare_python(),
             "NOT_CRAN": "true",
         }
         return {**given, **self.environment}

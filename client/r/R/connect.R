@@ -98,12 +98,23 @@ live <- function(connection) {
 server_info <- function(connection) {
   here <- live(connection)
   if (is.null(here$info)) {
+    need_http2()
     here$info <- unary_call(
       connection, "ServerInfoService/GetServerInfo", new_message("GetServerInfoRequest"), "ServerInfo",
       deadline = min(connection$deadline, 20)
     )
   }
   here$info
+}
+
+# gRPC is HTTP/2, which libcurl can be built without.
+need_http2 <- function(version = curl::curl_version()) {
+  if (isTRUE(version$http2)) return(invisible())
+  stop("the libcurl that R uses here (", version$version, ") has no HTTP/2, which calls of a server need. Windows and macOS: ",
+    "install.packages(\"curl\") brings one that has. Linux: install a libcurl with nghttp2 (Debian and Ubuntu: libcurl4), and the ",
+    "package curl again",
+    call. = FALSE
+  )
 }
 
 # A random UUID. It must not touch the random stream of the script, which is as reproducible as with rnn.

@@ -13,7 +13,8 @@
 #' \dontrun{
 #' X <- array(runif(10 * 5 * 2), dim = c(10, 5, 2))
 #' Y <- array(runif(10 * 5), dim = c(10, 5, 1))
-#' crosscheck_record(list(seed = 7, Y = Y, X = X, learningrate = 0.1, network_type = "gru"), "mine.json.gz")
+#' case <- list(seed = 7, Y = Y, X = X, learningrate = 0.1, network_type = "gru")
+#' crosscheck_record(case, "mine.json.gz")
 #' # then, in a shell: pytrainr crosscheck mine.json.gz
 #' }
 #' @export

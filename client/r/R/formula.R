@@ -38,7 +38,9 @@ formula_options <- c("data", "na.action", "factors", "scale")
 #' d <- expand.grid(day = as.Date("2024-01-01") + 0:29, station = c("north", "south", "west"))
 #' d$wind <- runif(90, 0, 30)
 #' d$temp <- 15 - 0.3 * d$wind + rnorm(90)
-#' model <- trainr(temp ~ wind, data = d, sample = station, time = day, learningrate = 0.1, numepochs = 50)
+#' model <- trainr(temp ~ wind,
+#'   data = d, sample = station, time = day, learningrate = 0.1, numepochs = 50
+#' )
 #' d$forecast <- predict(model, d)
 #' plot(model, "fit")
 #' }

@@ -16,7 +16,8 @@
 #'   held out); \code{best_model} gives the model with the smallest loss of the data held out, or else the smallest error.
 #' @examples
 #' \dontrun{
-#' trained <- trainr_many(Y, X, list(learningrate = c(0.1, 0.3), hidden_dim = list(8, c(16, 8))), seeds = 1:5, numepochs = 20)
+#' grid <- list(learningrate = c(0.1, 0.3), hidden_dim = list(8, c(16, 8)))
+#' trained <- trainr_many(Y, X, grid, seeds = 1:5, numepochs = 20)
 #' trained
 #' model <- best_model(trained)
 #' }

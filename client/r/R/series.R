@@ -25,8 +25,10 @@
 #'   \code{Y} and \code{rows}, where each sample's last target stands.
 #' @examples
 #' \dontrun{
-#' model <- trainr_series(nottem, lookback = 24, exact = TRUE, network_type = "gru", output = "linear", update_rule = "adam",
-#'   hidden_dim = 16, use_bias = TRUE, batch_size = 16, learningrate = 0.01, numepochs = 100)
+#' model <- trainr_series(nottem,
+#'   lookback = 24, exact = TRUE, network_type = "gru", output = "linear", update_rule = "adam",
+#'   hidden_dim = 16, use_bias = TRUE, batch_size = 16, learningrate = 0.01, numepochs = 100
+#' )
 #' plot(forecast(model, h = 12))
 #' backtest(model)
 #' }

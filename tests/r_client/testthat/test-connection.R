@@ -50,3 +50,18 @@ test_that("11.17: calls to this machine go through no proxy", {
   expect_s3_class(trainr_connect(), "rnnremote_connection")
   expect_equal(dim(suppressMessages(trainr(Y = X, X = X, learningrate = 0.1))$error), c(5, 1))
 })
+
+test_that("15.8: a libcurl without HTTP/2 is said, with what to do", {
+  expect_true(curl::curl_version()$http2)
+  expect_silent(rnnremote:::need_http2())
+  old <- list(version = "7.20.0", http2 = FALSE)
+  expect_error(rnnremote:::need_http2(old), "7.20.0. has no HTTP/2.*install.packages")
+})
+
+test_that("15.8: names of requests differ where there is no /dev/urandom", {
+  without <- rnnremote:::new_uuid
+  environment(without) <- list2env(list(file.exists = function(...) FALSE), parent = environment(rnnremote:::new_uuid))
+  names <- replicate(50, without())
+  expect_identical(anyDuplicated(names), 0L)
+  expect_true(all(grepl("^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-a[0-9a-f]{3}-[0-9a-f]{12}$", names)))
+})

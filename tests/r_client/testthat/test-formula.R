@@ -42,6 +42,7 @@ test_that("numbers are scaled, predictions are raw and stand at their rows", {
 })
 
 test_that("tibbles, data frames in second place, dots, calls and several targets", {
+  skip_if_not_installed("tibble")
   tibble <- tibble::as_tibble(d)
   set.seed(3)
   a <- quiet(temp ~ ., tibble[c("temp", "wind", "rain", "station", "day")], sample = station, time = day, learningrate = 0.1)
