@@ -19,7 +19,7 @@ from sqlalchemy import select
 
 from pytrainr_server.config import Config
 from pytrainr_server.store.database import Database
-from pytrainr_server.store.files import replacing
+from pytrainr_server.store.files import TEMPORARY, replacing
 from pytrainr_server.store.schema import UNFINISHED, datasets, jobs, model_contents, models, uploads
 from pytrainr_server.store.store import Store, lock_directory
 
@@ -38,7 +38,7 @@ def save(store: Store, target: Path) -> tuple[int, int]:
         raise BackupError(
             "only the embedded database is saved; use your database's own tools, and copy the data directory"
         )
-    with tempfile.TemporaryDirectory(dir=store.directories.root) as directory, store.keeping_files():
+    with store.keeping_files(), _beside(store) as directory:
         snapshot = Path(directory) / DATABASE
         _snapshot(store.database.url, snapshot)
         names = _names(snapshot)
@@ -49,6 +49,11 @@ def save(store: Store, target: Path) -> tuple[int, int]:
             for name in names:
                 _add(archive, store.directories.root, name)
     return len(names) + 1, target.stat().st_size
+
+
+def _beside(store: Store) -> tempfile.TemporaryDirectory[str]:
+    """A directory within the store's; should this process be killed, the server's next start removes it."""
+    return tempfile.TemporaryDirectory(suffix=TEMPORARY, dir=store.directories.root)
 
 
 def _snapshot(url: str, target: Path) -> None:

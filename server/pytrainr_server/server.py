@@ -123,7 +123,6 @@ class Server:
         if crash := self._crash_mark.take():
             log.error("the last server on this directory died by a fault:\n%s", crash)
         self._crash_mark.watch()
-        self._store.remove_temporary_files()
         self._store.jobs.leave_all(self._name, clock.now() + config.grace_seconds)
         self._pools = [
             ThreadPoolExecutor(count, name)
@@ -139,13 +138,15 @@ class Server:
             threads = config.training_threads + MAX_WAITING_FOR_CALLERS
             self._executor = ThreadPoolExecutor(threads, "train")
         self._runner = self._make_runner(self._executor)
+        self._runner.take_up(crashed=bool(crash))
+        self._store.remove_leftovers()
         self._metrics = telemetry.serve_metrics(*config.metrics_address) if config.metrics else None
         self._grpc = self._make_grpc()
         self._bind()
         await self._grpc.start()
         if self._website is not None:
             await self._website.start()
-        self._runner.start(crashed=bool(crash))
+        self._runner.start()
         for service in ("", *SERVICES):
             await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import threading
@@ -19,7 +20,7 @@ from pytrainr_server.jobs.pause import control
 from pytrainr_server.jobs.worker import Prepared, WorkerSettings, run_job
 from pytrainr_server.store.jobs import Lease, LeaseLostError
 from pytrainr_server.store.names import new_key
-from pytrainr_server.store.store import Store
+from pytrainr_server.store.store import FilesInUseError, Store
 
 SWEEP_SECONDS = 1.0
 GARBAGE_SECONDS = 600.0
@@ -68,11 +69,14 @@ class Runner:
         self._thread = threading.Thread(target=self._run, name="runner", daemon=True)
         self._next_sweep = self._next_garbage = 0.0
 
-    def start(self, *, crashed: bool = False) -> None:
-        """Take up what an earlier server of this name left unfinished (``crashed``: it died by a fault), then begin."""
+    def take_up(self, *, crashed: bool = False) -> None:
+        """Back into the queue with what an earlier server of this name left (``crashed``: it died by a fault)."""
         taken_up = self._store.jobs.release_all(self._name, crashed=crashed)
         if taken_up:
             log.info("%d unfinished jobs are taken up again", taken_up)
+
+    def start(self) -> None:
+        """Begin."""
         self._thread.start()
 
     def stop(self, seconds: float) -> bool:
@@ -183,9 +187,7 @@ class Runner:
             self._next_sweep = now + SWEEP_SECONDS
             self._sweep()
         if now >= self._next_garbage:
-            self._next_garbage = now + GARBAGE_SECONDS
-            removed = self._store.collect_garbage()
-            log.debug("%d expired things removed", removed)
+            self._collect_garbage()
 
     def _rank(self, owner: str) -> tuple[int, float]:
         """Whose turn it is: who has the fewest jobs under way, then who was served longest ago."""
@@ -241,6 +243,12 @@ class Runner:
             changes.notify(control(key))
             changes.notify(key)
         telemetry.set_state(self._store.jobs.counts(), self._store.settings.data_dir)
+
+    def _collect_garbage(self) -> None:
+        with contextlib.suppress(FilesInUseError):  # a backup copies them: it has time until the next look
+            removed = self._store.collect_garbage(wait=False)
+            self._next_garbage = time.monotonic() + GARBAGE_SECONDS
+            log.debug("%d expired things removed", removed)
 
     def _done(self, future: Future[None]) -> None:
         if (held := self._futures.pop(future, None)) is not None:

@@ -143,13 +143,9 @@ class ModelService(model_pb2_grpc.ModelServiceServicer):
         model = specification.model_of(joiner.model(), joiner.array)
         check_model(model)
         new = save_model(self._store, model, owner=owner, id=id, request_id=known_request)
-        try:
-            with self._store.database.write() as connection:
-                check_storage(connection, owner, new.size_bytes, self._config.max_stored_bytes)
-                version = self._store.models.add(connection, new)
-        except Exception:
-            self._store.directories.model(new.key).unlink(missing_ok=True)
-            raise
+        with self._store.keeping_known(new), self._store.database.write() as connection:
+            check_storage(connection, owner, new.size_bytes, self._config.max_stored_bytes)
+            version = self._store.models.add(connection, new)
         return self._message(self._store.models.get(owner, id, version))
 
     async def ExportModel(  # noqa: N802

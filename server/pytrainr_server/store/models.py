@@ -97,6 +97,10 @@ class ModelStore:
             raise ServiceError(Code.DATA_LOSS, "MODEL_DAMAGED", "The stored model is damaged: its checksum is wrong.")
         return bytes(row.content)
 
+    def knows(self, connection: Connection, key: str) -> bool:
+        """Whether there is a version with this key."""
+        return connection.execute(select(models.c.key).where(models.c.key == key)).first() is not None
+
     def by_request(self, connection: Connection, owner: str, request_id: str) -> Row[Any] | None:
         """The model that was imported with this ``request_id``, if there is one."""
         return connection.execute(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import math
 import sys
 import time
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import and_, select
 
 from pytrainr_server import clock
+from pytrainr_server.errors import ServiceError
 from pytrainr_server.failpoints import failpoint
 from pytrainr_server.store import files, job_files
 from pytrainr_server.store.database import Database
@@ -72,28 +75,57 @@ class Store:
         self, key: str, lease: str, state: State, model: NewModel | None, records: bytes, **values: Any
     ) -> None:
         """End a job with its model and its log, in one transaction: all is there, or nothing."""
-        with self.database.write() as connection:
+        with self.keeping_known(model), self.database.write() as connection:
             if model is not None:
                 version = self.models.add(connection, model)
                 values |= {"model_key": model.key, "model_name": model_name(model.id, version)}
             self.jobs.finish(connection, key, lease, state, records, **values)
             failpoint("mid-publish")
 
+    @contextmanager
+    def keeping_known(self, model: NewModel | None) -> Iterator[None]:
+        """Where what is done inside fails, the model's file goes, unless the database has come to know it: a lost
+        connection may hide that a transaction went through."""
+        try:
+            yield
+        except Exception:
+            if model is not None and model.content is None:
+                with contextlib.suppress(ServiceError), self.database.write(durable=False) as connection:
+                    if not self.models.knows(connection, model.key):
+                        files.remove(self.directories.model(model.key))
+            raise
+
     # garbage ----------------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def keeping_files(self) -> Iterator[None]:
-        """While this lasts no file is removed, by whichever process; a backup copies them meanwhile."""
+    def keeping_files(self, *, wait: bool = True) -> Iterator[None]:
+        """While this lasts no file is removed, by whichever process; a backup copies them meanwhile.
+
+        Raises :class:`FilesInUseError` where another does and this one is not to ``wait``.
+        """
         with open(self.directories.root / "files.lock", "ab") as file:
-            _lock(file.fileno(), exclusive=True)
+            try:
+                _lock(file.fileno(), exclusive=True, wait=wait)
+            except OSError as error:
+                raise FilesInUseError from error
             yield
 
-    def collect_garbage(self) -> int:
+    def collect_garbage(self, *, wait: bool = True) -> int:
         """Remove what has expired and the files that belong to nothing; return how many things were removed."""
-        with self.keeping_files():
-            return self._expire(clock.now()) + self._remove_orphans(
-                min(clock.now(), time.time())
-            )  # whichever way the clock jumped
+        with self.keeping_files(wait=wait):
+            now = min(clock.now(), time.time())  # whichever way the clock jumped
+            return self._expire(clock.now()) + self._remove_orphans(now - ORPHAN_SECONDS)
+
+    def remove_leftovers(self) -> None:
+        """Remove what a killed server left half written, or whole and unknown to the database.
+
+        Only while no server runs on this directory, and once its jobs have been taken from those who worked for it:
+        what such a worker may still write is never published. Files that a backup copies just now wait.
+        """
+        with contextlib.suppress(FilesInUseError), self.keeping_files(wait=False):
+            for path in self.directories.root.rglob("*" + TEMPORARY):
+                _remove(path)
+            self._remove_orphans(math.inf)
 
     def _expire(self, now: float) -> int:
         old_job = and_(jobs.c.state.not_in(UNFINISHED), jobs.c.expire_time > 0, jobs.c.expire_time < now)
@@ -125,7 +157,8 @@ class Store:
             connection.execute(continuations.delete().where(continuations.c.job_key.not_in(select(jobs.c.key))))
         return len(gone) + len(expired) + dropped.rowcount + broken.rowcount
 
-    def _remove_orphans(self, now: float) -> int:
+    def _remove_orphans(self, before: float) -> int:
+        """Remove the files that belong to nothing, where they were written before that."""
         with self.database.read() as connection:
             known = {self.directories.model(row.key).name for row in connection.execute(select(models.c.key))}
             known |= {row.sha256 for row in connection.execute(select(datasets.c.sha256))}
@@ -140,21 +173,24 @@ class Store:
             self.directories.jobs,
         ):
             for path in directory.iterdir():
-                if path.name not in known and _age(path, now) > ORPHAN_SECONDS:
-                    removed += job_files.remove(path) if path.is_dir() else files.remove(path)
+                if path.name not in known and _written(path) < before:
+                    removed += _remove(path)
         return removed
 
-    def remove_temporary_files(self) -> None:
-        """Remove what a killed server left half written; only while no server runs on this directory."""
-        for path in self.directories.root.rglob("*" + TEMPORARY):
-            path.unlink(missing_ok=True)
+
+def _remove(path: Path) -> bool:
+    return job_files.remove(path) if path.is_dir() else files.remove(path)
 
 
-def _age(path: Path, now: float) -> float:
+def _written(path: Path) -> float:
     try:
-        return now - path.stat().st_mtime
+        return path.stat().st_mtime
     except FileNotFoundError:
-        return 0.0
+        return math.inf
+
+
+class FilesInUseError(Exception):
+    """A backup copies the files just now."""
 
 
 class DirectoryInUseError(RuntimeError):
