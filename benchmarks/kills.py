@@ -15,6 +15,7 @@ import argparse
 import contextlib
 import json
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -38,6 +39,7 @@ from pytrainr import Model, RRandom
 BATCH = 25
 AT_ONCE = 6
 PATIENCE = 120.0
+RETRY_SECONDS = 900.0  # a caller may find the server gone whenever it asks, for as long as a batch takes
 FLAGS = ("--checkpoint-seconds", "0.05", "--grace-seconds", "600", "--training-threads", "2")
 WEIGHTS = ("time_synapse", "recurrent_synapse", "bias_synapse", "time_synapse_update")
 MOMENTS = ("running", "running", "running", "starting", "stopping", "backing up")
@@ -119,7 +121,7 @@ class Batch:
     def run(self, kills: int, prefix: str) -> None:
         """Kill so often, then look."""
         server = self._start()
-        with pytrainr_client.connect(self._listen, retry_seconds=PATIENCE) as client:
+        with pytrainr_client.connect(self._listen, retry_seconds=RETRY_SECONDS) as client:
             predicting = self._in_thread(self._predict, client)
             for _ in range(kills):
                 self._fill(client, prefix)
@@ -134,11 +136,17 @@ class Batch:
             self._clear(client)
         if server.stop() != 0:
             self.faults.append(f"the server ended with {server.process.returncode}")
-        if "Traceback" in server.log.read_text(errors="replace"):
-            self.faults.append(f"a traceback in {server.log}")
+        self._check_log(server)
 
     def _start(self) -> LocalServer:
         return start_local_server(self._data_dir, flags=FLAGS, listen=self._listen)
+
+    def _check_log(self, server: LocalServer) -> None:
+        """What a server wrote in its life; it is kept where it shows a fault."""
+        if "Traceback" in server.log.read_text(errors="replace"):
+            self.faults.append(f"a traceback in {server.log}")
+        else:
+            shutil.rmtree(server.log.parent)
 
     def _in_thread(self, function: Any, *arguments: Any) -> threading.Thread:
         thread = threading.Thread(target=function, args=arguments, daemon=True)
@@ -202,9 +210,11 @@ class Batch:
             backup = self._backup()
             time.sleep(self._chance.uniform(0.0, 1.0))
             server.kill()
+            self._check_log(server)
             backup.wait(PATIENCE)
             return self._start()
         server.kill()
+        self._check_log(server)
         if moment == "starting":  # in the middle of taking up what was left
             self._begin_and_kill(self._chance.uniform(0.3, 2.0))
         return self._start()
