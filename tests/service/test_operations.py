@@ -263,6 +263,9 @@ VERSION_1 = """
 ALTER TABLE jobs ADD COLUMN training BLOB;
 UPDATE jobs SET training = (SELECT training FROM trainings WHERE job_key = key);
 DROP TABLE trainings; DROP TABLE epoch_logs; DROP TABLE model_contents;
+ALTER TABLE jobs DROP COLUMN server_deaths; ALTER TABLE jobs DROP COLUMN worker_deaths;
+ALTER TABLE jobs DROP COLUMN memory_bytes; ALTER TABLE jobs DROP COLUMN random_state_sha256;
+ALTER TABLE continuations DROP COLUMN sha256;
 DROP INDEX jobs_waiting; DROP INDEX jobs_stored; DROP INDEX models_stored; DROP INDEX datasets_stored;
 CREATE INDEX jobs_by_state ON jobs (state, create_time);
 CREATE INDEX jobs_by_owner ON jobs (owner, create_time);

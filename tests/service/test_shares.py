@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from pytrainr_client import Client, ServerError
 from pytrainr_server import LocalServer, start_local_server
 from trainr import wire
-from trainr.v1 import model_pb2, model_pb2_grpc, training_pb2
+from trainr.v1 import model_pb2, model_pb2_grpc, training_pb2, training_pb2_grpc
 
 import pytrainr
 from pytrainr import Model, RRandom
@@ -197,3 +198,49 @@ def test_jobs_run_together_only_where_their_memory_allows(shared: Shared) -> Non
         small(bob)
         for job in jobs:
             job.cancel()
+
+
+GROUP_BYTES = 4 << 30
+
+
+@pytest.fixture
+def group() -> Iterator[Path]:
+    """A control group of four gibibytes, of version 1 or 2, where this process may make one."""
+    name = f"pytrainr-{os.getpid()}"
+    for root, limit in (
+        (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes"),
+        (Path("/sys/fs/cgroup"), "memory.max"),
+    ):
+        made = root / name
+        try:
+            made.mkdir()
+        except OSError:
+            continue
+        try:
+            (made / limit).write_text(str(GROUP_BYTES))
+        except OSError:
+            made.rmdir()
+            continue
+        yield made
+        eventually(lambda made=made: not (made / "cgroup.procs").read_text())  # type: ignore[misc]
+        made.rmdir()
+        return
+    pytest.skip("no control group can be made here")
+
+
+def test_a_small_request_does_not_kill_a_server_in_a_control_group(group: Path, tmp_path: Path) -> None:
+    """``hidden_dim=[13000]`` killed a server in 4 GiB on a machine that has more: what counts is the group's limit."""
+    enter = ["sh", "-c", f'echo $$ > {group}/cgroup.procs && exec "$@"', "sh"]
+    with start_local_server(tmp_path, prefix=enter) as server, pytrainr_client.connect(server.address) as client:
+        with grpc.insecure_channel(server.address) as channel:
+            stub = training_pb2_grpc.TrainingServiceStub(channel)
+            for options in ({"hidden_dim": [13_000]}, {"hidden_dim": [6_000] * 4, "network_type": "lstm"}):
+                request = training_pb2.CreateTrainingJobRequest(training=training(options=options))
+                with pytest.raises(grpc.RpcError) as error:
+                    stub.CreateTrainingJob(request, timeout=600)
+                assert error.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED  # type: ignore[attr-defined]
+                assert "one request may have 1.61 GB" in error.value.details()  # type: ignore[attr-defined]
+        X, Y = adder(20)
+        largest = {**ENDLESS, "hidden_dim": 2300, "numepochs": 1, "network_type": "rnn"}
+        client.train_async(Y, X, rng=RRandom(1), **largest).wait()
+        assert server.process.poll() is None

@@ -17,6 +17,7 @@ from pytrainr.storage import save_fields
 from pytrainr_server.errors import ServiceError, invalid, precondition
 from pytrainr_server.jobs import changes
 from pytrainr_server.jobs.specification import named_argument, stored_function
+from pytrainr_server.store.checksums import damaged
 from pytrainr_server.store.names import job_name
 from pytrainr_server.store.schema import State
 from pytrainr_server.store.store import Store
@@ -37,8 +38,12 @@ def write_state(directory: Path, model: pytrainr.Model, epoch: int, random_seed:
 
 
 def read_state(directory: Path) -> tuple[pytrainr.Model, np.ndarray]:
-    """The paused model, and the random stream as it is there."""
-    model = pytrainr.Model.load(state_path(directory))
+    """The paused model, and the random stream as it is there. Raises DATA_LOSS where they are damaged."""
+    try:
+        model = pytrainr.Model.load(state_path(directory))
+    except pytrainr.ModelFileError as error:
+        message = "The model that your epoch functions are to see is damaged on the server. Start the training again."
+        raise damaged("pause", str(error), message) from error
     random_seed = np.asarray(model["server_random_seed"])
     delattr(model, "server_random_seed")
     return model, random_seed

@@ -6,7 +6,6 @@ ends the job, so that there is one wait for the disk. All else has a file, in th
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -17,15 +16,13 @@ from trainr.v1 import model_pb2
 
 import pytrainr
 from pytrainr.model_fields import checked_model
-from pytrainr_server import telemetry
 from pytrainr_server.errors import Code, ServiceError, precondition
 from pytrainr_server.jobs import specification
+from pytrainr_server.store.checksums import damaged
 from pytrainr_server.store.files import KEPT_INLINE_BYTES
-from pytrainr_server.store.models import NewModel
+from pytrainr_server.store.models import MODEL_DAMAGED, NewModel
 from pytrainr_server.store.names import new_key
 from pytrainr_server.store.store import Store
-
-log = logging.getLogger("pytrainr_server.jobs")
 
 
 def save_model(
@@ -87,9 +84,7 @@ def _read_model(store: Store, key: str, *, mmap: bool = False) -> pytrainr.Model
     except FileNotFoundError:
         raise ServiceError(Code.NOT_FOUND, "NOT_FOUND", "The stored model is no longer there.") from None
     except pytrainr.ModelFileError as error:
-        log.error("a stored model is damaged: %s", error)
-        telemetry.damaged_files.labels("model").inc()
-        raise ServiceError(Code.DATA_LOSS, "MODEL_DAMAGED", "The stored model is damaged on the server.") from error
+        raise damaged("model", str(error), MODEL_DAMAGED) from error
 
 
 def parts_of_stored(store: Store, key: str, chunk_bytes: int) -> Iterator[model_pb2.ModelPart]:

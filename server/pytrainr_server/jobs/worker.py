@@ -29,6 +29,7 @@ from pytrainr_server.failpoints import failpoint
 from pytrainr_server.jobs import changes, specification
 from pytrainr_server.jobs.pause import Pause, control
 from pytrainr_server.jobs.stored_models import load_model, mean_of, or_null, save_model
+from pytrainr_server.store.checksums import checksum, sound
 from pytrainr_server.store.job_files import DamagedCheckpointError, Epoch, JobFiles, Restored
 from pytrainr_server.store.jobs import LeaseLostError, Wishes, error_values
 from pytrainr_server.store.models import NewModel
@@ -39,6 +40,7 @@ SLICE_SECONDS = 0.25
 REPORT_SECONDS = 0.5
 NOTIFY_SECONDS = 0.05
 RETRY_SECONDS = 10.0
+TRAINING_DAMAGED = "What was to be trained is damaged on the server. Hand the job in again."
 
 log = logging.getLogger("pytrainr_server.jobs")
 
@@ -180,7 +182,9 @@ class Worker:
         if self._prepared:
             self._training, self._stream = self._prepared.training, self._prepared.stream
             return self._training
-        message = training_pb2.Training.FromString(self._job.training)
+        job = self._job
+        content = sound(job.training, job.training_sha256, "training", f"the job {job.key}", TRAINING_DAMAGED)
+        message = training_pb2.Training.FromString(content)
         self._stream = specification.random_stream(message)
         with limited_memory(self._settings.memory_bytes):
             self._training, self._pause = build(self._store, message, self._stream, self._make_pause)
@@ -315,7 +319,7 @@ class Worker:
             epoch=training.epoch,
             progress=0.0,
             mean_error=row.final_error,
-            random_state=self._random_state(),
+            **self._random_state(),
         )
         failpoint("after-publish")
         if self._files is not None:
@@ -349,7 +353,7 @@ class Worker:
                 State.FAILED,
                 row,
                 epoch=int(error.epoch),
-                random_state=self._random_state(),
+                **self._random_state(),
                 **error_values(failure),
             )
             telemetry.jobs_ended.labels("diverged").inc()
@@ -363,9 +367,10 @@ class Worker:
         self._store.publish(self._key, self._lease, state, model, records, **values)
         changes.notify(self._key)
 
-    def _random_state(self) -> bytes:
+    def _random_state(self) -> dict[str, bytes]:
         assert self._stream is not None
-        return wire.encode_random_state(self._stream.random_seed).SerializeToString()
+        state = wire.encode_random_state(self._stream.random_seed).SerializeToString()
+        return {"random_state": state, "random_state_sha256": checksum(state)}
 
     def _save(self, model: pytrainr.Model) -> NewModel:
         functions = self._pause.functions if self._pause else model.epoch_function

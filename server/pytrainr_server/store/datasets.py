@@ -11,9 +11,10 @@ from typing import Any
 
 from sqlalchemy import Row, and_, func, or_, select
 
-from pytrainr_server import clock, telemetry
-from pytrainr_server.errors import Code, ServiceError, exhausted, invalid, not_found, precondition
+from pytrainr_server import clock
+from pytrainr_server.errors import exhausted, invalid, not_found, precondition
 from pytrainr_server.failpoints import failpoint
+from pytrainr_server.store.checksums import damaged
 from pytrainr_server.store.database import Database
 from pytrainr_server.store.files import Directories, replacing, sync_directory
 from pytrainr_server.store.jobs import check_storage
@@ -90,12 +91,8 @@ class DatasetStore:
         Raises DATA_LOSS where they have another, ``FileNotFoundError`` where there is none.
         """
         if not self.is_sound(sha256):
-            telemetry.damaged_files.labels("dataset").inc()
-            raise ServiceError(
-                Code.DATA_LOSS,
-                "DATASET_DAMAGED",
-                f"The bytes of {dataset_name(sha256)} are damaged on the server. Upload them again.",
-            )
+            message = f"The bytes of {dataset_name(sha256)} are damaged on the server. Upload them again."
+            raise damaged("dataset", str(self.path(sha256)), message)
         return self.path(sha256)
 
     def is_sound(self, sha256: str) -> bool:

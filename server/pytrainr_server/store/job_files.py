@@ -21,9 +21,12 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from pytrainr_server.failpoints import failpoint
+from pytrainr_server.store.checksums import damaged
 from pytrainr_server.store.files import KEPT_INLINE_BYTES, replacing, sync_directory
 
-_RECORD = struct.Struct("<qddd")
+_RECORD = struct.Struct("<IIddd")
+"""An epoch's number, a checksum (0: written before there were any), the three numbers of :class:`Epoch`."""
+_CHECKED = struct.Struct("<Iddd")
 _COPY_BYTES = 1 << 20
 _OWN = "server."
 
@@ -64,13 +67,37 @@ class EpochLog:
                 data = file.read(limit * _RECORD.size)
         except FileNotFoundError:
             return []
-        return epochs_of(data)
+        return epochs_of(data, str(self.path), after)
 
 
-def epochs_of(records: bytes) -> list[Epoch]:
-    """The epochs of a log's bytes. Whole records only: one may just be written."""
+def epochs_of(records: bytes, where: str, after: int = 0) -> list[Epoch]:
+    """The epochs of bytes that begin in a log after one epoch. Whole records only: one may just be written.
+
+    Raises DATA_LOSS for a damaged one.
+    """
     whole = len(records) - len(records) % _RECORD.size
-    return [Epoch(*record) for record in _RECORD.iter_unpack(records[:whole])]
+    found: list[Epoch] = []
+    for number, checksum, *rest in _RECORD.iter_unpack(records[:whole]):
+        epoch = Epoch(number, *rest)
+        if checksum and checksum != _checksum(epoch):
+            message = f"The log of the job's epochs is damaged on the server, at or after epoch {after + len(found)}."
+            raise damaged("epochs", where, message)
+        found.append(epoch)
+    return found
+
+
+def stored_epochs(records: bytes, where: str, after: int) -> list[Epoch]:
+    """The epochs after one, of a whole log's bytes. Raises as :func:`epochs_of`."""
+    return epochs_of(records[after * _RECORD.size :], where, after)
+
+
+def _packed(epoch: Epoch) -> bytes:
+    number, *rest = epoch
+    return _RECORD.pack(number, _checksum(epoch), *rest)
+
+
+def _checksum(epoch: Epoch) -> int:
+    return zlib.crc32(_CHECKED.pack(*epoch)) or 1
 
 
 class JobFiles:
@@ -150,7 +177,7 @@ class JobFiles:
         data = np.ascontiguousarray(error_column, dtype="<f8").tobytes()
         self._checksum = zlib.crc32(data, self._checksum)
         self._held_errors.append(data)
-        self._held_epochs.append(_RECORD.pack(*epoch))
+        self._held_epochs.append(_packed(epoch))
 
     def flush(self) -> None:
         """Let everyone see the epochs that were logged."""

@@ -14,6 +14,7 @@ from pytrainr_server import clock
 from pytrainr_server.errors import Code, ServiceError, exhausted, not_found, precondition
 from pytrainr_server.failpoints import failpoint
 from pytrainr_server.shown import one_line
+from pytrainr_server.store.checksums import checksum, sound
 from pytrainr_server.store.database import Database
 from pytrainr_server.store.names import job_name, new_key
 from pytrainr_server.store.schema import (
@@ -35,13 +36,14 @@ SUSPECT_DEATHS = 3
 """A job gets a process of its own once so many servers have died under it without a checkpoint in between."""
 MAX_WORKER_DEATHS = 2
 """A job is given up once so many processes of its own have died under it."""
+CONTINUATION_DAMAGED = "What your epoch functions answered is damaged on the server. Start the training again."
 WITHOUT_HASH = [column for column in jobs.c if column.name != "request_hash"]
 
 # Statements on the way of every job, made once: making one takes longer than SQLite takes for it.
 _BY_KEY = select(*WITHOUT_HASH).where(jobs.c.key == bindparam("key"))
 _BY_ID = select(*WITHOUT_HASH).where(jobs.c.owner == bindparam("owner"), jobs.c.id == bindparam("id"))
 _BY_REQUEST = select(jobs).where(jobs.c.owner == bindparam("owner"), jobs.c.request_id == bindparam("request_id"))
-_WITH_TRAINING = select(jobs, trainings.c.training).where(
+_WITH_TRAINING = select(jobs, trainings.c.training, trainings.c.sha256.label("training_sha256")).where(
     jobs.c.key == bindparam("key"), trainings.c.job_key == jobs.c.key
 )
 _WAITING = jobs.c.state.in_([int(state) for state in UNFINISHED])
@@ -212,7 +214,8 @@ class JobStore:
                     values |= {"state": State.RUNNING, "worker": worker, "lease": lease, "lease_until": until}
                     values["start_time"] = now
                 row = connection.execute(_ADD, values).one()
-                connection.execute(_ADD_TRAINING, {"job_key": key, "training": job.training})
+                training = {"job_key": key, "training": job.training, "sha256": checksum(job.training)}
+                connection.execute(_ADD_TRAINING, training)
                 for sha256 in job.sha256s:
                     self._refer(connection, key, job.owner, sha256)
                 if (
@@ -614,7 +617,8 @@ class JobStore:
         """Keep the answer of a caller's epoch functions; a second one for the same epoch is ignored."""
         with self._database.write() as connection:
             if not self._continuation(connection, key, epoch):
-                connection.execute(continuations.insert().values(job_key=key, epoch=epoch, request=request))
+                answer = {"job_key": key, "epoch": epoch, "request": request, "sha256": checksum(request)}
+                connection.execute(continuations.insert(), answer)
                 connection.execute(jobs.update().where(jobs.c.key == key, _PARKED).values(lease_until=0.0))
 
     def continuation(self, key: str, epoch: int) -> bytes | None:
@@ -623,8 +627,12 @@ class JobStore:
             return self._continuation(connection, key, epoch)
 
     def _continuation(self, connection: Connection, key: str, epoch: int) -> bytes | None:
-        query = select(continuations.c.request).where(continuations.c.job_key == key, continuations.c.epoch == epoch)
-        return connection.execute(query).scalar()
+        mine = and_(continuations.c.job_key == key, continuations.c.epoch == epoch)
+        row = connection.execute(select(continuations.c.request, continuations.c.sha256).where(mine)).first()
+        if row is None:
+            return None
+        where = f"the answer to epoch {epoch} of the job {key}"
+        return sound(row.request, row.sha256, "continuation", where, CONTINUATION_DAMAGED)
 
     def drop_continuations(self, key: str, epoch: int) -> None:
         """Forget the answers up to an epoch that a checkpoint includes."""

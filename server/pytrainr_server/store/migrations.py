@@ -44,7 +44,15 @@ def _deaths_and_memory(connection: Connection) -> None:
             connection.exec_driver_sql(f"ALTER TABLE jobs ADD COLUMN {name} BIGINT NOT NULL DEFAULT 0")
 
 
-MIGRATIONS: tuple[Migration, ...] = (_create, _trainings_apart, _deaths_and_memory)
+def _checksums(connection: Connection) -> None:
+    """Version 4: checksums of what the database keeps."""
+    binary = LargeBinary().compile(connection.dialect)
+    for table, name in (("trainings", "sha256"), ("continuations", "sha256"), ("jobs", "random_state_sha256")):
+        if name not in {column["name"] for column in inspect(connection).get_columns(table)}:
+            connection.exec_driver_sql(f"ALTER TABLE {table} ADD COLUMN {name} {binary}")
+
+
+MIGRATIONS: tuple[Migration, ...] = (_create, _trainings_apart, _deaths_and_memory, _checksums)
 
 
 def current_version(connection: Connection) -> int:

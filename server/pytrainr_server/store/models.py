@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,12 +9,14 @@ from sqlalchemy import Connection, Row, and_, bindparam, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pytrainr_server import clock
-from pytrainr_server.errors import Code, ServiceError, not_found, precondition
+from pytrainr_server.errors import not_found, precondition
+from pytrainr_server.store.checksums import checksum, sound
 from pytrainr_server.store.database import Database
 from pytrainr_server.store.names import job_name, model_name
 from pytrainr_server.store.schema import UNFINISHED, jobs, model_aliases, model_contents, model_versions, models
 
 NEWEST = "latest"
+MODEL_DAMAGED = "The stored model is damaged on the server: its checksum is wrong."
 _ADD, _ADD_CONTENT = models.insert(), model_contents.insert()
 _CONTENT = select(model_contents.c.sha256, model_contents.c.content).where(
     model_contents.c.model_key == bindparam("key")
@@ -83,8 +84,8 @@ class ModelStore:
         content = values.pop("content")
         connection.execute(_ADD, values)
         if content is not None:
-            sha256 = hashlib.sha256(content).digest()
-            connection.execute(_ADD_CONTENT, {"model_key": model.key, "sha256": sha256, "content": content})
+            values = {"model_key": model.key, "sha256": checksum(content), "content": content}
+            connection.execute(_ADD_CONTENT, values)
         return version
 
     def content(self, key: str) -> bytes | None:
@@ -93,9 +94,7 @@ class ModelStore:
             row = connection.execute(_CONTENT, {"key": key}).first()
         if row is None:
             return None
-        if hashlib.sha256(row.content).digest() != row.sha256:
-            raise ServiceError(Code.DATA_LOSS, "MODEL_DAMAGED", "The stored model is damaged: its checksum is wrong.")
-        return bytes(row.content)
+        return sound(row.content, row.sha256, "model", f"{key} in the database", MODEL_DAMAGED)
 
     def knows(self, connection: Connection, key: str) -> bool:
         """Whether there is a version with this key."""

@@ -75,6 +75,7 @@ jobs = Table(
     Column("model_key", String(32)),
     Column("model_name", String(200), nullable=False, default=""),
     Column("random_state", LargeBinary),
+    Column("random_state_sha256", LargeBinary),
     Column("error_code", Integer, nullable=False, default=0),
     Column("error_reason", String(100), nullable=False, default=""),
     Column("error_message", String(4000), nullable=False, default=""),
@@ -110,6 +111,7 @@ trainings = Table(
     metadata,
     Column("job_key", String(32), primary_key=True),
     Column("training", LargeBinary, nullable=False),
+    Column("sha256", LargeBinary),  # of the training; none where it was stored before there were any
 )
 
 # The epochs of a job that ended before it needed a file of its own.
@@ -127,6 +129,7 @@ continuations = Table(
     Column("job_key", String(32), primary_key=True),
     Column("epoch", BigInteger, primary_key=True),
     Column("request", LargeBinary, nullable=False),
+    Column("sha256", LargeBinary),
 )
 
 models = Table(
