@@ -148,15 +148,23 @@ class Runner:
 
     def _run(self) -> None:
         with changes.listening("queue", self._wake):
+            why = ""
             while not self._stopping.is_set():
-                try:
-                    self._pass()
-                except ServiceError as error:
-                    log.error("the queue waits: %s", error)
-                except Exception:
-                    log.exception("the queue waits")
+                before, why = why, self._try_pass()
+                if why and why != before:  # said once, however long it lasts
+                    log.error("the queue waits: %s", why)
                 self._changed.wait(changes.POLL_SECONDS)
                 self._changed.clear()
+
+    def _try_pass(self) -> str:
+        """One look at the queue; why it has to wait, if it has."""
+        try:
+            self._pass()
+        except (ServiceError, OSError) as error:
+            return str(error)
+        except Exception:
+            log.exception("the queue waits")
+        return ""
 
     def _wake(self) -> None:
         self._waiting = True

@@ -20,6 +20,7 @@ from pytrainr_server.shown import one_line
 
 DOMAIN = "pytrainr"
 MAX_MESSAGE = 4000
+_BROKEN = {getattr(errno, name) for name in ("EIO", "ENXIO", "ENODEV", "ESTALE", "EREMOTEIO") if hasattr(errno, name)}
 
 
 def as_service_error(error: Exception) -> ServiceError | None:
@@ -35,7 +36,10 @@ def as_service_error(error: Exception) -> ServiceError | None:
         return ServiceError(Code.UNAVAILABLE, "TOO_MANY_FILES", message, retry_seconds=1.0)
     if isinstance(error, OSError) and error.errno in (errno.EROFS, errno.EACCES):
         message = f"The server's storage cannot be written to: {error.strerror}."
-        return ServiceError(Code.UNAVAILABLE, "STORE_READ_ONLY", message)
+        return ServiceError(Code.UNAVAILABLE, "STORE_READ_ONLY", message, retry_seconds=5.0)
+    if isinstance(error, OSError) and error.errno in _BROKEN:
+        message = f"The server cannot use its disk: {error.strerror}. Nothing was changed."
+        return ServiceError(Code.UNAVAILABLE, "STORE_FAILS", message, retry_seconds=5.0)
     return None
 
 

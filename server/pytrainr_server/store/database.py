@@ -144,9 +144,16 @@ def _reported() -> Iterator[None]:
     except SQLAlchemyError as error:
         text = str(getattr(error, "orig", error))
         log.warning("the database: %s", text)
-        if "disk is full" in text or "disk I/O error" in text or "No space left" in text:
+        if "disk is full" in text or "No space left" in text:
             raise exhausted(
                 "DISK_FULL", "The server cannot write: its disk is full. Nothing was changed.", 30.0
+            ) from error
+        if "disk I/O error" in text:  # which SQLite says of a disk that is full, read-only or broken
+            raise ServiceError(
+                Code.UNAVAILABLE,
+                "STORE_FAILS",
+                "The server cannot write to its disk. Nothing was changed.",
+                retry_seconds=5,
             ) from error
         if "readonly" in text or "read-only" in text or "unable to open" in text:
             raise ServiceError(
