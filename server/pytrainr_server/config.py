@@ -27,6 +27,7 @@ _HTTP = {
 }
 KIBIBYTE, MEBIBYTE, GIBIBYTE = 1 << 10, 1 << 20, 1 << 30
 DAY = 86_400.0
+MIN_MESSAGES = 8
 
 
 class ConfigError(ValueError):
@@ -79,6 +80,7 @@ class Config:
     memory_bytes: int = _setting(
         0, "memory that trainings and predictions may take together (0: three quarters of the machine's or container's)"
     )
+    max_message_seconds: float = _setting(120.0, "how long one message may be on its way")
     max_calls: int = _setting(1000, "calls in progress at the same time")
     max_owner_calls: int = _setting(500, "calls in progress at the same time, of one owner")
     max_queue: int = _setting(2000, "jobs waiting or running, of all owners")
@@ -136,6 +138,11 @@ class Config:
     def prediction_memory_bytes(self) -> int:
         """What one prediction may take."""
         return max(64 * MEBIBYTE, self.memory_bytes // 4 // self.prediction_threads)
+
+    @property
+    def messages_under_way(self) -> int:
+        """How many messages may be on their way at the same time: a quarter of the memory, were each the largest."""
+        return max(MIN_MESSAGES, self.memory_bytes // 4 // self.max_message_bytes)
 
     def _check(self) -> None:
         if not self.listen:

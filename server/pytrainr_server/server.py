@@ -44,6 +44,7 @@ from pytrainr_server.service.fair_threads import FairThreads
 from pytrainr_server.service.guard import Guard, current_owner_or_none
 from pytrainr_server.service.models import ModelService
 from pytrainr_server.service.prediction import PredictionService
+from pytrainr_server.service.receiving import Receiving
 from pytrainr_server.service.server_info import ServerInfoService
 from pytrainr_server.service.training import TrainingService
 from pytrainr_server.store.store import Store, StoreSettings, lock_directory, opened
@@ -173,7 +174,9 @@ class Server:
         config = self.config
         run = self._run
         tokens = TokenStore(self._store.database)
-        guard = Guard(Callers(config, tokens), run, config.max_calls, config.max_owner_calls)
+        receiving = Receiving(config.messages_under_way, config.max_message_seconds)
+        guard = Guard(Callers(config, tokens), run, receiving, config.max_calls, config.max_owner_calls)
+        self._guard = guard
         server = grpc.aio.server(
             interceptors=(guard,),
             maximum_concurrent_rpcs=config.max_calls + SPARE_CALLS,
@@ -264,7 +267,10 @@ class Server:
         self._training.close()
         if self._website is not None:
             await self._website.stop()
-        await self._grpc.stop(min(1.0, seconds / 4))
+        patience = min(1.0, seconds / 8)
+        # Before gRPC stops: it cancels what it has not handed over yet, and a cancelled call is not tried again.
+        await self._guard.close(patience)
+        await self._grpc.stop(patience)
         in_time = await asyncio.to_thread(self._runner.stop, seconds / 2)
         if not in_time:
             log.warning("some jobs could not be given back in time; they go on from their last checkpoint")

@@ -60,6 +60,9 @@ _CLASSES: dict[grpc.StatusCode, type[ServerError]] = {
 }
 
 
+_CANCELLED_HERE = {"Locally cancelled by application!", "Channel closed!"}
+
+
 def server_error(error: grpc.RpcError) -> ServerError:
     """The exception for a failed call."""
     code, message = error.code(), error.details() or "no message"  # type: ignore[attr-defined]
@@ -82,6 +85,15 @@ def server_error(error: grpc.RpcError) -> ServerError:
         elif detail.Unpack(retry):
             retry_seconds = retry.retry_delay.ToTimedelta().total_seconds()
     return _CLASSES.get(code, ServerError)(message, code, reason, field, index, retry_seconds, metadata)
+
+
+def went_away(error: grpc.RpcError) -> bool:
+    """Whether the server cannot be reached, or has ended the call without a word: so it does with one that comes just
+    as it goes down."""
+    code = error.code()  # type: ignore[attr-defined]
+    if code != grpc.StatusCode.CANCELLED:
+        return bool(code == grpc.StatusCode.UNAVAILABLE)
+    return error.details() not in _CANCELLED_HERE and rpc_status.from_call(error) is None  # type: ignore[attr-defined]
 
 
 def raise_server_error(error: grpc.RpcError) -> NoReturn:

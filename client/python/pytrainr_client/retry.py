@@ -1,4 +1,4 @@
-"""Trying again: only where the server cannot be reached (UNAVAILABLE), only what is safe to repeat, ever less often."""
+"""Trying again: only where the server cannot be reached, only what is safe to repeat, ever less often."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import grpc
 
-from pytrainr_client.errors import raise_server_error
+from pytrainr_client.errors import raise_server_error, went_away
 
 FIRST_SECONDS, LONGEST_SECONDS = 0.05, 5.0
 Result = TypeVar("Result")
@@ -31,8 +31,7 @@ class Patience:
 
     def wait(self, error: grpc.RpcError) -> None:
         """Sleep a while after this failure, or raise it when it is of another kind or the time is over."""
-        unavailable = error.code() == grpc.StatusCode.UNAVAILABLE  # type: ignore[attr-defined]
-        if not unavailable or time.monotonic() >= self._until or self._cancelled.is_set():
+        if not went_away(error) or time.monotonic() >= self._until or self._cancelled.is_set():
             raise_server_error(error)
         # With chance in it, so that a thousand clients do not all come back at once.
         self._cancelled.wait(self._next * random.uniform(0.5, 1.5))

@@ -30,6 +30,8 @@ stop_unless_ok <- function(response) {
   code <- suppressWarnings(as.integer(trailers[["grpc-status"]]))
   if (length(code) != 1L || is.na(code)) stop_without_status(response$status_code)
   if (code == 0L) return(invisible())
+  # Cancelled by nobody here, and without a word: so ends a call that comes just as the server goes down.
+  if (code == 1L && is.null(trailers[["grpc-status-details-bin"]])) code <- 14L
   details <- error_details(trailers[["grpc-status-details-bin"]])
   message <- utils::URLdecode(paste0(trailers[["grpc-message"]], ""))
   Encoding(message) <- "UTF-8"

@@ -18,6 +18,7 @@ from grpc.aio import ServicerContext as Context
 from pytrainr_server import telemetry
 from pytrainr_server.errors import Code, ServiceError, exhausted
 from pytrainr_server.security.callers import Callers
+from pytrainr_server.service.receiving import Receiving
 from pytrainr_server.service.status import abort, as_service_error
 
 OURS = "/trainr.v1."
@@ -42,65 +43,78 @@ class Guard(grpc.aio.ServerInterceptor):
     """Wraps every method of this service; health and reflection stay open to all."""
 
     def __init__(
-        self, callers: Callers, run: Callable[..., Awaitable[Any]], max_calls: int, max_owner_calls: int
+        self,
+        callers: Callers,
+        run: Callable[..., Awaitable[Any]],
+        receiving: Receiving,
+        max_calls: int,
+        max_owner_calls: int,
     ) -> None:
         self._callers = callers
         self._run = run
+        self._receiving = receiving
         self._max_calls = max_calls
         self._max_owner_calls = max_owner_calls
         self._open: Counter[str] = Counter()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._closed = False
+
+    async def close(self, seconds: float) -> None:
+        """The server is going down: refuse new calls, and after some time end those that are still open, with a status
+        to try again elsewhere."""
+        self._closed = True
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=seconds)
+        for task in self._tasks:
+            task.cancel()
 
     async def intercept_service(
         self,
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> grpc.RpcMethodHandler:
-        """Replace the method's handler by a guarded one that reads the raw bytes itself."""
+        """Replace the method's handler by a guarded one that reads the raw bytes itself, once it knows who calls."""
         handler = await continuation(handler_call_details)
         method = handler_call_details.method
         if handler is None or not method.startswith(OURS):
             return handler
-        parse = handler.request_deserializer
+        many = handler.request_streaming
         if handler.response_streaming:
-            behaviour = handler.stream_stream if handler.request_streaming else handler.unary_stream
-            wrap = (
-                grpc.stream_stream_rpc_method_handler
-                if handler.request_streaming
-                else grpc.unary_stream_rpc_method_handler
-            )
-            guarded: Any = self._streaming(method, behaviour, parse, handler.request_streaming)
+            behaviour = handler.stream_stream if many else handler.unary_stream
+            guarded: Any = self._streaming(method, behaviour, handler.request_deserializer, many)
+            wrap = grpc.stream_stream_rpc_method_handler
         else:
-            behaviour = handler.stream_unary if handler.request_streaming else handler.unary_unary
-            wrap = (
-                grpc.stream_unary_rpc_method_handler
-                if handler.request_streaming
-                else grpc.unary_unary_rpc_method_handler
-            )
-            guarded = self._single(method, behaviour, parse, handler.request_streaming)
+            behaviour = handler.stream_unary if many else handler.unary_unary
+            guarded = self._single(method, behaviour, handler.request_deserializer, many)
+            wrap = grpc.stream_unary_rpc_method_handler
         return wrap(guarded, request_deserializer=None, response_serializer=handler.response_serializer)
 
     def _single(self, method: str, behaviour: Any, parse: Any, many: bool) -> Any:
-        async def guarded(raw: Any, context: Context[Any, Any]) -> Message:
+        async def guarded(raw: AsyncIterator[bytes], context: Context[Any, Any]) -> Message:
             try:
                 async with self.call(method, context.invocation_metadata() or (), context.auth_context()):
-                    request = _parsed_all(raw, parse) if many else _parsed(raw, parse)
-                    return await behaviour(request, context)
+                    return await behaviour(await self._request(raw, parse, many), context)
             except ServiceError as error:
                 await abort(context, error)
 
         return guarded
 
     def _streaming(self, method: str, behaviour: Any, parse: Any, many: bool) -> Any:
-        async def guarded(raw: Any, context: Context[Any, Any]) -> AsyncIterator[Message]:
+        async def guarded(raw: AsyncIterator[bytes], context: Context[Any, Any]) -> AsyncIterator[Message]:
             try:
                 async with self.call(method, context.invocation_metadata() or (), context.auth_context()):
-                    request = _parsed_all(raw, parse) if many else _parsed(raw, parse)
-                    async for response in behaviour(request, context):
+                    async for response in behaviour(await self._request(raw, parse, many), context):
                         yield response
             except ServiceError as error:
                 await abort(context, error)
 
         return guarded
+
+    async def _request(self, raw: AsyncIterator[bytes], parse: Any, many: bool) -> Any:
+        """The call's message, or where it may have many an iterator over them."""
+        if many:
+            return _parsed_all(raw, parse)
+        return _parsed(await self._receiving.one(raw, current_owner()), parse)
 
     @asynccontextmanager
     async def call(self, method: str, metadata: Metadata, peer: Peer) -> AsyncIterator[None]:
@@ -108,13 +122,24 @@ class Guard(grpc.aio.ServerInterceptor):
 
         Raises :class:`ServiceError` for whatever goes wrong inside.
         """
+        task = asyncio.current_task()
+        assert task is not None
         with _Observed(method, metadata) as observed:
+            self._tasks.add(task)
             try:
+                if self._closed:
+                    raise _going_down()
                 await self._identify(metadata, peer)
                 with self._place():
                     yield
+            except asyncio.CancelledError as error:
+                if not self._closed:
+                    raise  # by its caller, who is not there to be told
+                raise observed.error(_going_down()) from error
             except Exception as error:
                 raise observed.error(error) from error
+            finally:
+                self._tasks.discard(task)
 
     @contextmanager
     def _place(self) -> Iterator[None]:
@@ -138,6 +163,10 @@ class Guard(grpc.aio.ServerInterceptor):
     async def _identify(self, metadata: Metadata, peer: Peer) -> None:
         owner = self._callers.known_owner(metadata, peer)
         _owner.set(owner if owner is not None else await self._run(self._callers.owner, metadata, peer))
+
+
+def _going_down() -> ServiceError:
+    return ServiceError(Code.UNAVAILABLE, "GOING_DOWN", "The server is going down.", retry_seconds=RETRY_SECONDS)
 
 
 def _parsed(raw: bytes, parse: Callable[[bytes], Message]) -> Message:
