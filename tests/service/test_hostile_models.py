@@ -22,10 +22,13 @@ from trainr.v1 import model_pb2, model_pb2_grpc, prediction_pb2, prediction_pb2_
 
 import pytrainr
 from pytrainr import Model, RRandom
+from pytrainr.model_checks import FIXED
 from tests.service.conftest import adder
 from tests.service.test_bad_input import refused, status
 
 GRU = {"network_type": "gru", "exact": True, "update_rule": "adam", "hidden_dim": 4}
+DERIVED = {"input_dim", "hidden_dim", "output_dim"}
+"""Fields of which others are made: the refusal may name one of those."""
 INVALID = (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT")
 
 
@@ -81,6 +84,31 @@ def paused_training(channel: grpc.Channel, field: str, value: Any) -> tuple[grpc
 )
 def test_a_field_changed_in_a_pause_is_checked(channel: grpc.Channel, field: str, value: Any) -> None:
     assert paused_training(channel, field, value) == (*INVALID, field)
+
+
+def another(value: Any) -> Any:
+    """A value of the same kind that is not the same."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, str):
+        return value + "x"
+    if isinstance(value, (int, float)):
+        return value + 1
+    if isinstance(value, tuple):
+        return (*value[:-1], value[-1] + 1) if value else (1,)
+    return np.asarray(value) + 1.0 if isinstance(value, np.ndarray) else 1
+
+
+def test_no_field_that_says_what_the_network_is_may_change_in_a_pause(channel: grpc.Channel, model: Model) -> None:
+    """Each of them is refused by its name, whatever the new value; also where the model has no such field yet."""
+    fields = {name: another(model.get(name)) for name in FIXED if name != "layers"}
+    outcomes = {name: paused_training(channel, name, value) for name, value in fields.items()}
+    wrong = {
+        name: outcome
+        for name, outcome in outcomes.items()
+        if outcome[:2] != INVALID or (outcome[2] != name and name not in DERIVED)
+    }
+    assert wrong == {}
 
 
 def test_a_sound_change_goes_through(channel: grpc.Channel) -> None:

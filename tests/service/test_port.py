@@ -17,6 +17,7 @@ from pytrainr_server import LocalServer, start_local_server
 from trainr.addresses import AddressError, parse_address
 from trainr.v1 import training_pb2, training_pb2_grpc
 
+from tests.service.conftest import create_token
 from tests.service.test_bad_input import training
 
 MIB = 1 << 20
@@ -139,6 +140,63 @@ def test_messages_that_expand_are_cut_where_the_limit_is(server: LocalServer, un
             with pytest.raises(grpc.RpcError) as error:
                 call(bytes(64 * MIB), compression=grpc.Compression.Gzip, timeout=60)
             assert error.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED  # type: ignore[attr-defined]
+
+
+PREDICT = "/trainr.v1.PredictionService/Predict"
+
+
+def begun_messages(token: str) -> bytes:
+    """A connection on which a hundred calls begin a message of 3 MiB each, and do not go on."""
+    headers = call_headers(PREDICT) + literal("authorization", f"Bearer {token}")
+    begun = b"\x00" + struct.pack(">I", 3 * MIB) + bytes(300)
+    calls = [frame(HEADERS, 4, s, headers) + frame(DATA, 0, s, begun) for s in range(1, 201, 2)]
+    return PREFACE + frame(SETTINGS, 0, 0, b"") + b"".join(calls)
+
+
+def test_slow_senders_end_with_a_reason_and_keep_nobody_waiting(tmp_path: Path) -> None:
+    """Three hundred calls of one owner whose messages never end, and handshakes that stop: another owner is served
+    meanwhile, no memory is held for what has not come, and the server ends each call and says why."""
+    alice, bob = (create_token(tmp_path, owner) for owner in ("alice", "bob"))
+    flags = ["--max-message-bytes", str(4 * MIB), "--max-message-seconds", "10", "--memory-bytes", str(512 * MIB)]
+    with start_local_server(tmp_path, flags=flags) as server:
+        process = psutil.Process(server.process.pid)
+        served(server)
+        before = process.memory_info().rss
+        slow = [connected(server) for _ in range(6)]
+        with grpc.insecure_channel(server.address) as channel:
+            for index, connection in enumerate(slow):
+                connection.sendall(begun_messages(alice) if index % 2 else PREFACE[:5])
+            silent = channel.stream_unary(PREDICT).future(never(), metadata=[("authorization", f"Bearer {alice}")])
+            stub = training_pb2_grpc.TrainingServiceStub(channel)
+            for _ in range(20):
+                served(server)
+                stub.ListTrainingJobs(
+                    training_pb2.ListTrainingJobsRequest(), metadata=[("authorization", f"Bearer {bob}")], timeout=120
+                )
+            assert silent.exception(timeout=120) is not None
+            assert silent.code() in (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED)
+            assert any(reason in silent.details() for reason in ("did not come within 10 s", "Too many messages"))
+        assert process.memory_info().rss - before < 64 * MIB
+        eventually(lambda: server.log.read_text().count("code=DEADLINE_EXCEEDED") >= 4)
+        for connection in slow:
+            connection.close()
+        served(server)
+        assert "Traceback" not in server.log.read_text()
+
+
+def test_who_is_not_known_is_told_so_before_a_message_is_taken(tmp_path: Path) -> None:
+    """Without a token the end comes although the message never does."""
+    create_token(tmp_path, "alice")
+    with start_local_server(tmp_path) as server, grpc.insecure_channel(server.address) as channel:
+        call = channel.stream_unary(PREDICT).future(never())
+        assert call.exception(timeout=60) is not None
+        assert call.code() == grpc.StatusCode.UNAUTHENTICATED
+
+
+def never() -> Iterator[bytes]:
+    """A message that does not come."""
+    time.sleep(30)
+    yield b""
 
 
 def eventually(what: Callable[[], bool], seconds: float = 60.0) -> None:

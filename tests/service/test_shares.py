@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -244,3 +246,53 @@ def test_a_small_request_does_not_kill_a_server_in_a_control_group(group: Path, 
         largest = {**ENDLESS, "hidden_dim": 2300, "numepochs": 1, "network_type": "rnn"}
         client.train_async(Y, X, rng=RRandom(1), **largest).wait()
         assert server.process.poll() is None
+
+
+# a long queue -----------------------------------------------------------------------------------------------------
+
+QUEUED = 10_000
+MULTIPLY = """
+WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < {count})
+INSERT INTO {table} ({columns}) SELECT {values} FROM {table}, number WHERE {key} = ?
+"""
+
+
+def multiply(directory: Path, key: str, count: int) -> None:
+    """So many copies of a waiting job, as if each had been handed in."""
+    with contextlib.closing(sqlite3.connect(directory / "store.db")) as database, database:
+        for table, own in (("jobs", "key"), ("trainings", "job_key")):
+            columns = [row[1] for row in database.execute(f"PRAGMA table_info({table})")]
+            made = {own: "'copy' || n", "id": "'copy' || n", "request_id": "NULL", "create_time": "create_time + n"}
+            values = ", ".join(made.get(column, column) for column in columns)
+            database.execute(
+                MULTIPLY.format(table=table, columns=", ".join(columns), values=values, count=count, key=own), (key,)
+            )
+
+
+def test_ten_thousand_queued_jobs_of_one_owner_keep_nobody_waiting(tmp_path: Path) -> None:
+    """Another owner's small job is done while nearly all of them still wait; health and lists are answered."""
+    tokens = {owner: create_token(tmp_path, owner) for owner in ("alice", "bob")}
+    flags = ["--training-threads", "1", "--max-jobs", "20000", "--max-queue", "30000"]
+    with start_local_server(tmp_path, flags=flags) as server, Shared(server, tokens).connect("alice") as alice:
+        endless(alice, 2)
+    with contextlib.closing(sqlite3.connect(tmp_path / "store.db")) as database:
+        ((key,), *_) = database.execute("SELECT key FROM jobs ORDER BY create_time DESC").fetchall()
+    multiply(tmp_path, key, QUEUED)
+    with start_local_server(tmp_path, flags=flags) as server:
+        shared = Shared(server, tokens)
+        with shared.connect("alice") as alice, shared.connect("bob") as bob:
+            for _ in range(3):
+                small(bob)
+            with grpc.insecure_channel(server.address) as channel:
+                health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=120)
+            assert len(list(bob.jobs())) == 3
+            request = training_pb2.ListTrainingJobsRequest(page_size=500, state=[training_pb2.JOB_STATE_QUEUED])
+            page = alice.training.ListTrainingJobs(request)
+            assert len(page.training_jobs) == 500
+            assert page.next_page_token
+            last = training_pb2.WatchTrainingJobRequest(name=page.training_jobs[0].name)
+            watch = alice.training.WatchTrainingJob(last)
+            place = next(event.progress.queue_position for event in watch if event.HasField("progress"))
+            assert place > QUEUED - 100
+            watch.cancel()
+            cancelled(alice.job(page.training_jobs[0].name))
