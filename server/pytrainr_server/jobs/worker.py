@@ -29,9 +29,9 @@ from pytrainr_server.failpoints import failpoint
 from pytrainr_server.jobs import changes, specification
 from pytrainr_server.jobs.pause import Pause, control
 from pytrainr_server.jobs.stored_models import load_model, mean_of, or_null, save_model
-from pytrainr_server.store.checksums import checksum, sound
+from pytrainr_server.store.checksums import checksum
 from pytrainr_server.store.job_files import DamagedCheckpointError, Epoch, JobFiles, Restored
-from pytrainr_server.store.jobs import LeaseLostError, Wishes, error_values
+from pytrainr_server.store.jobs import LeaseLostError, Wishes, error_values, training_of
 from pytrainr_server.store.models import NewModel
 from pytrainr_server.store.schema import State
 from pytrainr_server.store.store import Store, StoreSettings, opened
@@ -40,7 +40,6 @@ SLICE_SECONDS = 0.25
 REPORT_SECONDS = 0.5
 NOTIFY_SECONDS = 0.05
 RETRY_SECONDS = 10.0
-TRAINING_DAMAGED = "What was to be trained is damaged on the server. Hand the job in again."
 
 log = logging.getLogger("pytrainr_server.jobs")
 
@@ -182,9 +181,7 @@ class Worker:
         if self._prepared:
             self._training, self._stream = self._prepared.training, self._prepared.stream
             return self._training
-        job = self._job
-        content = sound(job.training, job.training_sha256, "training", f"the job {job.key}", TRAINING_DAMAGED)
-        message = training_pb2.Training.FromString(content)
+        message = training_pb2.Training.FromString(training_of(self._job))
         self._stream = specification.random_stream(message)
         with limited_memory(self._settings.memory_bytes):
             self._training, self._pause = build(self._store, message, self._stream, self._make_pause)

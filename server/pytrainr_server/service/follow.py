@@ -17,7 +17,7 @@ from pytrainr_server.jobs import changes
 from pytrainr_server.jobs.pause import read_state
 from pytrainr_server.jobs.stored_models import parts_of, parts_of_stored
 from pytrainr_server.service.messages import epochs_event, job_message
-from pytrainr_server.store.job_files import Epoch, EpochLog, stored_epochs
+from pytrainr_server.store.job_files import Epoch, EpochLog
 from pytrainr_server.store.names import job_name
 from pytrainr_server.store.schema import UNFINISHED, State
 from pytrainr_server.store.store import Store
@@ -88,10 +88,7 @@ class Follower:
     def _look(self, to_train: bool) -> _Seen:
         job, position, records = self._store.jobs.look(self._key)
         # The log is read after the row: when the row says that all is done the log is complete.
-        if records is None:
-            log = self._log.read(self._sent, READ_RECORDS)
-        else:
-            log = stored_epochs(records, f"the log of the job {self._key} in the database", self._sent)
+        log = self._log.read(self._sent, READ_RECORDS, records)
         epochs = [epoch for epoch in log if epoch.epoch > self._sent]
         if not to_train or job.state != State.SUCCEEDED or len(epochs) >= READ_RECORDS:
             return _Seen(job, epochs, position)

@@ -8,24 +8,17 @@ from typing import Any
 from sqlalchemy import Row
 from trainr.v1 import dataset_pb2, model_pb2, tensor_pb2, training_pb2
 
-from pytrainr_server.store.checksums import sound
 from pytrainr_server.store.job_files import Epoch
-from pytrainr_server.store.jobs import or_nan
+from pytrainr_server.store.jobs import or_nan, random_state_of
 from pytrainr_server.store.names import dataset_name, job_name, model_name
 from pytrainr_server.store.schema import State
-
-RANDOM_STATE_DAMAGED = (
-    "The state of the random numbers after this job is damaged on the server; its model is not. Set a seed of your own."
-)
 
 
 def job_message(job: Row[Any], *, with_random_state: bool = True) -> training_pb2.TrainingJob:
     """A job."""
     random_state = None
     if with_random_state and job.random_state:
-        where = f"the random state of the job {job.key}"
-        state = sound(job.random_state, job.random_state_sha256, "random_state", where, RANDOM_STATE_DAMAGED)
-        random_state = tensor_pb2.RandomState.FromString(state)
+        random_state = tensor_pb2.RandomState.FromString(random_state_of(job))
     return training_pb2.TrainingJob(
         name=job_name(job.id),
         state=job.state,

@@ -57,8 +57,14 @@ class EpochLog:
     def __init__(self, directory: Path) -> None:
         self.path = directory / "epochs"
 
-    def read(self, after: int, limit: int) -> list[Epoch]:
-        """The epochs after one, at most ``limit`` of them."""
+    def read(self, after: int, limit: int, stored: bytes | None = None) -> list[Epoch]:
+        """The epochs after one, at most ``limit`` of them; ``stored`` is the log where the database has it.
+
+        Raises DATA_LOSS for damaged ones.
+        """
+        if stored is not None:
+            asked = stored[after * _RECORD.size : (after + limit) * _RECORD.size]
+            return _epochs_of(asked, f"{self.path.parent.name} in the database", after)
         try:
             with open(self.path, "rb") as file:
                 if after * _RECORD.size >= os.fstat(file.fileno()).st_size:
@@ -67,14 +73,11 @@ class EpochLog:
                 data = file.read(limit * _RECORD.size)
         except FileNotFoundError:
             return []
-        return epochs_of(data, str(self.path), after)
+        return _epochs_of(data, str(self.path), after)
 
 
-def epochs_of(records: bytes, where: str, after: int = 0) -> list[Epoch]:
-    """The epochs of bytes that begin in a log after one epoch. Whole records only: one may just be written.
-
-    Raises DATA_LOSS for a damaged one.
-    """
+def _epochs_of(records: bytes, where: str, after: int) -> list[Epoch]:
+    """The epochs of bytes that begin in a log after one epoch. Whole records only: one may just be written."""
     whole = len(records) - len(records) % _RECORD.size
     found: list[Epoch] = []
     for number, checksum, *rest in _RECORD.iter_unpack(records[:whole]):
@@ -84,11 +87,6 @@ def epochs_of(records: bytes, where: str, after: int = 0) -> list[Epoch]:
             raise damaged("epochs", where, message)
         found.append(epoch)
     return found
-
-
-def stored_epochs(records: bytes, where: str, after: int) -> list[Epoch]:
-    """The epochs after one, of a whole log's bytes. Raises as :func:`epochs_of`."""
-    return epochs_of(records[after * _RECORD.size :], where, after)
 
 
 def _packed(epoch: Epoch) -> bytes:

@@ -36,6 +36,10 @@ SUSPECT_DEATHS = 3
 """A job gets a process of its own once so many servers have died under it without a checkpoint in between."""
 MAX_WORKER_DEATHS = 2
 """A job is given up once so many processes of its own have died under it."""
+TRAINING_DAMAGED = "What was to be trained is damaged on the server. Hand the job in again."
+RANDOM_STATE_DAMAGED = (
+    "The state of the random numbers after this job is damaged on the server; its model is not. Set a seed of your own."
+)
 CONTINUATION_DAMAGED = "What your epoch functions answered is damaged on the server. Start the training again."
 WITHOUT_HASH = [column for column in jobs.c if column.name != "request_hash"]
 
@@ -659,6 +663,17 @@ def forget(connection: Connection, key: str) -> None:
     for table in (continuations, job_datasets, trainings, epoch_logs):
         connection.execute(table.delete().where(table.c.job_key == key))
     connection.execute(jobs.delete().where(jobs.c.key == key))
+
+
+def training_of(job: Row[Any]) -> bytes:
+    """What a job from :meth:`JobStore.to_do` trains. Raises DATA_LOSS where it is damaged."""
+    return sound(job.training, job.training_sha256, "training", f"the job {job.key}", TRAINING_DAMAGED)
+
+
+def random_state_of(job: Row[Any]) -> bytes:
+    """Where a job left its random numbers. Raises DATA_LOSS where that is damaged."""
+    where = f"the random state of the job {job.key}"
+    return sound(job.random_state, job.random_state_sha256, "random_state", where, RANDOM_STATE_DAMAGED)
 
 
 def error_values(error: ServiceError) -> dict[str, Any]:

@@ -25,7 +25,8 @@ from pytrainr_server.security.callers import LOCAL_OWNER
 from pytrainr_server.service.follow import Run
 from pytrainr_server.service.prediction import PredictionService
 from pytrainr_server.store import names
-from pytrainr_server.store.job_files import EpochLog, epochs_of
+from pytrainr_server.store.job_files import EpochLog
+from pytrainr_server.store.jobs import random_state_of, training_of
 from pytrainr_server.store.schema import UNFINISHED, State
 from pytrainr_server.store.store import Store
 from pytrainr_server.web import rows, views
@@ -199,8 +200,7 @@ class Api:
     def _epochs(self, owner: str, id: str, points: int) -> dict[str, Any]:
         job = self._store.jobs.get(owner, names.checked_id(id, "id"))
         _, _, records = self._store.jobs.look(job.key)
-        log = EpochLog(self._store.directories.job(job.key))
-        epochs = log.read(0, MAX_EPOCHS) if records is None else epochs_of(records)
+        epochs = EpochLog(self._store.directories.job(job.key)).read(0, MAX_EPOCHS, records)
         return {**views.curve(epochs, points), "last": epochs[-1].epoch if epochs else 0}
 
     async def _watch(self, request: web.Request) -> web.StreamResponse:
@@ -250,11 +250,11 @@ class Api:
         job = self._store.jobs.get(owner, names.checked_id(id, "id"))
         if job.state in UNFINISHED or not job.model_name:
             raise precondition("NO_MODEL", "There is no model to train on; the job should have ended with one.")
-        before = training_pb2.Training.FromString(self._store.jobs.to_do(job.key).training)
+        before = training_pb2.Training.FromString(training_of(self._store.jobs.to_do(job.key)))
         # As in R all options are those of the model; the random numbers go on as well.
         training = training_pb2.Training(x=before.x, y=before.y, stored_model=job.model_name)
         if job.random_state:
-            training.random_state.ParseFromString(job.random_state)
+            training.random_state.ParseFromString(random_state_of(job))
         if job.keep_model:
             training.model_id = job.model_id
         return training
@@ -341,7 +341,7 @@ class Api:
         return np.array(self._array(owner, job, "x")[: views.MAX_SEQUENCES])
 
     def _array(self, owner: str, job: Row[Any], which: str) -> np.ndarray:
-        training = training_pb2.Training.FromString(self._store.jobs.to_do(job.key).training)
+        training = training_pb2.Training.FromString(training_of(self._store.jobs.to_do(job.key)))
         tensor: tensor_pb2.Tensor = getattr(training, which)
         if tensor.dataset:
             self._store.datasets.get(owner, names.dataset_sha256(tensor.dataset))

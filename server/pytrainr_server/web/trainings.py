@@ -9,7 +9,7 @@ from typing import Any
 from trainr.v1 import model_pb2, tensor_pb2, training_pb2
 
 from pytrainr.r_text import number_text
-from pytrainr_server.store.jobs import JobStore
+from pytrainr_server.store.jobs import JobStore, training_of
 
 MAX_REMEMBERED = 20_000
 _OPTIONS = training_pb2.TrainingOptions.DESCRIPTOR.fields
@@ -27,7 +27,7 @@ class Trainings:
         """The training of a job, its arrays' bytes left out. Raises NOT_FOUND once the job was deleted."""
         if (known := self._known.get(key)) is not None:
             return known
-        training = training_pb2.Training.FromString(self._jobs.to_do(key).training)
+        training = training_pb2.Training.FromString(training_of(self._jobs.to_do(key)))
         for tensor in (training.x, training.y):
             tensor.ClearField("data")
         training.ClearField("model")
