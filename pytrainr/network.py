@@ -116,6 +116,20 @@ def training_bytes(model: RList, samples: int, *, keep_store: bool = False, chec
     return _NUMBER * (numbers + samples / model.batch_size)
 
 
+def direct_operations(model: RList, samples: int) -> float:
+    """About how many floating point operations training takes in single steps that nothing can interrupt: orthogonal
+    weights (a QR factorisation), a reservoir's spectral radius (its eigenvalues), its readout (least squares)."""
+    if not model.exact:
+        return 0.0
+    from pytrainr.exact.network import architecture_of
+
+    operations: float = architecture_of(model).drawing_operations()
+    if model.network_type == "esn":
+        width = float(model.hidden_dim[-1])
+        operations += 4.0 * samples * model.time_dim * width**2 + 22.0 * width**3
+    return operations
+
+
 def _kept_numbers(model: RList, layout: Layout) -> tuple[float, float]:
     """How many vectors as large as the weights training keeps, and numbers for each sample of a group."""
     if model.exact:

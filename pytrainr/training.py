@@ -31,7 +31,7 @@ from pytrainr.model_checks import (
     check_model,
     check_training_fields,
 )
-from pytrainr.network import description_of, few, layout_of, network_of, training_bytes
+from pytrainr.network import description_of, direct_operations, few, layout_of, network_of, training_bytes
 from pytrainr.numerics.long_double import column_means
 from pytrainr.parameters import Flat
 from pytrainr.preparation import new_model, retrained_model
@@ -119,6 +119,10 @@ class Training:
     def memory_bytes(self, *, checkpoints: bool = False) -> float:
         """About how much memory it will take beyond X and Y, at the most; ``checkpoints``: with those of a server."""
         return training_bytes(self.model, self.samples, keep_store=self.keep_store, checkpoints=checkpoints)
+
+    def direct_operations(self) -> float:
+        """About how many floating point operations it takes in steps that nothing can interrupt."""
+        return direct_operations(self.model, self.samples)
 
     def check_memory(self, *, checkpoints: bool = False) -> None:
         """Raise :class:`NotEnoughMemoryError` where that is more than there is."""

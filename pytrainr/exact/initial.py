@@ -13,6 +13,8 @@ from pytrainr.r_random import RRandom
 
 __all__ = ["Weight", "draw", "initial_weights", "reservoir"]
 
+_EIGENVALUES, _FACTORISATION = 25.0, 4.0
+"""Floating point operations for each n³: all eigenvalues of a matrix, and its QR factorisation (Golub & Van Loan)."""
 _R_FIELDS = ("time_synapse", "recurrent_synapse", "bias_synapse")
 
 
@@ -120,6 +122,23 @@ def reservoir(shape: tuple[int, ...], rng: RRandom, *, density: float, spectral_
     matrix = _uniform(1.0, shape, rng)
     _make_sparse(matrix, rng, density, spectral_radius)
     return matrix
+
+
+def drawing_operations(options: Described) -> float:
+    """About how many floating point operations :func:`initial_weights` takes beyond drawing the numbers."""
+    reservoirs, orthogonal = options.network_type == "esn", options.init == "orthogonal"
+    squares = [block for block in options.layout if block.field.endswith("recurrent_synapse")]
+    each = _EIGENVALUES * reservoirs + _FACTORISATION * orthogonal
+    return sum(each * max(block.gates, 1) * float(block.rows) ** 3 for block in squares)
+
+
+def operations(weight: Weight) -> float:
+    """The same for one weight of :func:`draw`."""
+    if callable(weight.initial):
+        return _EIGENVALUES * float(max(weight.shape)) ** 3
+    if weight.initial == "orthogonal":
+        return _FACTORISATION * float(max(weight.shape)) * float(min(weight.shape)) ** 2
+    return 0.0
 
 
 def _uniform(limit: float, shape: tuple[int, ...], rng: RRandom) -> np.ndarray:

@@ -14,7 +14,7 @@ import numpy as np
 from pytrainr.argument_errors import ArgumentError, Code, Place, Setting, wrong_type, wrong_value
 from pytrainr.exact.activations import LINEAR, number_of
 from pytrainr.exact.cells.echo_state import EchoState
-from pytrainr.exact.initial import draw
+from pytrainr.exact.initial import draw, operations
 from pytrainr.exact.layers.dense import Dense
 from pytrainr.exact.layers.embedding import Embedding
 from pytrainr.exact.layers.last_steps import LastSteps
@@ -184,6 +184,10 @@ class LayerList:
         for (_, _, weight), block in zip(self._weights, self.layout, strict=True):
             block.view(flat)[...] = draw(weight, rng)
         return flat
+
+    def drawing_operations(self) -> float:
+        """About how many floating point operations drawing them takes, beyond the numbers themselves."""
+        return sum(operations(weight) for _, _, weight in self._weights)
 
     def biases(self) -> list[Block]:
         """What L2 leaves out."""

@@ -18,7 +18,7 @@ from pytrainr.exact.cells.elman import SimpleRNN
 from pytrainr.exact.cells.gru import GRU
 from pytrainr.exact.cells.jordan import Jordan
 from pytrainr.exact.cells.lstm import LSTM
-from pytrainr.exact.initial import initial_weights
+from pytrainr.exact.initial import drawing_operations, initial_weights
 from pytrainr.exact.layers.bidirectional import Bidirectional
 from pytrainr.exact.layers.decoder import Decoder
 from pytrainr.exact.layers.dense import Dense
@@ -269,6 +269,10 @@ class Shorthand:
     def initial_weights(self, rng: RRandom) -> Flat:
         """The initial weights, drawn in R's order."""
         return initial_weights(self, rng)
+
+    def drawing_operations(self) -> float:
+        """About how many floating point operations drawing them takes, beyond the numbers themselves."""
+        return drawing_operations(self)
 
     @classmethod
     def names(cls) -> frozenset[str]:

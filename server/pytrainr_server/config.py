@@ -89,6 +89,9 @@ class Config:
     max_importing_bytes: int = _setting(4 * GIBIBYTE, "bytes of models that are being imported at the same time")
     max_stored_bytes: int = _setting(20 * GIBIBYTE, "bytes that one owner may store: datasets, models, jobs")
     max_epoch_samples: float = _setting(1e12, "largest epochs × samples of one job")
+    max_direct_operations: float = _setting(
+        2e12, "largest number of operations that one job may do without a pause: a reservoir, orthogonal weights"
+    )
     model_cache_bytes: int = _setting(256 * MEBIBYTE, "stored models kept in memory for prediction")
     # how long
     checkpoint_seconds: float = _setting(3.0, "time between checkpoints of a running job: at most this much is lost")

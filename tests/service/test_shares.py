@@ -189,6 +189,26 @@ def test_a_small_request_for_much_memory_is_refused_with_the_estimate(shared: Sh
     assert process.memory_info().rss - before < 100 << 20
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"hidden_dim": [2_500], "exact": True, "network_type": "esn"},
+        {"hidden_dim": [1_000], "exact": True, "network_type": "gru", "extra": {"init": "orthogonal"}},
+    ],
+    ids=str,
+)
+def test_what_nothing_could_interrupt_is_bounded(tmp_path: Path, options: Any) -> None:
+    """Eigenvalues and factorisations of large matrices: refused with what they need before they are begun."""
+    extra = wire.encode_options(options.pop("extra", {}))
+    flags = ["--max-direct-operations", "1e10", "--memory-bytes", "8000000000"]
+    with start_local_server(tmp_path, flags=flags) as server, grpc.insecure_channel(server.address) as channel:
+        message = training(options={**options, "extra": extra})
+        request = training_pb2.CreateTrainingJobRequest(training=message)
+        create = training_pb2_grpc.TrainingServiceStub(channel).CreateTrainingJob
+        code, reason, _ = refused(lambda: create(request, timeout=600))
+        assert (code, reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "JOB_TOO_LARGE")
+
+
 def test_jobs_run_together_only_where_their_memory_allows(shared: Shared) -> None:
     """Each may have half of the memory, all that run three quarters: the second large one waits for the first."""
     with shared.connect("alice") as alice, shared.connect("bob") as bob:

@@ -180,6 +180,7 @@ class Admission:
         with limited_memory(self._config.job_memory_bytes):
             made, _ = build(self._store, training, stream)
             self._check_size(int(made.numepochs), int(made.samples))
+            self._check_direct(made.direct_operations())
             checked = Checked(made, stream, int(made.memory_bytes(checkpoints=True)))
             if checked.begun:
                 begin(made)
@@ -191,6 +192,16 @@ class Admission:
                 "JOB_TOO_LARGE",
                 f"{epochs} epochs of {samples} samples are more than the {self._config.max_epoch_samples:g} "
                 "that one job may have.",
+            )
+
+    def _check_direct(self, operations: float) -> None:
+        """Refuse what would hold a thread for long, and could neither be cancelled nor make way for others."""
+        if operations > self._config.max_direct_operations:
+            raise exhausted(
+                "JOB_TOO_LARGE",
+                "making this network's orthogonal or reservoir weights, and a reservoir's readout, needs "
+                f"{operations:.2g} operations in one go, one job may have {self._config.max_direct_operations:.2g}: "
+                "use fewer hidden units, samples or time steps",
             )
 
     def _take_out(self, training: training_pb2.Training) -> Iterator[bytes]:
