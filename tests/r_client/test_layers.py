@@ -172,7 +172,7 @@ def test_every_layer_of_the_registry_has_a_function_in_r(r_is: str, r: R, tmp_pa
         f"""
         library(rnnremote)
         registry <- jsonlite::fromJSON("{tmp_path / "registry.json"}", simplifyVector = FALSE)
-        functions <- rnnremote:::layer_functions()
+        functions <- rnnremote:::layer_functions
         for (kind in names(registry)) {{
           name <- if (kind %in% names(functions)) functions[[kind]] else {{ cat("missing", kind, "\\n"); next }}
           if (!name %in% getNamespaceExports("rnnremote")) cat("not exported", name, "\\n")

@@ -243,8 +243,7 @@ given_arguments <- function(f, environment, kind) {
 }
 
 # The functions of this package that make layers, by the kinds that they make.
-layer_functions <- function() {
-  home <- environment(new_layer)
+find_layer_functions <- function(home) {
   made_by <- function(name) {
     body <- body(get(name, home))
     if (is.call(body) && identical(body[[1]], quote(new_layer))) body[[2]] else ""
@@ -256,8 +255,7 @@ layer_functions <- function() {
 
 # What a layer of that kind is called in R; its kind where a newer server knows it and this package does not.
 constructor <- function(kind) {
-  known <- layer_functions()
-  if (kind %in% names(known)) known[[kind]] else kind
+  if (kind %in% names(layer_functions)) layer_functions[[kind]] else kind
 }
 
 is_layer <- function(x) is.list(x) && is.character(x[["kind"]]) && length(x[["kind"]]) == 1L
@@ -306,8 +304,7 @@ as_layers <- function(value) {
 layer_name <- function(kind) tolower(gsub("([a-z0-9])([A-Z][a-z])|([a-z])([A-Z])", "\\1\\3_\\2\\4", kind))
 
 weights_of_layers <- function(names) {
-  known <- paste(unique(layer_name(names(layer_functions()))), collapse = "|")
-  grepl(paste0("^(", known, ")(_[0-9]+)?_weights(_|$)"), names)
+  grepl(weights_pattern, names)
 }
 
 #' @rdname layers
@@ -323,7 +320,7 @@ format.rnnremote_layer <- function(x, ...) {
 }
 
 layer_function <- function(kind) {
-  if (kind %in% names(layer_functions())) get(constructor(kind), environment(new_layer))
+  if (kind %in% names(layer_functions)) get(constructor(kind), environment(new_layer))
 }
 
 option_text <- function(value) {
@@ -338,3 +335,7 @@ print.rnnremote_layer <- function(x, ...) {
   cat(format(x), "\n", sep = "")
   invisible(x)
 }
+
+# Found once, when the package is built: models are looked at after every epoch.
+layer_functions <- find_layer_functions(environment())
+weights_pattern <- paste0("^(", paste(layer_name(names(layer_functions)), collapse = "|"), ")(_[0-9]+)?_weights(_|$)")

@@ -116,13 +116,16 @@ test_that("ts and zoo are data frames with a time", {
   expect_length(predict(quiet(a ~ b, data = zoo, time = time, learningrate = 0.1), zoo), 20)
 })
 
-test_that("unequal lengths train with exact = TRUE", {
+test_that("11.24: unequal lengths train with exact = TRUE", {
   uneven <- d[-c(9, 10, 30), ]
   expect_error(quiet(temp ~ wind, uneven, sample = station, time = day, learningrate = 0.1), "south has 10 rows, north has 8")
   model <- quiet(temp ~ wind, uneven, sample = station, time = day, learningrate = 0.01, exact = TRUE, output = "linear", numepochs = 2)
   expect_length(fitted(model), 27)
   expect_false(anyNA(fitted(model)))
   expect_equal(model$output_center, mean(uneven$temp))
+  # how a sample is filled up to the length of the longest changes nothing
+  short <- uneven[uneven$station == "north", ]
+  expect_equal(as.vector(predict(model, short)), as.vector(fitted(model))[uneven$station == "north"])
 })
 
 test_that("the scale is that of the samples that are not held out", {
