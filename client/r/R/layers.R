@@ -43,6 +43,9 @@
 #' @param peephole Gates see the cell's content.
 #' @param projection Width to which the state is projected; 0 is none.
 #' @param outputs Width of the output that is fed back.
+#' @param memory_slots,memory_width Of a neural Turing machine's memory: how many vectors of how many numbers.
+#' @param read_heads,write_heads,shift_range How many heads read and write it, and how many slots one moves in a step.
+#' @param controller What moves the heads: \code{"lstm"} or \code{"dense"}.
 #' @param leak,spectral_radius,density Of the reservoir: how fast states follow, its largest eigenvalue, the share of
 #'   weights that are not 0.
 #' @param memory_slots,memory_width,read_heads,write_heads,shift_range Of the external memory: its slots, numbers in each,
@@ -105,6 +108,12 @@ gru <- function(units, use_bias = TRUE, dropout = 0, recurrent_dropout = 0, retu
 #' @export
 lstm <- function(units, use_bias = TRUE, dropout = 0, recurrent_dropout = 0, return_sequences = FALSE,
                  unit_forget_bias = TRUE, peephole = FALSE, projection = 0) new_layer("LSTM")
+
+#' @rdname layers
+#' @export
+ntm <- function(units, use_bias = TRUE, dropout = 0, recurrent_dropout = 0, return_sequences = FALSE,
+                memory_slots = 128, memory_width = 20, read_heads = 1, write_heads = 1, shift_range = 1,
+                controller = "lstm") new_layer("NTM")
 
 #' @rdname layers
 #' @export
