@@ -71,6 +71,30 @@ class Model(RList):
         """
         save_fields(self, path, keep_store=keep_store)
 
+    def to_c(self, path: str | os.PathLike[str], name: str | None = None) -> None:
+        """Write the network as one file of C99 that needs only the C library and allocates nothing.
+
+        It holds the weights, the scales of a model that keeps its normalisation, and functions whose names begin with
+        ``name`` (default: the file's): ``reset``, ``step`` (where the network goes step by step) and ``predict``; with
+        ``-DPYTRAINR_MAIN`` it is a program that reads CSV. Compiled with ``-O2 -ffp-contract=off`` it gives the bits of
+        ``predictr`` in R's arithmetic, and of exact networks the same to 1e-12. Raises ``ValueError`` that names the
+        layer that has no form in C.
+        """
+        from pytrainr.export.c_file import to_c
+
+        to_c(self, path, name)
+
+    def to_onnx(self, path: str | os.PathLike[str]) -> None:
+        """Write the network as an ONNX graph (opset 17) from X (samples, steps, inputs) to Y (samples, steps, outputs).
+
+        Any number of samples and, where the layers allow it, steps; the scales of a model that keeps its normalisation
+        are inside. The precision is the network's (``dtype``). Needs the package onnx (``pip install
+        'pytrainr[onnx]'``). Raises ``ValueError`` that names what ONNX cannot say: a layer, or R's recycled bias.
+        """
+        from pytrainr.export.onnx_graph import to_onnx
+
+        to_onnx(self, path)
+
     @classmethod
     def load(
         cls,

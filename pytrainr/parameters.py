@@ -139,6 +139,8 @@ def _check_numbers(array: Any, shape: tuple[int, ...], place: Place) -> None:
 
 def flat_of(model: Any, layout: Layout) -> Flat | None:
     """The flat vector that all weights of the model are views of, if there is one."""
+    if not layout.blocks:
+        return None
     arrays = model.get(layout.blocks[0].field)
     flat = getattr(arrays[0], "base", None) if isinstance(arrays, list) and arrays else None
     if not isinstance(flat, np.ndarray) or flat.dtype != np.float64 or flat.shape != (layout.size,):

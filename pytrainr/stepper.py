@@ -10,7 +10,7 @@ from pytrainr.argument_errors import wrong_type, wrong_value
 from pytrainr.network import network_of
 from pytrainr.r_list import RList
 
-__all__ = ["Stepper"]
+__all__ = ["Stepper", "check_steps"]
 
 _FLOAT = np.dtype(np.float64)
 
@@ -39,7 +39,7 @@ class Stepper:
         n = arguments.positive_integer(samples, "samples")
         model = RList(dict(model.items()))  # whose options are put in the form that compiled code takes
         network = network_of(model)
-        _check(model)
+        check_steps(model)
         weights = network.layout.zeros()
         network.layout.collect(model.copy(), weights)
         self._inputs, self._outputs = int(model.input_dim), int(model.output_dim)
@@ -141,7 +141,7 @@ class Stepper:
         return values
 
 
-def _check(model: RList) -> None:
+def check_steps(model: RList) -> None:
     """Raise ``ValueError`` where the network cannot go step by step."""
     if not model.exact:
         return

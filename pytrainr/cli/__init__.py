@@ -1,4 +1,4 @@
-"""The command line: ``pytrainr demo | train | predict | crosscheck | doctor | warmup``."""
+"""The command line: ``pytrainr demo | train | predict | export | crosscheck | doctor | warmup``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pytrainr.cli.export import add_export
 from pytrainr.cli.files import check_folder
 from pytrainr.cli.predict import add_predict
 from pytrainr.cli.train import add_train
@@ -69,6 +70,7 @@ def command_parser() -> argparse.ArgumentParser:
 
     add_train(commands)
     add_predict(commands)
+    add_export(commands)
     for name, (_, text) in DELEGATED.items():
         commands.add_parser(name, help=text, add_help=False)
     return parser
