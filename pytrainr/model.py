@@ -95,6 +95,20 @@ class Model(RList):
 
         to_onnx(self, path)
 
+    def to_torch(self) -> Any:
+        """The network as a ``torch.nn.Module`` from raw X (samples, steps, inputs) to raw Y, for any number of both.
+
+        Outputs are those of ``predictr`` to 1e-12 (float64), and gradients the exact ones. Needs PyTorch (``pip install
+        'pytrainr[torch]'``). Raises ``ValueError`` that names what it cannot say: a layer, or R's recycled bias.
+        """
+        try:
+            from pytrainr.export.torch_module import torch_module
+        except ModuleNotFoundError as error:
+            if error.name != "torch":
+                raise
+            raise ImportError("to_torch needs PyTorch: pip install 'pytrainr[torch]'") from None
+        return torch_module(self)
+
     @classmethod
     def load(
         cls,

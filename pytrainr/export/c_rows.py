@@ -241,7 +241,7 @@ def _weights(rows: list[Row], places: dict[Any, int], flat: np.ndarray) -> tuple
 
 def _widest(rows: list[Row]) -> int:
     """The most numbers of a vector that a C function keeps."""
-    widths = [max(row.x.width, row.y.width) for row in rows]
+    widths = [1, *(max(row.x.width, row.y.width) for row in rows)]
     for row in rows:
         widths += [shape[-1] for shape in row.weights.values()]
         if isinstance(row.layer, LSTM):

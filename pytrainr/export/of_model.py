@@ -10,7 +10,7 @@ import numpy as np
 from pytrainr.network import kept_network
 from pytrainr.r_list import RList
 
-__all__ = ["Network", "NotExportableError", "Path", "Scale", "network_as_layers", "scale_of"]
+__all__ = ["Network", "NotExportableError", "Path", "Scale", "network_as_layers", "scale_of", "scales_of"]
 
 Path = tuple[int | str, ...]
 
@@ -46,6 +46,7 @@ class Network:
     layers: tuple[Any, ...]
     weights: dict[tuple[Path, str], np.ndarray]
     input_dim: int
+    output_dim: int
     steps: int
     output_steps: int
     steps_after: int
@@ -58,6 +59,14 @@ class Network:
         for layer in self.layers[: int(path[0]) + 1]:
             shape = layer.output_shape(*shape)
         return shape
+
+
+def scales_of(model: RList, network: Network) -> dict[str, Scale | None]:
+    """The scales of both ends."""
+    return {
+        "input": scale_of(model, "input", network.input_dim),
+        "output": scale_of(model, "output", network.output_dim),
+    }
 
 
 def network_as_layers(model: RList) -> Network:
@@ -76,7 +85,7 @@ def network_as_layers(model: RList) -> Network:
         place, size = options.places[path, weight.name], int(np.prod(weight.shape))
         weights[path, weight.name] = flat[place : place + size].reshape(weight.shape)
     _check_finite(weights)
-    shape = options.input_dim, int(options.steps), int(model.output_time_dim)
+    shape = options.input_dim, int(model.output_dim), int(options.steps), int(model.output_time_dim)
     return Network(tuple(options.layers), weights, *shape, after, options.padded, network.dtype)
 
 
@@ -112,7 +121,7 @@ def _of_r(model: RList, after: int) -> Network:
         output_steps = after + 1
         layers.append(LastSteps(output_steps))
     _check_finite(weights)
-    shape = int(model.input_dim), int(model.time_dim), output_steps
+    shape = int(model.input_dim), int(model.output_dim), int(model.time_dim), output_steps
     return Network(tuple(layers), weights, *shape, after, False, np.dtype(np.float64))
 
 

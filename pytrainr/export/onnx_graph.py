@@ -1,27 +1,24 @@
 """``model.to_onnx(path)``: the network as an ONNX graph, for any number of samples and time steps.
 
-Recurrences are ``Scan``, which every precision has, since ONNX Runtime's own LSTM and GRU are of single precision only.
-A layer that is added brings a function here, and a line in ``LAYERS``.
+Recurrences are ``Scan``, which every precision has: ONNX Runtime's own LSTM and GRU are of single precision only.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from pytrainr.exact.activations import known_as
-from pytrainr.exact.layers.dense import Dense
-from pytrainr.export.of_model import Network, NotExportableError, Path, network_as_layers, scale_of
+from pytrainr.export.equations import Graph, write_network
+from pytrainr.export.of_model import network_as_layers, scales_of
 from pytrainr.r_list import RList
 from pytrainr.storage import write_atomically
 
 __all__ = ["to_onnx"]
 
 _OPSET, _IR = 17, 8
-_END = np.iinfo(np.int64).max
 
 
 def to_onnx(model: RList, path: str | os.PathLike[str]) -> None:
@@ -29,16 +26,10 @@ def to_onnx(model: RList, path: str | os.PathLike[str]) -> None:
     write_atomically(path, [onnx_model(model).SerializeToString()])
 
 
-class Stream(NamedTuple):
-    """A sequence (samples, steps, width) and, where steps may have no entry, (samples, steps, 1) of whether they do."""
+class OnnxGraph(Graph):
+    """Collects nodes and constants; what stands for an array is its name."""
 
-    name: str
-    width: int
-    present: str | None = None
-
-
-class Graph:
-    """Collects nodes and constants. Every method that adds a node returns the name of what comes out."""
+    target = "ONNX"
 
     def __init__(self, dtype: np.dtype) -> None:
         self.dtype = dtype
@@ -79,7 +70,7 @@ class Graph:
         from onnx import TensorProto, helper
 
         kind = helper.np_dtype_to_tensor_dtype(self.dtype)
-        body = Graph(self.dtype)
+        body = OnnxGraph(self.dtype)
         body._count = self._count + 1000  # names in the body are not to be those outside
         inner = [body.named("state") for _ in states]
         given = [body.named("x") for _ in range(1 + len(more))]
@@ -109,369 +100,6 @@ class Graph:
         )
         return name
 
-    # pieces ---------------------------------------------------------------------------------------------------------
-
-    def activated(self, x: str, activation: str | None) -> str:
-        """f(x)."""
-        kind = known_as(activation)
-        if kind == "Gompertz":
-            return self("Exp", self("Neg", self("Exp", self("Neg", x))))
-        if kind == "softmax":
-            return self("Softmax", x, axis=-1)
-        names = {"logistic": "Sigmoid", "tanh": "Tanh", "relu": "Relu"}
-        return x if kind == "linear" else self(names[kind], x)
-
-    def affine(self, x: str, kernel: np.ndarray, bias: np.ndarray | None) -> str:
-        """x W [+ b]."""
-        y = self("MatMul", x, self.number(kernel))
-        return y if bias is None else self("Add", y, self.number(bias))
-
-    def steps_of(self, x: str) -> str:
-        """The number of time steps, a vector of one whole number."""
-        return self("Slice", self("Shape", x), self.whole([1]), self.whole([2]), self.whole([0]))
-
-    def cut(self, x: str, first: int, end: int = _END, step: int = 1, axis: int = 1) -> str:
-        """x[first:end:step] along an axis."""
-        return self("Slice", x, *(self.whole([value]) for value in (first, end, axis, step)))
-
-    def turned(self, x: str) -> str:
-        """The steps in the opposite order."""
-        return self.cut(x, -1, -_END, -1)
-
-    def padded(self, x: str, before: str, after: str, value: float = 0.0) -> str:
-        """Steps of ``value`` before and after; how many are vectors of one whole number."""
-        zero = self.whole([0])
-        pads = self("Concat", zero, before, zero, zero, after, zero, axis=0)
-        return self("Pad", x, pads, self.number(value), mode="constant")
-
-    def counted(self, present: str) -> str:
-        """1 where there is an entry, 0 where not."""
-        return self("Where", present, self.number(1.0), self.number(0.0))
-
-    def zeros(self, x: str, width: int) -> str:
-        """(samples, width) of 0 for as many samples as x has."""
-        samples = self.cut(self("Shape", x), 0, 1, axis=0)
-        return self("Expand", self.number(0.0), self("Concat", samples, self.whole([width]), axis=0))
-
-
-Weights = Callable[[str], "np.ndarray | None"]
-"""A layer's weights by name; None where it has none of that name."""
-
-
-# layers ---------------------------------------------------------------------------------------------------------------
-
-
-class _Writer:
-    """Writes layer after layer."""
-
-    def __init__(self, network: Network) -> None:
-        self.network = network
-        self.graph = Graph(network.dtype)
-
-    def layer(self, layer: Any, x: Stream, path: Path) -> Stream:
-        kind = type(layer).__name__
-        if kind not in LAYERS:
-            raise NotExportableError(f"{kind} has no form in ONNX yet; there are {', '.join(LAYERS)}")
-        return LAYERS[kind](self, layer, x, path)
-
-    def weights(self, path: Path) -> Weights:
-        return lambda name: self.network.weights.get((path, name))
-
-    def kept(self, x: Stream, name: str, width: int) -> Stream:
-        """What comes out of a layer of single steps."""
-        return Stream(name, width, x.present)
-
-
-def _dense(w: _Writer, layer: Any, x: Stream, path: Path) -> Stream:
-    of = w.weights(path)
-    y = w.graph.affine(x.name, _needed(of, "kernel"), of("bias"))
-    return w.kept(x, w.graph.activated(y, layer.activation), layer.units)
-
-
-def _needed(of: Weights, name: str) -> np.ndarray:
-    weight = of(name)
-    assert weight is not None
-    return weight
-
-
-def _activation(w: _Writer, layer: Any, x: Stream, path: Path) -> Stream:
-    return w.kept(x, w.graph.activated(x.name, layer.activation), x.width)
-
-
-def _nothing(w: _Writer, layer: Any, x: Stream, path: Path) -> Stream:
-    """Dropout is for training alone."""
-    return x
-
-
-def _layer_normalization(w: _Writer, layer: Any, x: Stream, path: Path) -> Stream:
-    g, of = w.graph, w.weights(path)
-    centred = g("Sub", x.name, g("ReduceMean", x.name, axes=[2], keepdims=1))
-    variance = g("ReduceMean", g("Mul", centred, centred), axes=[2], keepdims=1)
-    y = g("Div", centred, g("Sqrt", g("Add", variance, g.number(layer.epsilon))))
-    gamma, beta = of("gamma"), of("beta")
-    y = y if gamma is None else g("Mul", y, g.number(gamma))
-    return w.kept(x, y if beta is None else g("Add", y, g.number(beta)), x.width)
-
-
-def _embedding(w: _Writer, layer: Any, x: Stream, path: Path) -> Stream:
-    g = w.graph
-    tokens = g("Cast", g("Squeeze", x.name, g.whole([2])), to=7)  # int64
-    y = g("Gather", g.number(_needed(w.weights(path), "embeddings")), tokens, axis=0)
-    present = g("Greater", x.name, g.number(0.0)) if layer.mask_zero else x.present
-    return Stream(y, layer.output_dim, present)
-
-
-def _time_distributed(w: _Writer, layer: Any, x: Stream, path: Path) -> Stream:
-    return w.layer(layer.layer, x, (*path, "layer"))
-
-
-def _sequential(w: _Writer, layer: Any, x: Stream, path: Path) -> Stream:
-    for number, each in enumerate(layer.layers):
-        x = w.layer(each, x, (*path, number))
-    return x
-
-
-def _residual(w: _Writer, layer: Any, x: Stream, path: Path) -> Stream:
-    y = w.layer(layer.layer, x, (*path, "layer"))
-    past = x if y.width == x.width else _dense(w, Dense(y.width), x, (*path, "projection"))
-    return y._replace(name=w.graph("Add", past.name, y.name))
-
-
-def _last_steps(w: _Writer, layer: Any, x: Stream, path: Path) -> Stream:
-    present = None if x.present is None or layer.steps == 1 else w.graph.cut(x.present, -layer.steps)
-    return Stream(w.graph.cut(x.name, -layer.steps), x.width, present)
-
-
-def _flatten(w: _Writer, layer: Any, x: Stream, path: Path) -> Stream:
-    width = w.network.shape_of(path)[1]
-    return Stream(w.graph("Reshape", x.name, w.graph.whole([0, 1, -1])), width)
-
-
-def _repeat_vector(w: _Writer, layer: Any, x: Stream, path: Path) -> Stream:
-    return Stream(w.graph("Tile", x.name, w.graph.whole([1, layer.n, 1])), x.width)
-
-
-def _pyramid(w: _Writer, layer: Any, x: Stream, path: Path) -> Stream:
-    g, size = w.graph, layer.size
-
-    def joined(sequence: str, width: int) -> str:
-        missing = g("Mod", g("Neg", g.steps_of(sequence)), g.whole([size]))
-        return g("Reshape", g.padded(sequence, g.whole([0]), missing), g.whole([0, -1, size * width]))
-
-    present = None
-    if x.present is not None:
-        most = g("ReduceMax", joined(g.counted(x.present), 1), axes=[2], keepdims=1)
-        present = g("Greater", most, g.number(0.5))
-    return Stream(joined(x.name, x.width), x.width * size, present)
-
-
-def _bidirectional(w: _Writer, layer: Any, x: Stream, path: Path) -> Stream:
-    g = w.graph
-    there = w.layer(layer.layer, x, (*path, "forward"))
-    turned = Stream(g.turned(x.name), x.width, None if x.present is None else _turned_presence(g, x.present))
-    back = w.layer(layer.layer, turned, (*path, "backward"))
-    name = g.turned(back.name) if layer.layer.return_sequences else back.name
-    if layer.merge_mode == "sum":
-        return there._replace(name=g("Add", there.name, name))
-    return there._replace(name=g("Concat", there.name, name, axis=2), width=2 * there.width)
-
-
-def _turned_presence(g: Graph, present: str) -> str:
-    return g("Greater", g.turned(g.counted(present)), g.number(0.5))
-
-
-# recurrent layers -----------------------------------------------------------------------------------------------------
-
-
-def _recurrent(cell: Callable[..., list[str]]) -> Callable[..., Stream]:
-    def write(w: _Writer, layer: Any, x: Stream, path: Path) -> Stream:
-        g, of = w.graph, w.weights(path)
-        gates = g.affine(x.name, _needed(of, "kernel"), of("bias"))
-        states = [g.zeros(x.name, layer.outputs)]
-        if type(layer).__name__ == "LSTM":
-            states.append(g.zeros(x.name, layer.units))
-
-        def step(body: Graph, s: str, *more: str) -> list[str]:
-            before = list(more[-len(states) :])
-            after = cell(body, layer, of, s, *before)
-            if x.present is None:
-                return [body("Identity", name) for name in after]
-            return [body("Where", more[0], new, old) for new, old in zip(after, before, strict=True)]
-
-        y = g.scan(gates, states, step, [] if x.present is None else [x.present])
-        if layer.return_sequences:
-            return Stream(y, layer.outputs, x.present)
-        return Stream(g.cut(y, -1), layer.outputs)
-
-    return write
-
-
-def _parts(g: Graph, s: str, count: int, units: int) -> list[str]:
-    return [g.cut(s, k * units, (k + 1) * units) for k in range(count)]
-
-
-def _simple_rnn(g: Graph, layer: Any, of: Weights, s: str, h: str) -> list[str]:
-    s = g("Add", s, g("MatMul", h, g.number(of("recurrent_kernel"))))
-    return [g.activated(s, layer.activation)]
-
-
-def _jordan(g: Graph, layer: Any, of: Weights, s: str, y: str) -> list[str]:
-    h = g.activated(g("Add", s, g("MatMul", y, g.number(of("recurrent_kernel")))), layer.activation)
-    return [g.activated(g.affine(h, _needed(of, "projection"), of("projection_bias")), layer.output_activation)]
-
-
-def _echo_state(g: Graph, layer: Any, of: Weights, s: str, h: str) -> list[str]:
-    m = g("Tanh", g("Add", s, g("MatMul", h, g.number(of("recurrent_kernel")))))
-    return [g("Add", h, g("Mul", g.number(layer.leak), g("Sub", m, h)))]
-
-
-def _gru(g: Graph, layer: Any, of: Weights, s: str, h: str) -> list[str]:
-    units, recurrent = layer.units, _needed(of, "recurrent_kernel")
-    x_z, x_r, x_g = _parts(g, s, 3, units)
-    if layer.reset_after:
-        p_z, p_r, p_g = _parts(g, g.affine(h, recurrent, of("recurrent_bias")), 3, units)
-        z, r = g("Sigmoid", g("Add", x_z, p_z)), g("Sigmoid", g("Add", x_r, p_r))
-        new = g("Tanh", g("Add", x_g, g("Mul", r, p_g)))
-    else:
-        r_z, r_r, r_g = (g.number(part) for part in np.split(recurrent, 3, axis=1))
-        z, r = g("Sigmoid", g("Add", x_z, g("MatMul", h, r_z))), g("Sigmoid", g("Add", x_r, g("MatMul", h, r_r)))
-        new = g("Tanh", g("Add", x_g, g("MatMul", g("Mul", h, r), r_g)))
-    return [g("Add", h, g("Mul", z, g("Sub", new, h)))]
-
-
-def _lstm(g: Graph, layer: Any, of: Weights, s: str, h: str, c: str) -> list[str]:
-    peephole, projection = of("peephole"), of("projection")
-    s_f, s_i, s_g, s_o = _parts(g, g("Add", s, g("MatMul", h, g.number(of("recurrent_kernel")))), 4, layer.units)
-
-    def peeped(gate: str, state: str, number: int) -> str:
-        return gate if peephole is None else g("Add", gate, g("Mul", state, g.number(peephole[number])))
-
-    f, i = g("Sigmoid", peeped(s_f, c, 0)), g("Sigmoid", peeped(s_i, c, 1))
-    c = g("Add", g("Mul", f, c), g("Mul", i, g("Tanh", s_g)))
-    m = g("Mul", g("Sigmoid", peeped(s_o, c, 2)), g("Tanh", c))
-    return [m if projection is None else g("MatMul", m, g.number(projection)), c]
-
-
-# windows --------------------------------------------------------------------------------------------------------------
-
-
-def _around(g: Graph, x: str, windows: Any, value: float) -> str:
-    """x with the steps of ``value`` beyond the ends that its windows read."""
-    if windows.padding == "valid":
-        return x
-    if windows.padding == "causal":
-        return g.padded(x, g.whole([windows.span - 1]), g.whole([0]), value)
-    steps, strides = g.steps_of(x), g.whole([windows.strides])
-    count = g("Div", g("Add", steps, g.whole([windows.strides - 1])), strides)
-    read = g("Add", g("Mul", g("Sub", count, g.whole([1])), strides), g.whole([windows.span]))
-    missing = g("Max", g("Sub", read, steps), g.whole([0]))
-    before = g("Div", missing, g.whole([2]))
-    return g.padded(x, before, g("Sub", missing, before), value)
-
-
-def _tap(g: Graph, x: str, windows: Any, place: int) -> str:
-    """The step at ``place`` of every window."""
-    left = windows.span - 1 - place
-    return g.cut(x, place, -left if left else _END, windows.strides)
-
-
-def _window_presence(g: Graph, x: Stream, windows: Any) -> str | None:
-    if x.present is None:
-        return None
-    present = g.cut(g.counted(x.present), windows.entry, _END, windows.strides)
-    return g("Greater", present, g.number(0.5))
-
-
-def _conv1d(w: _Writer, layer: Any, x: Stream, path: Path) -> Stream:
-    g, of, windows = w.graph, w.weights(path), layer.windows
-    name = x.name if x.present is None else g("Where", x.present, x.name, g.number(0.0))
-    read = _around(g, name, windows, 0.0)
-    taps = np.split(_needed(of, "kernel"), layer.kernel_size)
-    y = ""
-    for number, kernel in enumerate(taps):
-        term = g("MatMul", _tap(g, read, windows, number * layer.dilation_rate), g.number(kernel))
-        y = g("Add", y, term) if y else term
-    bias = of("bias")
-    y = y if bias is None else g("Add", y, g.number(bias))
-    return Stream(g.activated(y, layer.activation), layer.filters, _window_presence(g, x, windows))
-
-
-def _pooling(mean: bool) -> Callable[..., Stream]:
-    def write(w: _Writer, layer: Any, x: Stream, path: Path) -> Stream:
-        g, windows = w.graph, layer.windows
-        parts = _Parts(g, x, mean)
-        values, counts = (_around(g, name, windows, value) for name, value in parts.sides())
-        places = range(windows.span)
-        join = "Sum" if mean else "Max"
-        y = g(join, *(_tap(g, values, windows, place) for place in places))
-        count = g("Sum", *(_tap(g, counts, windows, place) for place in places))
-        return Stream(parts.finished(y, count), x.width, _window_presence(g, x, windows))
-
-    return write
-
-
-def _global_pooling(mean: bool) -> Callable[..., Stream]:
-    def write(w: _Writer, layer: Any, x: Stream, path: Path) -> Stream:
-        g = w.graph
-        parts = _Parts(g, x, mean)
-        (values, _), (counts, _) = parts.sides()
-        axis = g.whole([1])
-        y = g("ReduceSum", values, axis, keepdims=1) if mean else g("ReduceMax", values, axes=[1], keepdims=1)
-        return Stream(parts.finished(y, g("ReduceSum", counts, axis, keepdims=1)), x.width)
-
-    return write
-
-
-class _Parts:
-    """What pooling sums, or takes the largest of, and how many there are."""
-
-    def __init__(self, g: Graph, x: Stream, mean: bool) -> None:
-        self.g, self.mean = g, mean
-        self.nothing = 0.0 if mean else -np.inf
-        self.masked = x.present is not None
-        ones = g("Add", g("Mul", g.cut(x.name, 0, 1, axis=2), g.number(0.0)), g.number(1.0))
-        self.counts = ones if x.present is None else g.counted(x.present)
-        self.values = x.name if x.present is None else g("Where", x.present, x.name, g.number(self.nothing))
-
-    def sides(self) -> tuple[tuple[str, float], tuple[str, float]]:
-        """Both, each with what it is beyond the ends."""
-        return (self.values, self.nothing), (self.counts, 0.0)
-
-    def finished(self, y: str, count: str) -> str:
-        g = self.g
-        if self.mean:
-            return g("Div", y, g("Max", count, g.number(1.0)))
-        return g("Where", g("Greater", count, g.number(0.5)), y, g.number(0.0)) if self.masked else y
-
-
-LAYERS: dict[str, Callable[..., Stream]] = {
-    "Dense": _dense,
-    "Activation": _activation,
-    "Dropout": _nothing,
-    "SpatialDropout1D": _nothing,
-    "LayerNormalization": _layer_normalization,
-    "Embedding": _embedding,
-    "TimeDistributed": _time_distributed,
-    "Sequential": _sequential,
-    "Residual": _residual,
-    "LastSteps": _last_steps,
-    "Flatten": _flatten,
-    "RepeatVector": _repeat_vector,
-    "Pyramid": _pyramid,
-    "Bidirectional": _bidirectional,
-    "SimpleRNN": _recurrent(_simple_rnn),
-    "Jordan": _recurrent(_jordan),
-    "GRU": _recurrent(_gru),
-    "LSTM": _recurrent(_lstm),
-    "EchoState": _recurrent(_echo_state),
-    "Conv1D": _conv1d,
-    "MaxPooling1D": _pooling(False),
-    "AveragePooling1D": _pooling(True),
-    "GlobalMaxPooling1D": _global_pooling(False),
-    "GlobalAveragePooling1D": _global_pooling(True),
-}
-"""How each layer is written."""
-
 
 def onnx_model(model: RList) -> Any:
     """The graph: X (samples, steps, inputs) in, Y (samples, steps, outputs) out, of the network's precision."""
@@ -480,47 +108,12 @@ def onnx_model(model: RList) -> Any:
     except ImportError:
         raise ImportError("to_onnx needs the package onnx: pip install 'pytrainr[onnx]'") from None
     network = network_as_layers(model)
-    w = _Writer(network)
-    g = w.graph
-    x, absent = _read(g, model, network)
-    for number, layer in enumerate(network.layers):
-        x = w.layer(layer, x, (number,))
-    y = _written(g, model, x)
-    if x.present is not None and not network.padded:  # tokens that are no entry
-        y = g("Where", x.present, y, g.number(np.nan))
-    if absent is not None and network.output_steps == network.steps:
-        y = g("Where", absent, g.number(np.nan), y)
+    g = OnnxGraph(network.dtype)
+    y = write_network(g, network, network.weights, "X", scales_of(model, network))
     g.nodes.append(helper.make_node("Identity", [y], ["Y"]))
     kind = helper.np_dtype_to_tensor_dtype(network.dtype)
     inputs = helper.make_tensor_value_info("X", kind, ["samples", "steps", network.input_dim])
-    outputs = helper.make_tensor_value_info("Y", kind, ["samples", "steps_out", x.width])
+    outputs = helper.make_tensor_value_info("Y", kind, ["samples", "steps_out", network.output_dim])
     graph = helper.make_graph(g.nodes, "pytrainr", [inputs], [outputs], g.constants)
     opset = [helper.make_opsetid("", _OPSET)]
     return helper.make_model(graph, opset_imports=opset, ir_version=_IR, producer_name="pytrainr")
-
-
-def _read(g: Graph, model: RList, network: Network) -> tuple[Stream, str | None]:
-    """The network's input from raw X: scaled, 0 where there is no entry, with the steps that follow it; and where there
-    is none."""
-    name, scale = "X", scale_of(model, "input", network.input_dim)
-    if scale is not None:
-        name = g("Div", g("Sub", name, g.number(scale.center)), g.number(scale.scale))
-    absent, stream = None, Stream(name, network.input_dim)
-    if network.padded:
-        some = g("ReduceMax", g("Cast", g("IsNaN", name), to=6), axes=[2], keepdims=1)  # int32
-        absent = g("Cast", some, to=9)  # bool
-        stream = Stream(g("Where", absent, g.number(0.0), name), network.input_dim, g("Not", absent))
-    if network.steps_after:
-        zero, more = g.whole([0]), g.whole([network.steps_after])
-        stream = stream._replace(name=g.padded(stream.name, zero, more))
-        if stream.present is not None:
-            present = g.padded(g.counted(stream.present), zero, more, 1.0)
-            stream = stream._replace(present=g("Greater", present, g.number(0.5)))
-    return stream, absent
-
-
-def _written(g: Graph, model: RList, y: Stream) -> str:
-    scale = scale_of(model, "output", y.width)
-    if scale is None:
-        return y.name
-    return g("Add", g("Mul", y.name, g.number(scale.scale)), g.number(scale.center))

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import pytrainr
+from pytrainr.export.equations import LAYERS
 from pytrainr.export.of_model import NotExportableError
-from pytrainr.export.onnx_graph import LAYERS
 from pytrainr.layers import GRU, LSTM, Dense, EchoState, Embedding, GlobalAveragePooling1D
 from pytrainr.series import Normalisation
 from tests.exact import test_layers
