@@ -187,7 +187,7 @@ def _residual(w: _Writer, layer: Any, x: Stream, path: Path) -> Stream:
 
 def _last_steps(w: _Writer, layer: Any, x: Stream, path: Path) -> Stream:
     present = None if x.present is None or layer.steps == 1 else w.graph.cut(x.present, -layer.steps)
-    return Stream(w.graph.cut(x.values, -layer.steps), x.width, present)
+    return Stream(w.graph.cut(x.values, -layer.steps), x.width, present, x.resampled)
 
 
 def _flatten(w: _Writer, layer: Any, x: Stream, path: Path) -> Stream:
@@ -210,13 +210,14 @@ def _pyramid(w: _Writer, layer: Any, x: Stream, path: Path) -> Stream:
     if x.present is not None:
         most = g("ReduceMax", joined(g.counted(x.present), 1), axes=[2], keepdims=1)
         present = g("Greater", most, g.number(0.5))
-    return Stream(joined(x.values, x.width), x.width * size, present)
+    return Stream(joined(x.values, x.width), x.width * size, present, x.resampled)
 
 
 def _bidirectional(w: _Writer, layer: Any, x: Stream, path: Path) -> Stream:
     g = w.graph
     there = w.layer(layer.layer, x, (*path, "forward"))
-    turned = Stream(g.turned(x.values), x.width, None if x.present is None else _turned_presence(g, x.present))
+    turned_present = None if x.present is None else _turned_presence(g, x.present)
+    turned = Stream(g.turned(x.values), x.width, turned_present, x.resampled)
     back = w.layer(layer.layer, turned, (*path, "backward"))
     name = g.turned(back.values) if layer.layer.return_sequences else back.values
     if layer.merge_mode == "sum":
@@ -248,7 +249,7 @@ def _recurrent(cell: Callable[..., list[Node]]) -> Callable[..., Stream]:
 
         y = g.scan(gates, states, step, [] if x.present is None else [x.present])
         if layer.return_sequences:
-            return Stream(y, layer.outputs, x.present)
+            return Stream(y, layer.outputs, x.present, x.resampled)
         return Stream(g.cut(y, -1), layer.outputs)
 
     return write
@@ -300,60 +301,66 @@ def _lstm(g: Graph, layer: Any, of: Weights, s: Node, h: Node, c: Node) -> list[
     return [m if projection is None else g("MatMul", m, g.number(projection)), c]
 
 
-# windows --------------------------------------------------------------------------------------------------------------
+# window --------------------------------------------------------------------------------------------------------------
 
 
-def _around(g: Graph, x: Node, windows: Any, value: float) -> Node:
-    """x with the steps of ``value`` beyond the ends that its windows read."""
-    if windows.padding == "valid":
+def _around(g: Graph, x: Node, window: Any, value: float) -> Node:
+    """x with the steps of ``value`` beyond the ends that its window read."""
+    if window.padding == "valid":
         return x
-    if windows.padding == "causal":
-        return g.padded(x, g.whole([windows.span - 1]), g.whole([0]), value)
-    steps, strides = g.steps_of(x), g.whole([windows.strides])
-    count = g("Div", g("Add", steps, g.whole([windows.strides - 1])), strides)
-    read = g("Add", g("Mul", g("Sub", count, g.whole([1])), strides), g.whole([windows.span]))
+    if window.padding == "causal":
+        return g.padded(x, g.whole([window.span - 1]), g.whole([0]), value)
+    steps, strides = g.steps_of(x), g.whole([window.strides])
+    count = g("Div", g("Add", steps, g.whole([window.strides - 1])), strides)
+    read = g("Add", g("Mul", g("Sub", count, g.whole([1])), strides), g.whole([window.span]))
     missing = g("Max", g("Sub", read, steps), g.whole([0]))
     before = g("Div", missing, g.whole([2]))
     return g.padded(x, before, g("Sub", missing, before), value)
 
 
-def _tap(g: Graph, x: Node, windows: Any, place: int) -> Node:
+def _tap(g: Graph, x: Node, window: Any, place: int) -> Node:
     """The step at ``place`` of every window."""
-    left = windows.span - 1 - place
-    return g.cut(x, place, -left if left else _END, windows.strides)
+    left = window.span - 1 - place
+    return g.cut(x, place, -left if left else _END, window.strides)
 
 
-def _window_presence(g: Graph, x: Stream, windows: Any) -> Node | None:
+def _resampled(x: Stream, window: Any) -> bool:
+    return x.resampled or window.strides > 1 or (window.padding == "valid" and window.span > 1)
+
+
+def _window_presence(g: Graph, x: Stream, window: Any) -> Node | None:
     if x.present is None:
         return None
-    present = g.cut(g.counted(x.present), windows.entry, _END, windows.strides)
+    present = g.cut(g.counted(x.present), window.entry, _END, window.strides)
     return g("Greater", present, g.number(0.5))
 
 
 def _conv1d(w: _Writer, layer: Any, x: Stream, path: Path) -> Stream:
-    g, of, windows = w.graph, w.weights(path), layer.windows
+    g, of, window = w.graph, w.weights(path), layer.window
     name = x.values if x.present is None else g("Where", x.present, x.values, g.number(0.0))
-    read = _around(g, name, windows, 0.0)
+    read = _around(g, name, window, 0.0)
     kernel, terms = _needed(of, "kernel"), []
     for number in range(layer.kernel_size):
         tap = g.number(kernel[number * x.width : (number + 1) * x.width])
-        terms.append(g("MatMul", _tap(g, read, windows, number * layer.dilation_rate), tap))
+        terms.append(g("MatMul", _tap(g, read, window, number * layer.dilation_rate), tap))
     y = g("Sum", *terms)
     bias = of("bias")
     y = y if bias is None else g("Add", y, g.number(bias))
-    return Stream(g.activated(y, layer.activation), layer.filters, _window_presence(g, x, windows))
+    return Stream(
+        g.activated(y, layer.activation), layer.filters, _window_presence(g, x, window), _resampled(x, window)
+    )
 
 
 def _pooling(mean: bool) -> Callable[..., Stream]:
     def write(w: _Writer, layer: Any, x: Stream, path: Path) -> Stream:
-        g, windows = w.graph, layer.windows
+        g, window = w.graph, layer.window
         parts = _Parts(g, x, mean)
-        values, counts = (_around(g, name, windows, value) for name, value in parts.sides())
-        places = range(windows.span)
+        values, counts = (_around(g, name, window, value) for name, value in parts.sides())
+        places = range(window.span)
         join = "Sum" if mean else "Max"
-        y = g(join, *(_tap(g, values, windows, place) for place in places))
-        count = g("Sum", *(_tap(g, counts, windows, place) for place in places))
-        return Stream(parts.finished(y, count), x.width, _window_presence(g, x, windows))
+        y = g(join, *(_tap(g, values, window, place) for place in places))
+        count = g("Sum", *(_tap(g, counts, window, place) for place in places))
+        return Stream(parts.finished(y, count), x.width, _window_presence(g, x, window), _resampled(x, window))
 
     return write
 
