@@ -316,10 +316,19 @@ HOSTILE: dict[str, tuple[list[dict[str, Any]], str]] = {
         [{"kind": "Bidirectional", "layer": {"kind": "GRU", "units": -1}}],
         "layer 1: Bidirectional: GRU: units should be 1",
     ),
-    "no layer": ([{"kind": "Bidirectional", "layer": 3}], "layer 1: Bidirectional: layer should be a layer"),
+    "no cell": (
+        [{"kind": "Decoder", "cell": {"kind": "Dense", "units": 2}, "steps": 6}],
+        "Decoder: cell should be a rec",
+    ),
+    "not recurrent": (
+        [{"kind": "Bidirectional", "layer": {"kind": "Dense", "units": 2}}],
+        "layer 1: Bidirectional: layer should be a recurrent layer",
+    ),
+    "no list": ([{"kind": "Sequential", "layers": 3}], "layer 1: Sequential: layers"),
+    "no layer": ([{"kind": "Bidirectional", "layer": 3}], "layer 1: Bidirectional: layer should be a recurrent layer"),
     "list of layers": (
         [{"kind": "Bidirectional", "layer": [{"kind": "GRU", "units": 2}]}],
-        "layer 1: Bidirectional: layer should be a layer",
+        "layer 1: Bidirectional: layer should be a recurrent layer",
     ),
     "of a kind within": ([{"kind": "TimeDistributed", "layer": {"kind": "GRU", "units": 2}}], "TimeDistributed: layer"),
     "array": ([{"kind": "GRU", "units": np.arange(3)}], "GRU: units is an array"),

@@ -94,8 +94,11 @@ def _check_type(layer: str, name: str, kind: str, value: Any) -> None:
         if value is None:
             return
         kind = kind.removesuffix(" | None")
-    known, should = _KINDS.get(kind, ((Layer,), "a layer") if kind[:1].isupper() else ((object,), ""))
-    if not isinstance(value, known) or (isinstance(value, bool) and kind in ("int", "float")):
+    known, should = _KINDS.get(kind, ((Layer,), f"a {kind.lower()} layer") if kind[:1].isupper() else ((object,), ""))
+    right = isinstance(value, known) and not (isinstance(value, bool) and kind in ("int", "float"))
+    if right and kind[:1].isupper():  # the class of a layer; those that may be within another are known by name
+        right = kind in (base.__name__ for base in type(value).__mro__)
+    if not right:
         text = "{should}" if isinstance(should, Code) else should
         raise wrong_type("layers", f"{layer}: {name} should be {text}, it is {{value}}", should=should, value=value)
 
