@@ -200,7 +200,7 @@ def test_a_shorthand_shows_its_list() -> None:
         ({"layers": []}, "layers should be a list of layers"),
         ({"layers": [3]}, "layers should hold layers"),
         ({"layers": [Dense(1)], "bidirectional": True}, "bidirectional is a shorthand"),
-        ({"layers": [{"kind": "Nothing"}]}, "no layer 'Nothing'"),
+        ({"layers": [{"kind": "Nothing"}]}, "there is no 'Nothing'"),
         ({"layers": [{"kind": "Dense", "unit": 1}]}, "Dense has no option 'unit'"),
     ],
 )

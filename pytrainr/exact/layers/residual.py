@@ -40,4 +40,4 @@ class Residual(Layer):
         y = self.layer.lay(plan, through, (*path, "layer"))
         if y.width != x.width:
             past = Dense(y.width).lay(plan, past, (*path, "projection"))
-        return added(plan, past, y, path)
+        return added(plan, y, past, path)
