@@ -56,7 +56,7 @@ def _empty_cran(folder: Path) -> dict[str, str]:
     (folder / "src" / "contrib").mkdir(parents=True)
     (folder / "src" / "contrib" / "PACKAGES").touch()
     (folder / "web" / "packages").mkdir(parents=True)
-    columns = ["Package", "Version", "Depends", "Imports", "LinkingTo", "Suggests", "Enhances"]
+    columns = ["Package", "Version", "Depends", "Imports", "LinkingTo", "Suggests", "Enhances", "Maintainer"]
     code = f"saveRDS(data.frame({', '.join(f'{name} = character()' for name in columns)}), commandArgs(TRUE)[1])"
     subprocess.run(["Rscript", "-e", code, str(folder / "web" / "packages" / "packages.rds")], check=True)
     return {"R_CRAN_WEB": folder.as_uri(), "_R_CHECK_XREFS_REPOSITORIES_": folder.as_uri()}
