@@ -76,11 +76,14 @@
 #' @param ... Not used.
 #' @return A layer, to be put into a list. \code{tcn} returns several as one: a residual stack of causal convolutions.
 #' @examples
-#' layers <- list(conv_1d(32, 5, activation = "relu"), max_pooling_1d(3), gru(32, dropout = 0.1), dense(1))
+#' layers <- list(
+#'   conv_1d(32, 5, activation = "relu"), max_pooling_1d(3), gru(32, dropout = 0.1), dense(1)
+#' )
 #' layers
 #' bidirectional(lstm(64, return_sequences = TRUE))
 #' \dontrun{
-#' model <- trainr(Y, X, exact = TRUE, layers = layers, learningrate = 0.001, update_rule = "adam", batch_size = 32,
+#' model <- trainr(Y, X,
+#'   exact = TRUE, layers = layers, learningrate = 0.001, update_rule = "adam", batch_size = 32,
 #'   numepochs = 20, validation = 0.2, metrics = "mae")
 #' summary(model)
 #' model$validation_mae
