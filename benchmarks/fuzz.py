@@ -1,7 +1,7 @@
 """Broken messages through every call of a server, and hostile models on every road to compiled code.
 
-Usage: python benchmarks/fuzz.py [--messages N] [--seed S] [--state FILE]     messages, a million by default
-       python benchmarks/fuzz.py --models N [--seed S]                        models, beneath a debug allocator
+Usage: python benchmarks/fuzz.py [--messages N] [--seed S] [--state FILE] [--report FILE]   a million messages by default
+       python benchmarks/fuzz.py --models N [--seed S]                       models, beneath a debug allocator
 
 A message is one of the valid ones below with bytes changed, cut or spliced, with hostile values in its fields, or
 random bytes. What must hold: the server lives, no answer is INTERNAL or UNKNOWN, its log has no traceback, its memory
@@ -374,6 +374,7 @@ def main() -> int:
     parser.add_argument("--unguarded", action="store_true", help="models in this very process")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--state", type=Path)
+    parser.add_argument("--report", type=Path, help="write here what came of the messages")
     given = parser.parse_args()
     if given.models:
         if given.unguarded:
@@ -385,6 +386,8 @@ def main() -> int:
     print(f"{done['sent']} messages in {time.monotonic() - began:.0f} s: {done['codes']}")
     for fault in done["faults"]:
         print("FAULT", fault)
+    if given.report:
+        given.report.write_text(json.dumps(done, indent=2) + "\n")
     return 1 if done["faults"] else 0
 
 

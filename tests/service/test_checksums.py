@@ -104,7 +104,7 @@ def test_an_answer_with_a_flipped_bit_ends_the_job(tmp_path: Path) -> None:
     server = reviver.start("after-continue")
     with pytrainr_client.connect(server.address, retry_seconds=0.1) as client, pytest.raises(ServerError):
         client.trainr(Y, X, rng=RRandom(1), epoch_function=halved, **OPTIONS)
-    server.process.wait(60)
+    server.process.wait(600)
     flip_blob(reviver.data_dir, "continuations", "request", "epoch = 1")
     server = reviver.start()
     with pytrainr_client.connect(server.address) as client:

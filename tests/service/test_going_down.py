@@ -100,7 +100,7 @@ def test_calls_of_every_kind_end_with_a_status_to_try_again(tmp_path: Path) -> N
         codes |= {kind: future.code() for kind, future in futures.items()}
         for stream in held:
             stream.end()
-        assert server.process.wait(60) == 0
+        assert server.process.wait(600) == 0
         log = server.log.read_text()
     again = {grpc.StatusCode.UNAVAILABLE}
     assert {kind: code for kind, code in codes.items() if code not in again | {grpc.StatusCode.OK}} == {}

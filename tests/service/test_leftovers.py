@@ -43,7 +43,7 @@ def test_a_model_written_as_the_server_was_killed_is_there_once(tmp_path: Path) 
     with start_local_server(data, listen=address, environment={VARIABLE: "before-publish"}) as server:
         with pytrainr_client.connect(server.address, retry_seconds=30) as client:
             job = client.train_async(Y, X, rng=RRandom(1), **LARGE)
-            server.process.wait(60)
+            server.process.wait(600)
             left = {path.name for path in (data / "models").iterdir()}
             assert len(left) == 1
             with start_local_server(data, listen=address):

@@ -72,6 +72,27 @@ test_that("a function that returns no model stops the training with R's words", 
   expect_error(train(epoch_function = function(model) NULL), "one epoch function didn't return the model")
 })
 
+test_that("a field that a function hands back broken is refused by its name, in R's arithmetic and exact", {
+  broken <- list(
+    use_bias = "text", use_bias = list(1, 2:3), time_synapse = list(matrix(0, 2, 2)), time_synapse = "text",
+    learningrate = NULL, learningrate = c(1, 2), batch_size = 1e-300, hidden_dim = 9, time_dim = 99, network_type = "lstm",
+    error = 1:3, momentum = TRUE, synapse_dim = NULL, update_rule = 7
+  )
+  for (exact in c(FALSE, TRUE)) for (number in seq_along(broken)) {
+    field <- names(broken)[number]
+    function_of_mine <- function(model) {
+      model[field] <- broken[number]
+      model
+    }
+    arguments <- list(epoch_function = function_of_mine)
+    if (exact) arguments <- c(arguments, list(exact = TRUE, network_type = "gru", update_rule = "adam"))
+    condition <- tryCatch(do.call(train, arguments), error = identity)
+    expect_s3_class(condition, "error")
+    expect_match(conditionMessage(condition), field, fixed = TRUE, label = paste(field, "exact"[exact]))
+  }
+  expect_length(train()$time_synapse, 2) # the server is there, and well
+})
+
 test_that("an error in a function is the caller's error, and the job is cancelled", {
   expect_error(train(epoch_function = function(model) stop("my own mistake")), "my own mistake")
   job <- job_list()$name[1]
