@@ -1,7 +1,7 @@
 """Broken messages through every call of a server, and hostile models on every road to compiled code.
 
-Usage: python benchmarks/fuzz.py [--messages N] [--seed S] [--state FILE] [--report FILE]     messages, a million by default
-       python benchmarks/fuzz.py --models N [--seed S]                          models, beneath a debug allocator
+Usage: python benchmarks/fuzz.py [--messages N] [--seed S] [--state FILE] [--report FILE]      a million messages
+       python benchmarks/fuzz.py --models N [--seed S]                      models, beneath a debug allocator
 
 A message is one of the valid ones below with bytes changed, cut or spliced, with hostile values in its fields, or
 random bytes. What must hold: the server lives, no answer is INTERNAL or UNKNOWN, its log has no traceback, its memory
