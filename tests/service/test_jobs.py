@@ -90,6 +90,22 @@ def test_an_epoch_function_that_returns_nothing_is_an_error_and_ends_the_job(cli
     assert all(info.ended or info.state == "RUNNING" for info in client.jobs())
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("error", np.zeros(3)), ("error", "text"), ("error", None), ("use_bias", "text"), ("time_synapse", [1, "a"])],
+)
+def test_a_broken_field_is_refused_by_its_name(client: Client, data: Data, field: str, value: Any) -> None:
+    """Whatever an epoch function leaves in the model, the error names it."""
+    X, Y = data
+
+    def breaks(model: Model) -> Model:
+        model[field] = value
+        return model
+
+    with pytest.raises((ValueError, TypeError, ServerError), match=field):
+        client.trainr(Y, X, rng=RRandom(1), epoch_function=breaks, **OPTIONS)
+
+
 def test_a_loss_function_of_the_callers_is_refused(client: Client, data: Data) -> None:
     with pytest.raises(ValueError, match="cannot at a distance"):
         client.trainr(data[1], data[0], loss_function=lambda model: model, **OPTIONS)

@@ -16,6 +16,7 @@ from trainr.v1 import model_pb2, model_pb2_grpc, training_pb2, training_pb2_grpc
 
 import pytrainr
 from pytrainr import kernels
+from pytrainr.model_checks import check_error
 from pytrainr_client import models
 from pytrainr_client.errors import ServerError, server_error
 from pytrainr_client.functions import EpochFunctions, ObservedEpoch
@@ -160,7 +161,7 @@ class Conversation:
                     f"(changed or not); it returned {returned!r}: is a 'return model' missing at its end?"
                 )
             model = returned
-        self._errors = np.asfortranarray(model.error)
+        self._errors = np.asfortranarray(check_error(model.get("error"), *before.error.shape))
         answer = training_pb2.ContinueTrainingRequest(name=self._job, epoch=pause.epoch)
         if not np.array_equal(self._stream.random_seed, np.asarray(pause.random_state.value)):
             answer.random_state.CopyFrom(wire.encode_random_state(self._stream.random_seed))

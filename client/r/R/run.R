@@ -165,7 +165,13 @@ changed_fields <- function(run, before, after, epoch) {
   names <- setdiff(c(run$known, intersect(names(after), c(r_fields, r_extras))), c(function_fields, training_sized))
   names <- names[!vapply(names, function(name) identical(before[[name]], after[[name]]), NA)]
   values <- structure(lapply(names, function(name) after[[name]]), names = names)
-  if ("error" %in% names) values$error <- values$error[, epoch]
+  if ("error" %in% names) {
+    if (!is.numeric(values$error) || !identical(dim(values$error), dim(before$error))) {
+      shape <- paste(dim(before$error), collapse = " x ")
+      stop("error should be the matrix that it was, ", shape, " (samples x epochs) of numbers", call. = FALSE)
+    }
+    values$error <- values$error[, epoch]
+  }
   encode_fields(values, TRUE, other = stays_here)
 }
 
