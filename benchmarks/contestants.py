@@ -1,7 +1,8 @@
-"""Who trains: pytrainr in both arithmetics, C++, PyTorch and R, each on the same samples in the same groups."""
+"""Who trains: pytrainr in both arithmetics, C++, PyTorch, JAX and R, on the same samples in groups as large."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -128,6 +129,75 @@ def torch_eager(threads: int, dtype: str = "float64") -> Callable[[Case], Callab
 
     return make
 
+
+def jax_scan(dtype: str = "float64") -> Callable[[Case], Callable[[], object]]:
+    """One epoch in JAX at its best: one compiled scan over groups of one size, each a scan over time; on one thread.
+
+    Stops after 2,000 groups. The first epoch compiles it, some seconds.
+    """
+
+    def make(case: Case) -> Callable[[], object]:
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_XLA_ON_ONE_THREAD}"  # read with the first array
+        import jax
+        from jax import lax, nn
+        from jax import numpy as jnp
+
+        jax.config.update("jax_enable_x64", True)
+        jax.config.update("jax_platforms", "cpu")
+        count = min(case.samples // case.batch, 2000)
+        random, gates = np.random.default_rng(1), {"rnn": 1, "gru": 3, "lstm": 4}[case.network_type]
+        order = jnp.asarray(random.permutation(case.samples)[: count * case.batch].reshape(count, case.batch))
+        shapes = (2, gates * case.hidden), (case.hidden, gates * case.hidden), (case.hidden, 1)
+        weights = tuple(jnp.asarray(random.uniform(-1, 1, shape) * case.hidden**-0.5, dtype) for shape in shapes)
+        X, Y = (jnp.asarray(array, dtype) for array in case.data())
+        zeros = jnp.zeros((case.batch, case.hidden), dtype)
+
+        def rnn(recurrent: Any, state: Any, given: Any) -> Any:
+            hidden = nn.sigmoid(given + state[0] @ recurrent)
+            return (hidden,), hidden
+
+        def gru(recurrent: Any, state: Any, given: Any) -> Any:
+            (before,) = state
+            update_in, reset_in, candidate_in = jnp.split(given, 3, axis=1)
+            update_of, reset_of, candidate_of = jnp.split(before @ recurrent, 3, axis=1)
+            update, reset = nn.sigmoid(update_in + update_of), nn.sigmoid(reset_in + reset_of)
+            hidden = update * before + (1 - update) * jnp.tanh(candidate_in + reset * candidate_of)
+            return (hidden,), hidden
+
+        def lstm(recurrent: Any, state: Any, given: Any) -> Any:
+            before, cell = state
+            forget, keep, candidate, show = jnp.split(given + before @ recurrent, 4, axis=1)
+            cell = nn.sigmoid(forget) * cell + nn.sigmoid(keep) * jnp.tanh(candidate)
+            hidden = nn.sigmoid(show) * jnp.tanh(cell)
+            return (hidden, cell), hidden
+
+        step = {"rnn": rnn, "gru": gru, "lstm": lstm}[case.network_type]
+        start = (zeros, zeros) if case.network_type == "lstm" else (zeros,)
+
+        def loss(weights: Any, x: Any, y: Any) -> Any:
+            inputs, recurrent, output = weights
+            given = jnp.swapaxes(x, 0, 1) @ inputs
+            hidden = lax.scan(lambda state, now: step(recurrent, state, now), start, given)[1]
+            error = jnp.swapaxes(y, 0, 1) - nn.sigmoid(hidden @ output)
+            return 0.5 * (error * error).sum()
+
+        def group(weights: Any, rows: Any) -> Any:
+            gradients = jax.grad(loss)(weights, X[rows], Y[rows])
+            moved = jax.tree.map(lambda weight, gradient: weight - LEARNING_RATE * gradient, weights, gradients)
+            return moved, None
+
+        trained = jax.jit(lambda weights, order: lax.scan(group, weights, order)[0])
+
+        def epoch() -> None:
+            jax.block_until_ready(trained(weights, order))
+
+        epoch.share = count * case.batch / case.samples  # type: ignore[attr-defined]
+        return epoch
+
+    return make
+
+
+_XLA_ON_ONE_THREAD = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 
 R_SCRIPT = """
 arguments <- commandArgs(TRUE)

@@ -1,4 +1,4 @@
-"""Microseconds per sample of one epoch: pytrainr beside C++, PyTorch and R on the same groups in the same run.
+"""Microseconds per sample of one epoch: pytrainr beside C++, PyTorch, JAX and R on the same samples in the same run.
 
     python benchmarks/train.py [--only rnn] [--rounds 7] [--r] [--check] [--output build/benchmarks]
 
@@ -44,6 +44,8 @@ OTHERS: dict[str, Callable[[Case], Callable[[], object]]] = {
     "PyTorch, 2 threads": contestants.torch_eager(2),
     "PyTorch float32": contestants.torch_eager(1, "float32"),
     "PyTorch float32, 2 threads": contestants.torch_eager(2, "float32"),
+    "JAX": contestants.jax_scan(),
+    "JAX float32": contestants.jax_scan("float32"),
 }
 
 
@@ -61,14 +63,20 @@ def targets(case: Case) -> list[Target]:
         slowest = 1 / 1.2 if case.hidden == 128 else 1.0
         pairs = [Target(f"exact{threads}", f"PyTorch{threads}", slowest) for threads in ("", ", 2 threads")]
         single = [Target(f"exact float32{t}", f"PyTorch float32{t}", 1.0) for t in ("", ", 2 threads")]
-        return [Target("R", "C++ strict", 1.2), Target("R, 2 threads", "C++ strict", 1.2), *pairs, *single]
+        strict = [Target(f"R{threads}", "C++ strict", 1.2) for threads in ("", ", 2 threads")]
+        return [*strict, *pairs, *single, *_beside_jax(1 / 1.2)]
     strict = 1.1 if case.network_type == "rnn" else 0.7 if case.hidden == 16 else 0.85
     return [
         Target("R", "C++ strict", strict),
         Target("exact", "C++ fast", 1.5),
         Target("exact", "PyTorch", 1.0),
         Target("exact float32", "PyTorch float32", 1.0),
+        *(_beside_jax(1 / 10 if case.network_type == "rnn" else 1 / 20) if case[1:4] == SMALL[0][:3] else []),
     ]
+
+
+def _beside_jax(limit: float) -> list[Target]:
+    return [Target(f"exact{dtype}", f"JAX{dtype}", limit) for dtype in ("", " float32")]
 
 
 def ready(case: Case, names: set[str]) -> dict[str, Callable[[], object]]:
