@@ -7,6 +7,7 @@ product serves all gates of a layer; R's order of dimensions, (rows, columns, ga
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -64,6 +65,7 @@ class Layout:
             offset += -(-block.size // _ALIGNMENT) * _ALIGNMENT
         self.blocks: tuple[Block, ...] = tuple(placed)
         self.size = offset
+        self._attached: dict[str, tuple[np.ndarray, dict[str, list[np.ndarray]]]] = {}
 
     def __iter__(self) -> Iterator[Block]:
         return iter(self.blocks)
@@ -87,13 +89,15 @@ class Layout:
         """The same layout with the arrays of ``field`` left out of what it attaches and collects."""
         part = object.__new__(Layout)
         part.blocks = tuple(block for block in self.blocks if block.field != field)
-        part.size = self.size
+        part.size, part._attached = self.size, {}
         return part
 
     def attach(self, model: Any, flat: np.ndarray, suffix: str = "") -> None:
         """Let ``model.<field><suffix>`` be lists of views of ``flat``: what training changes shows there at once."""
-        for field, arrays in self.views(flat).items():
-            model[field + suffix] = arrays
+        fields = self.views(flat)
+        for field, arrays in fields.items():
+            model[field + suffix] = arrays[:]
+        self._attached[suffix] = flat, fields
 
     def collect(self, model: Any, flat: np.ndarray, suffix: str = "") -> None:
         """Copy into ``flat`` every array of the model that is not (any more) a view of it, and attach the views again.
@@ -101,12 +105,25 @@ class Layout:
         An epoch function may have put arrays of its own in the model. Raises what :meth:`check` raises, and has copied
         nothing then.
         """
+        if self._is_attached(model, flat, suffix):
+            return
         self.check(model, suffix)
         for field, views in self.views(flat).items():
             for array, view in zip(model[field + suffix], views, strict=True):
                 if not _same_memory(array, view):
                     view[...] = array
         self.attach(model, flat, suffix)
+
+    def _is_attached(self, model: Any, flat: np.ndarray, suffix: str) -> bool:
+        """Whether the model's arrays are the very views of ``flat`` that were attached to it last."""
+        attached, fields = self._attached.get(suffix, (None, {}))
+        if attached is not flat:
+            return False
+        for field, views in fields.items():
+            arrays = model.get(field + suffix)
+            if not isinstance(arrays, list) or len(arrays) != len(views) or not all(map(operator.is_, arrays, views)):
+                return False
+        return True
 
     def check(self, model: Any, suffix: str = "") -> None:
         """Raise ``ValueError`` or ``TypeError`` that names the field where an array of the model is missing, holds

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import ItemsView, Iterator, KeysView, Mapping
+from collections.abc import ItemsView, Iterator, KeysView, Mapping, Sequence
 from copy import copy
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -105,6 +106,10 @@ class RList:
     def get(self, name: str, default: Any = None) -> Any:
         """The field ``name``, or ``default`` where the model has none."""
         return self._fields.get(name, default)
+
+    def get_all(self, names: Sequence[str], default: Any = None) -> list[Any]:
+        """The fields ``names``, with ``default`` for each that the model has not."""
+        return [*map(self._fields.get, names, repeat(default))]
 
     def pop(self, name: str) -> Any:
         """The field ``name``, which the model has no more; None where it had none."""

@@ -415,8 +415,7 @@ class Training:
 
     def _options(self) -> list[Any]:
         """What the model says of the network and its training; to see what a function changes."""
-        get = self.model.get
-        return [get(name, _MISSING) for name in OPTION_FIELDS]
+        return self.model.get_all(OPTION_FIELDS, _MISSING)
 
     def _take_options(self, before: list[Any]) -> None:
         """Check the options that a function may have changed as at creation, and build the network that they describe.

@@ -36,8 +36,6 @@ __all__ = ["Version", "compiled_on_demand", "compiled_once", "fast_compiled_once
 _RETURNED = {"float": types.float64, "int": types.int64}
 _BYTE = ir.IntType(8).as_pointer()
 _SIZE = ir.IntType(64)
-_KEEPING_REGISTERS = "preserve_mostcc"
-"""The call that is made once costs nothing elsewhere; it returns nothing, as LLVM 15 restores even a result."""
 
 
 class Function:
@@ -139,53 +137,44 @@ def _compiled_once(function: Callable, announced: bool = True, **policy: Any) ->
 
 
 def _entry(module: Any, version: Version, kind: Any) -> Any:
-    """A function in ``module`` that calls ``version``, whose address it asks for the first time and remembers."""
+    """A function in ``module`` that calls ``version``: whatever lies in a cell, at first what asks for the address."""
     name = f"pytrainr.call.{version}"
     if name in module.globals:
         return module.globals[name]
-    cell = ir.GlobalVariable(module, _BYTE, f"pytrainr.address.{version}")
-    cell.linkage, cell.initializer = "internal", ir.Constant(_BYTE, None)
+    pointer = kind.as_pointer()
+    cell = ir.GlobalVariable(module, pointer, f"pytrainr.address.{version}")
+    cell.linkage, cell.initializer = "internal", _first_call(module, version, kind, cell)
     entry = ir.Function(module, kind, name)
     entry.linkage = "internal"
     entry.attributes.add("alwaysinline")
     builder = ir.IRBuilder(entry.append_basic_block("entry"))
-    known = builder.load(cell, typ=_BYTE)
-    call, find = entry.append_basic_block("call"), entry.append_basic_block("find")
-    builder.cbranch(cgutils.is_not_null(builder, known), call, find).set_weights([99, 1])
-    builder.position_at_end(find)
-    builder.call(_finder(module, version, cell), [], cconv=_KEEPING_REGISTERS)
-    found = builder.load(cell, typ=_BYTE)
-    builder.branch(call)
-    builder.position_at_end(call)
-    address = builder.phi(_BYTE)
-    address.add_incoming(known, entry.entry_basic_block)
-    address.add_incoming(found, find)
-    builder.ret(builder.call(builder.bitcast(address, kind.as_pointer()), entry.args))
+    builder.ret(builder.call(builder.load(cell, typ=pointer), entry.args))
     return entry
 
 
-def _finder(module: Any, version: Version, cell: Any) -> Any:
-    """A function in ``module`` that asks for the address of ``version`` until it gets it, and puts it into ``cell``."""
+def _first_call(module: Any, version: Version, kind: Any, cell: Any) -> Any:
+    """A function in ``module`` that asks for the address of ``version``, puts it into ``cell`` and calls it."""
     text = pickle.dumps(version)
     bytes_of_text = ir.ArrayType(ir.IntType(8), len(text))
     stored = ir.GlobalVariable(module, bytes_of_text, f"pytrainr.version.{version}")
     stored.linkage, stored.global_constant = "internal", True
     stored.initializer = ir.Constant(bytes_of_text, bytearray(text))
     ask = cgutils.get_or_insert_function(module, ir.FunctionType(_BYTE, [_BYTE, _SIZE]), _SYMBOL)
-    finder = ir.Function(module, ir.FunctionType(ir.VoidType(), []), f"pytrainr.find.{version}")
-    finder.linkage, finder.calling_convention = "internal", _KEEPING_REGISTERS
+    first = ir.Function(module, kind, f"pytrainr.first.{version}")
+    first.linkage = "internal"
     for attribute in ("noinline", "cold"):
-        finder.attributes.add(attribute)
-    builder = ir.IRBuilder(finder.append_basic_block("entry"))
-    again, end = finder.append_basic_block("ask"), finder.append_basic_block("end")
+        first.attributes.add(attribute)
+    builder = ir.IRBuilder(first.append_basic_block("entry"))
+    again, found = first.append_basic_block("ask"), first.append_basic_block("found")
     builder.branch(again)
     builder.position_at_end(again)
     address = builder.call(ask, [builder.bitcast(stored, _BYTE), ir.Constant(_SIZE, len(text))])
-    builder.cbranch(cgutils.is_not_null(builder, address), end, again)
-    builder.position_at_end(end)
-    builder.store(address, cell)
-    builder.ret_void()
-    return finder
+    builder.cbranch(cgutils.is_not_null(builder, address), found, again)
+    builder.position_at_end(found)
+    function = builder.bitcast(address, kind.as_pointer())
+    builder.store(function, cell)
+    builder.ret(builder.call(function, first.args))
+    return first
 
 
 def _find(text: int, size: int) -> int:

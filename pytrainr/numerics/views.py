@@ -16,7 +16,17 @@ from numba.np import arrayobj
 
 from pytrainr.numerics.jit import intrinsic, strict_part
 
-__all__ = ["View", "columns", "contiguous_view", "four_gates", "keep", "three_gates", "view"]
+__all__ = [
+    "View",
+    "boxed",
+    "columns",
+    "contiguous_view",
+    "four_gates",
+    "keep",
+    "three_gates",
+    "unboxed",
+    "view",
+]
 
 
 class View(types.Array):
@@ -64,6 +74,30 @@ def keep(typing: Any, value: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(value), generate
+
+
+@intrinsic
+def boxed(typing: Any, values: types.BaseTuple) -> Any:
+    """The place, in the caller's frame, of a copy of ``values``: a call that is given it is spared the words of each.
+
+    It is there until the caller returns, and what it views is not counted.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        model = context.data_model_manager[values]
+        return cgutils.alloca_once_value(builder, model.as_data(builder, arguments[0]))
+
+    return types.CPointer(values)(values), generate
+
+
+@intrinsic
+def unboxed(typing: Any, place: types.CPointer) -> Any:
+    """What :func:`boxed` put there."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return context.data_model_manager[place.dtype].load_from_data_pointer(builder, arguments[0])
+
+    return place.dtype(place), generate
 
 
 def contiguous_view(context: Any, builder: Any, kind: View, data: Any, sizes: list[Any]) -> Any:

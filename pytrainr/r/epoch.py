@@ -12,7 +12,7 @@ from pytrainr.numerics.elementwise import copy
 from pytrainr.numerics.jit import is_set, strict, strict_part
 from pytrainr.numerics.linalg import pack, product, transpose
 from pytrainr.numerics.vectors import memory_of
-from pytrainr.numerics.views import columns, keep, view
+from pytrainr.numerics.views import boxed, columns, keep, unboxed, view
 from pytrainr.r.cells import (
     activate,
     add_updates,
@@ -28,6 +28,7 @@ from pytrainr.r.layers import (
     Gradient,
     Rows,
     Share,
+    Table,
     add_recycled_bias,
     flattened,
     is_packed,
@@ -112,6 +113,17 @@ class Shared(NamedTuple):
     transposed: np.ndarray
     memory: np.ndarray
     rows: int
+
+
+class Backward(NamedTuple):
+    """What the backward pass of every group needs, put in its place once."""
+
+    table: Table
+    state: State
+    work: Workspace
+    whole: Workspace
+    crew: Crew
+    steps: int
 
 
 @strict_part
@@ -199,9 +211,13 @@ def gather(to, samples, rows):
                 to[t, s, k] = samples[row, t, k]
 
 
-@compiled_once
+@strict_part
 def forward_pass(cell, table, weights, work, steps, n, rows):
-    """Every layer over all time steps, then the output layer: from the inputs in ``work`` to its states and outputs."""
+    """Every layer over all time steps, then the output layer: from the inputs in ``work`` to its states and outputs.
+
+    Part of its callers, as a call of a small network's would take as long as a twentieth of it; ``backward_pass`` is
+    not, so that two processes can compile at a time.
+    """
     layers = table.layers
     inputs = take(work.memory, work.x, steps, n, table.input_dim[0])
     out = take(work.memory, work.out, steps, n, table.hidden_dim[layers])
@@ -246,15 +262,19 @@ def share_forward(kept, table, work, whole, first, mine, steps, n):
 
 
 @compiled_once
-def backward_pass(cell, table, state, work, whole, crew, first, mine, steps, n):
+def backward_pass(cell, place, first, mine, n):
     """Add what a group teaches to ``state.update``; the crew's samples are those from ``first`` on of all ``n``.
+
+    ``place`` is that of a :class:`Backward`.
 
     The way back goes sample by sample, each thread its own. The updates sum over all samples in R's order, so there
     each thread takes some of the sums, over all samples, which are in ``whole``; alone, ``work`` is that.
     """
-    layers = table.layers
+    given = unboxed(place)
+    table, state, work, whole, crew = given.table, given.state, given.work, given.whole, given.crew
+    steps, layers = given.steps, table.layers
     hidden, outputs = table.input_dim[layers], table.hidden_dim[layers]
-    place = table.time[layers]
+    at_output = table.time[layers]
     up_at, down_at = work.up, work.down
     if crew.are > 1:
         share_forward(kept(cell), table, work, whole, first, mine, steps, n)
@@ -263,9 +283,9 @@ def backward_pass(cell, table, state, work, whole, crew, first, mine, steps, n):
     if crew.number == 0:
         output_backward(
             cell,
-            matrix(state.weights, place, hidden, outputs),
-            matrix(work.transposed, place, outputs, hidden),
-            matrix(state.update, place, hidden, outputs),
+            matrix(state.weights, at_output, hidden, outputs),
+            matrix(work.transposed, at_output, outputs, hidden),
+            matrix(state.update, at_output, hidden, outputs),
             view(state.update, table.bias[layers], (outputs,)),
             take(whole.memory, whole.delta, steps, n, outputs),
             present(layer_states(kept(cell), table, whole, layers - 1, steps, n).hidden),
@@ -375,6 +395,7 @@ def groups_in(cell, table, state, rule, batch, first, updating, stop, work, whol
     steps = batch.X.shape[1]
     groups = batch.starts.size - 1
     inputs, outputs = batch.X.shape[2], batch.Y.shape[2]
+    place = boxed(Backward(table, state, work, whole, crew, steps))
     for g in range(first, groups):
         if agreed(crew, is_set(stop)):
             return g, False
@@ -398,7 +419,7 @@ def groups_in(cell, table, state, rule, batch, first, updating, stop, work, whol
             column = save_states(cell, table, work, out, batch.record[begin:end], 0)
             column = save_steps(target, batch.record[begin:end], column)
             save_steps(delta, batch.record[begin:end], column)
-        backward_pass(cell, table, state, work, whole, crew, first_row, n, steps, size)
+        backward_pass(cell, place, first_row, n, size)
         if not updating:
             return g + 1, True
         lacks_update = False
