@@ -48,9 +48,6 @@
 #' @param controller What moves the heads: \code{"lstm"} or \code{"dense"}.
 #' @param leak,spectral_radius,density Of the reservoir: how fast states follow, its largest eigenvalue, the share of
 #'   weights that are not 0.
-#' @param memory_slots,memory_width,read_heads,write_heads,shift_range Of the external memory: its slots, numbers in each,
-#'   heads, and by how many slots a head may move.
-#' @param controller \code{"lstm"} or \code{"dense"}.
 #' @param cell,layer A layer: for \code{decoder} and \code{bidirectional} a recurrent one, for \code{time_distributed} one
 #'   of single steps.
 #' @param layers A list of layers.
@@ -111,12 +108,6 @@ gru <- function(units, use_bias = TRUE, dropout = 0, recurrent_dropout = 0, retu
 #' @export
 lstm <- function(units, use_bias = TRUE, dropout = 0, recurrent_dropout = 0, return_sequences = FALSE,
                  unit_forget_bias = TRUE, peephole = FALSE, projection = 0) new_layer("LSTM")
-
-#' @rdname layers
-#' @export
-ntm <- function(units, use_bias = TRUE, dropout = 0, recurrent_dropout = 0, return_sequences = FALSE,
-                memory_slots = 128, memory_width = 20, read_heads = 1, write_heads = 1, shift_range = 1,
-                controller = "lstm") new_layer("NTM")
 
 #' @rdname layers
 #' @export
