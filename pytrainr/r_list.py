@@ -133,7 +133,7 @@ class RList:
         error = np.asarray(self.error, dtype=np.float64)
         if error.ndim != 2:
             raise ValueError(f"model.error should be (samples, epochs), it has the shape {error.shape}")
-        error = np.asfortranarray(error[:, : int(self.current_epoch)])
+        error = np.asfortranarray(error[:, : int(self.get("current_epoch", error.shape[1]))])
         means = np.empty(error.shape[1])
         column_means(means, error)
         return means

@@ -145,6 +145,34 @@ def test_a_model_sent_along_is_checked(channel: grpc.Channel, model: Model, fiel
     assert refused(lambda: create(retraining, timeout=600)) == (*INVALID, field)
 
 
+def test_a_model_that_lacks_a_field_is_refused_or_served(channel: grpc.Channel, model: Model) -> None:
+    """Without its ``current_epoch`` one could be stored, and not be sent back: the server failed."""
+    X, _ = adder(10)
+    models = model_pb2_grpc.ModelServiceStub(channel)
+    predict = prediction_pb2_grpc.PredictionServiceStub(channel).Predict
+    known = {grpc.StatusCode.OK, grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION}
+    served = set()
+    for field in model:
+        fields = {name: value for name, value in model.items() if name != field}
+        part = model_pb2.ModelPart(model=wire.encode_model(fields), last=True)
+        try:
+            name = models.ImportModel(iter([model_pb2.ImportModelRequest(part=part)]), timeout=600).name
+        except grpc.RpcError as error:
+            assert status(error)[:2] == INVALID, field
+            continue
+        request = prediction_pb2.PredictRequest(stored_model=name, x=wire.encode_array(X))
+        for call in (
+            lambda name=name: list(models.ExportModel(model_pb2.ExportModelRequest(name=name), timeout=600)),
+            lambda request=request: predict(request, timeout=600),
+        ):
+            try:
+                call()
+                served.add(field)
+            except grpc.RpcError as error:
+                assert status(error)[0] in known, field
+    assert "current_epoch" in served
+
+
 def submitted(client: Client) -> pytrainr_client.Job:
     X, Y = adder(10)
     return client.train_async(Y, X, learningrate=0.1, rng=RRandom(1), numepochs=3, job_id="poison", **GRU)
