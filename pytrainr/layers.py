@@ -12,6 +12,7 @@ from pytrainr.exact.cells.jordan import Jordan
 from pytrainr.exact.cells.lstm import LSTM
 from pytrainr.exact.cells.ntm import NTM
 from pytrainr.exact.layers.activation import Activation
+from pytrainr.exact.layers.adaptive_computation import AdaptiveComputation
 from pytrainr.exact.layers.attention import Attention
 from pytrainr.exact.layers.attention_pooling import AttentionPooling
 from pytrainr.exact.layers.bidirectional import Bidirectional
@@ -47,6 +48,7 @@ __all__ = [
     "NTM",
     "TCN",
     "Activation",
+    "AdaptiveComputation",
     "Attention",
     "AttentionPooling",
     "AveragePooling1D",
@@ -83,7 +85,7 @@ LAYERS: dict[str, type[Layer]] = {
         *(Embedding, Dense, Activation, Dropout, SpatialDropout1D, LayerNormalization),
         *(Conv1D, MaxPooling1D, AveragePooling1D, GlobalMaxPooling1D, GlobalAveragePooling1D),
         *(LastSteps, Pyramid, Flatten, RepeatVector),
-        *(Bidirectional, TimeDistributed, Residual, Sequential),
+        *(Bidirectional, TimeDistributed, Residual, Sequential, AdaptiveComputation),
         *(Attention, MultiHeadAttention, AttentionPooling, PositionalEncoding, PositionEmbedding),
     )
 }

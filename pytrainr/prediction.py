@@ -102,7 +102,8 @@ def layer_states(model: Model, X: ArrayLike, mask: Any = None) -> dict[str, dict
     -------
     dict of dicts
         By the layer's name as in ``model.summary()`` arrays that begin with (samples, time): of an ``NTM`` "memory"
-        (…, slots, width) after each step, "read_weightings" and "write_weightings" (…, heads, slots).
+        (…, slots, width) after each step, "read_weightings" and "write_weightings" (…, heads, slots); of an
+        ``AdaptiveComputation`` "ponder_steps" (samples, time).
 
     Raises
     ------

@@ -87,7 +87,7 @@ class ExactNetwork:
         if self.reservoir is None:
             numbers, cube = np.empty(0, self.dtype), np.empty((0, 0, 0), self.dtype)
             whole, table = np.empty(0, np.int64), np.empty((0, 2), np.int64)
-            program = Program(whole, whole, table, table, table, table, Ends(*[0] * len(Ends._fields)))
+            program = Program(whole, whole, table, table, table, table, whole, Ends(*[0] * len(Ends._fields)))
             groups = Groups(cube, cube, whole, whole, numbers, np.empty((0, 0), self.dtype))
             room = Room(numbers, numbers, numbers, whole, table)
             state, schedule = RuleState(*[numbers] * 4), self._schedule(model, 1)
@@ -386,7 +386,8 @@ class ExactNetwork:
             parts = sum(count for _, count in row.layer.recorded())
             name, _ = row.layer.recorded()[0]
             width = row.arrays[name][2]
-            shapes.append((row.x.steps, width) if parts == 1 else (row.x.steps, width, parts))
+            steps = min(row.x.steps, row.arrays[name][1])
+            shapes.append((steps, width) if parts == 1 else (steps, width, parts))
         return [*shapes, (plan.output.steps, plan.output.width)]
 
 
@@ -404,7 +405,9 @@ def _record(plan: Plan, memory: np.ndarray, record: np.ndarray) -> None:
         for name, parts in row.layer.recorded():
             place, steps, width = row.arrays[name]
             values = memory[place * n : (place + steps * width) * n].reshape(steps, n, width)
-            arrays += np.split(values[steps - row.x.steps :], parts, axis=2)  # states begin before the first step
+            arrays += np.split(
+                values[max(0, steps - row.x.steps) :], parts, axis=2
+            )  # states begin before the first step
         stacked = np.stack(arrays, axis=-1) if len(arrays) > 1 else arrays[0]
         if row.x.turned:
             stacked = stacked[::-1]

@@ -59,7 +59,7 @@ class Planned(Protocol):
 
     def numbers(self) -> dict[str, float]: ...
 
-    def shown(self) -> dict[str, tuple[str, int, tuple[int, ...]]]: ...
+    def shown(self) -> dict[str, tuple[str, int, int, tuple[int, ...]]]: ...
 
     def lay(self, plan: Planner, x: Stream, path: Path) -> Stream: ...
 
@@ -116,7 +116,8 @@ class Program(NamedTuple):
     (rows, 2) their addresses, forward and backward, 0 for none; ``states`` (·, 3): the places of what is carried from
     step to step, before the first and after the last, and its width. Of the weights ``dense`` (·, 2) are the stretches
     that every group changes, first entry and size; ``sparse`` (·, 4) the matrices of which it changes the rows that it
-    read: first entry and columns, and where in the memory the numbers of these rows are, and how many.
+    read: first entry and columns, and where in the memory the numbers of these rows are, and how many. ``costs`` are
+    the places of what layers add to the loss of each sample.
     """
 
     rows: np.ndarray
@@ -125,6 +126,7 @@ class Program(NamedTuple):
     states: np.ndarray
     dense: np.ndarray
     sparse: np.ndarray
+    costs: np.ndarray
     ends: Ends
 
 
@@ -180,6 +182,7 @@ class Planner:
         self._states: list[tuple[int, int, int]] = []
         self._sparse: list[tuple[int, int, int, int]] = []
         self._sparse_sizes: list[int] = []
+        self._costs: list[int] = []
         self.input = -1
         self.size, self._number = 0, -1
 
@@ -222,6 +225,10 @@ class Planner:
         if present == -1:
             present = x.present
         return Stream(steps, width, place, gradient, present, x.turned if turned is None else turned, x.resampled)
+
+    def add_cost(self, place: int) -> None:
+        """The place of a number that a layer adds to the loss of each sample."""
+        self._costs.append(place)
 
     def keep_state(self, before: int, after: int, width: int) -> None:
         """What is carried from step to step: its place before the first step and after the last."""
@@ -314,6 +321,7 @@ class Planner:
             np.array(self._states, np.int64).reshape(-1, 3),
             self._dense(ends["size"]),
             np.array(self._sparse, np.int64).reshape(-1, 4),
+            np.array(self._costs, np.int64),
             Ends(
                 steps=steps,
                 width=width,

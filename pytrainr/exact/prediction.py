@@ -90,11 +90,10 @@ def layer_states(model: Model, X: Any, mask: Any = None) -> dict[str, dict[str, 
     shown: dict[str, dict[str, np.ndarray]] = {}
     for name, row in zip(named([row.layer for row in rows]), rows, strict=True):
         shown[name] = {}
-        for what, (array, first, shape) in row.layer.shown().items():
+        for what, (array, before, first, shape) in row.layer.shown().items():
             place, entries, width = row.arrays[array]
-            before = (entries - row.x.steps) * width  # the state before the first step
 
-            def where(plan: Plan, at: tuple[int, int, int] = (place + before, row.x.steps, width)) -> Any:
+            def where(plan: Plan, at: tuple[int, int, int] = (place + before * width, entries - before, width)) -> Any:
                 return at
 
             values = network.forward(weights, samples, steps=steps, prepare=prepare, shown=where)[0]

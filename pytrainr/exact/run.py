@@ -171,7 +171,10 @@ def loss_of(program, room, Y, chunk):
     """The loss of the outputs that the last forward pass left in the memory."""
     _gather_targets(program, room.memory, Y, chunk)
     _run(program, program.starts.size - 1, 0, room.call)
-    return total(view(room.memory, program.ends.value * chunk.rows.size, (chunk.rows.size,)))
+    loss = total(view(room.memory, program.ends.value * chunk.rows.size, (chunk.rows.size,)))
+    for place in program.costs:
+        loss += total(view(room.memory, place * chunk.rows.size, (chunk.rows.size,)))
+    return loss
 
 
 @fast_part

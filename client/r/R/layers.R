@@ -48,10 +48,11 @@
 #' @param controller What moves the heads: \code{"lstm"} or \code{"dense"}.
 #' @param leak,spectral_radius,density Of the reservoir: how fast states follow, its largest eigenvalue, the share of
 #'   weights that are not 0.
-#' @param cell,layer A layer: for \code{decoder} and \code{bidirectional} a recurrent one, for \code{time_distributed} one
-#'   of single steps.
+#' @param cell,layer A layer: for \code{decoder}, \code{adaptive_computation} and \code{bidirectional} a recurrent one,
+#'   for \code{time_distributed} one of single steps.
 #' @param layers A list of layers.
 #' @param steps Number of steps that come out.
+#' @param max_steps,ponder_cost How many steps the cell may take over an entry, and what each adds to the loss.
 #' @param input_dim,output_dim Number of tokens, and numbers for each.
 #' @param mask_zero Token 0 means that there is no entry.
 #' @param epsilon Added to the variance.
@@ -192,6 +193,10 @@ bidirectional <- function(layer, merge_mode = "concat") new_layer("Bidirectional
 #' @rdname layers
 #' @export
 time_distributed <- function(layer) new_layer("TimeDistributed")
+
+#' @rdname layers
+#' @export
+adaptive_computation <- function(cell, max_steps = 10, ponder_cost = 0.01) new_layer("AdaptiveComputation")
 
 #' @rdname layers
 #' @export

@@ -546,13 +546,13 @@ class NTM(Recurrent):
             Weight("initial_weighting", (self._heads, self.memory_slots), _at_the_first_slot),
         )
 
-    def shown(self) -> dict[str, tuple[str, int, tuple[int, ...]]]:
+    def shown(self) -> dict[str, tuple[str, int, int, tuple[int, ...]]]:
         memory, looked = self._controller_cells, self._controller_cells + self.memory_slots * self.memory_width
         writes = looked + self.read_heads * self.memory_slots
         return {
-            "memory": ("cell", memory, (self.memory_slots, self.memory_width)),
-            "read_weightings": ("cell", looked, (self.read_heads, self.memory_slots)),
-            "write_weightings": ("cell", writes, (self.write_heads, self.memory_slots)),
+            "memory": ("cell", 1, memory, (self.memory_slots, self.memory_width)),
+            "read_weightings": ("cell", 1, looked, (self.read_heads, self.memory_slots)),
+            "write_weightings": ("cell", 1, writes, (self.write_heads, self.memory_slots)),
         }
 
     def numbers(self) -> dict[str, float]:

@@ -66,8 +66,9 @@ class Layer:
         """Options as compiled code reads them."""
         return {}
 
-    def shown(self) -> dict[str, tuple[str, int, tuple[int, ...]]]:
-        """What ``layer_states`` shows of it: the name of the array, the first of its columns, and their shape."""
+    def shown(self) -> dict[str, tuple[str, int, int, tuple[int, ...]]]:
+        """What ``layer_states`` shows of it: the name of the array, how many entries it has before the first step, the
+        first of its columns, and their shape."""
         return {}
 
     def looks_ahead(self) -> str | None:
