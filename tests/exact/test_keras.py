@@ -251,3 +251,44 @@ def test_the_summary_of_the_lecture() -> None:
     model_of(stack, np.zeros((1, STEPS, 1))).summary(print_fn=lambda text, **_: printed.append(text))
     assert "Total params: 328,320" in "".join(printed)
     assert summary_of(LayerList(tuple(stack), 1, STEPS)).endswith("Total params: 328,320")
+
+
+ATTENTION = [
+    ours.Attention(),
+    ours.Attention(use_scale=True),
+    ours.Attention(use_causal_mask=True),
+    ours.MultiHeadAttention(2, 3),
+    ours.MultiHeadAttention(3, 2, value_dim=4, use_bias=False, use_causal_mask=True),
+]
+
+
+@pytest.mark.parametrize("layer", ATTENTION, ids=str)
+@pytest.mark.parametrize("masked", [False, True])
+def test_attention(layer: Any, masked: bool) -> None:
+    """A sequence that looks at itself: what Keras gives where query, key and value are the same, with a mask too."""
+    random = np.random.default_rng(3)
+    case = ListCase([layer], STEPS, 4, 5, mask="nan" if masked else None)
+    X = case.X
+    present = ~np.isnan(X[:, :, 0])
+    filled = np.where(np.isnan(X), random.standard_normal(X.shape), X)  # nobody is to read it
+    found = case.network.forward(case.weights, np.where(present[:, :, np.newaxis], X, np.nan))[0]
+    weights = [block.view(case.weights) for block in case.network.layout]
+    mask = keras.ops.convert_to_tensor(present) if masked else None
+    x = keras.ops.convert_to_tensor(filled.astype(np.float32))
+    if isinstance(layer, ours.Attention):
+        same = keras.layers.Attention(use_scale=layer.use_scale)
+        call = {"mask": [mask, mask], "use_causal_mask": layer.use_causal_mask}
+        same([x, x], **call)
+        same.set_weights([weight.reshape(()) for weight in weights])
+        expected = same([x, x], **call)
+    else:
+        options = {name: getattr(layer, name) for name in ("num_heads", "key_dim", "value_dim", "use_bias")}
+        same = keras.layers.MultiHeadAttention(**options)
+        call = {"query_mask": mask, "value_mask": mask, "use_causal_mask": layer.use_causal_mask}
+        same(x, x, **call)
+        shapes = [weight.shape for weight in same.get_weights()]
+        same.set_weights([weight.reshape(shape) for weight, shape in zip(weights, shapes, strict=True)])
+        expected = same(x, x, **call)
+        assert same.count_params() == sum(weight.size for weight in weights)
+    difference = np.abs(found - keras.ops.convert_to_numpy(expected))[present]
+    assert difference.max() < SINGLE
