@@ -13,7 +13,7 @@ import numpy as np
 from pytrainr.exact.cells.lstm import LSTM
 from pytrainr.exact.plan import Row
 from pytrainr.export.c_text import array, identifier, part, scale_text
-from pytrainr.export.of_model import NotExportableError, scale_of
+from pytrainr.export.of_model import NotExportableError, check_used, scale_of
 from pytrainr.network import kept_network
 from pytrainr.r_list import RList
 from pytrainr.stepper import check_steps
@@ -27,6 +27,7 @@ class _Row:
     def __init__(self, row: Row, weights: dict[int, str]) -> None:
         self.row, self._weights = row, weights
         self.x, self.y, self.options = row.x, row.y, row.options
+        self.used: set[str] = set()
 
     def at(self, name: str) -> str:
         """A pointer to an array in the workspace, 0 where the row has none."""
@@ -34,6 +35,7 @@ class _Row:
 
     def weight(self, name: str) -> str:
         """A weight array, 0 where the row has none."""
+        self.used.add(name)
         return self._weights[self.row.weights[name][0]] if name in self.row.weights else "0"
 
     def call(self, function: str, *given: Any) -> str:
@@ -60,6 +62,9 @@ def _embedding(r: _Row) -> str:
     return r.call("embedding", r.at("x"), r.at("y"), r.at("y_present"), r.x.steps, r.y.width, r.weight("embeddings"))
 
 
+_WEIGHTS = ("kernel", "recurrent_kernel", "bias", "recurrent_bias", "peephole", "projection", "projection_bias")
+
+
 def _recurrent(function: str) -> Callable[[_Row], str]:
     def call(r: _Row) -> str:
         layer: Any = r.row.layer
@@ -72,7 +77,7 @@ def _recurrent(function: str) -> Callable[[_Row], str]:
             fields["output_activation"] = int(r.options["output"])
         if "leak" in r.options:
             fields["leak"] = r.options["leak"]
-        fields |= {name: r.weight(name) for name in r.row.weights}
+        fields |= {name: r.weight(name) for name in _WEIGHTS if name in r.row.weights}
         fields |= {name: r.at(name) for name in ("x", "hidden", "cell", "present")}
         if not fields["cells"]:
             del fields["cell"]
@@ -174,7 +179,9 @@ def exact_network(model: RList) -> tuple[dict[str, int | str], str]:
             raise NotExportableError(f"{kind} has no form in C yet; there are {known}")
         needed, call = CALLS[kind]
         parts |= dict.fromkeys(needed)
-        calls.append(call(_Row(row, names)))
+        named = _Row(row, names)
+        calls.append(call(named))
+        check_used(type(row.layer).__name__, row.weights.keys() - named.used, "C")
     single = network.dtype == np.float32
     given = 1 if model.get("one_to_many") and model.time_dim > 1 else model.get("time_dim_input", model.time_dim)
     defined: dict[str, int | str] = {

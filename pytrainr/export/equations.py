@@ -13,7 +13,7 @@ import numpy as np
 
 from pytrainr.exact.activations import known_as
 from pytrainr.exact.layers.dense import Dense
-from pytrainr.export.of_model import Network, NotExportableError, Path, Scale
+from pytrainr.export.of_model import Network, NotExportableError, Path, Scale, check_used
 
 __all__ = ["LAYERS", "Graph", "write_network"]
 
@@ -115,6 +115,7 @@ class _Writer:
 
     def __init__(self, graph: Graph, network: Network, weights: Mapping[tuple[Path, str], Any]) -> None:
         self.graph, self.network, self._weights = graph, network, weights
+        self.used: set[tuple[Path, str]] = set()
 
     def layer(self, layer: Any, x: Stream, path: Path) -> Stream:
         kind = type(layer).__name__
@@ -123,7 +124,13 @@ class _Writer:
         return LAYERS[kind](self, layer, x, path)
 
     def weights(self, path: Path) -> Weights:
-        return lambda name: self._weights.get((path, name))
+        """The weights of a layer by name, None for one that it has not."""
+
+        def of(name: str) -> Any:
+            self.used.add((path, name))
+            return self._weights.get((path, name))
+
+        return of
 
     def kept(self, x: Stream, values: Node, width: int) -> Stream:
         """What comes out of a layer of single steps."""
@@ -436,6 +443,8 @@ def write_network(
     x, absent = _read(g, network, X, scales["input"])
     for number, layer in enumerate(network.layers):
         x = w.layer(layer, x, (number,))
+    for path, name in weights.keys() - w.used:
+        check_used(type(network.layers[int(path[0])]).__name__, [name], g.target)
     y = x.values
     if scales["output"] is not None:
         y = g("Add", g("Mul", y, g.number(scales["output"].scale)), g.number(scales["output"].center))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,7 +11,7 @@ import numpy as np
 from pytrainr.network import kept_network
 from pytrainr.r_list import RList
 
-__all__ = ["Network", "NotExportableError", "Path", "Scale", "network_as_layers", "scale_of", "scales_of"]
+__all__ = ["Network", "NotExportableError", "Path", "Scale", "check_used", "network_as_layers", "scale_of", "scales_of"]
 
 Path = tuple[int | str, ...]
 
@@ -123,6 +124,12 @@ def _of_r(model: RList, after: int) -> Network:
     _check_finite(weights)
     shape = int(model.input_dim), int(model.output_dim), int(model.time_dim), output_steps
     return Network(tuple(layers), weights, *shape, after, False, np.dtype(np.float64))
+
+
+def check_used(layer: str, unused: Iterable[str], target: str) -> None:
+    """Raise ``NotExportableError`` where a target has not used all of a layer's weights."""
+    for name in unused:
+        raise NotExportableError(f"{layer} with {name} has no form in {target} yet")
 
 
 def _check_finite(weights: dict[tuple[Path, str], np.ndarray]) -> None:
