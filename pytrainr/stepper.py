@@ -150,11 +150,11 @@ def check_steps(model: RList) -> None:
             raise ValueError(f"a network with {name}=True needs the whole sequence, it has no stepper; use predictr")
     if model.get("pyramid", 1) > 1:
         raise ValueError("a pyramid joins time steps, it has no stepper; use predictr")
+    from pytrainr.exact.layers.layer import needs_whole
     from pytrainr.exact.network import architecture_of
 
-    for layer in architecture_of(model).layers:
-        if ahead := layer.looks_ahead():
-            raise ValueError(f"{ahead} needs the whole sequence, it has no stepper; use predictr")
+    if ahead := needs_whole(architecture_of(model).layers):
+        raise ValueError(f"{ahead} needs the whole sequence, it has no stepper; use predictr")
     if model.time_dim > 1 and model.get("one_to_many", False):
         raise ValueError("a network trained one-to-many (X of one step) has no stepper; use predictr")
 

@@ -8,7 +8,7 @@ from typing import Any
 from pytrainr import arguments
 from pytrainr.argument_errors import ArgumentValueError, Setting, wrong_value
 from pytrainr.exact.layer_list import described, layers_from
-from pytrainr.exact.layers.layer import Layer
+from pytrainr.exact.layers.layer import Layer, needs_whole
 from pytrainr.exact.losses import takes_labels
 from pytrainr.exact.metrics import METRICS, check_metrics, metric_fields
 from pytrainr.exact.shorthand import NETWORK_TYPES, SIGMOIDS
@@ -151,6 +151,10 @@ def check_bptt(given: dict[str, Any], time_dim: int, layers: tuple[Layer, ...] |
                 f"{{place}} trains a sequence piece by piece, but layer {number + 1} ({name}) needs "
                 "the whole of it at once",
             )
+    if ahead := needs_whole(layers or ()):
+        raise wrong_value(
+            "bptt_steps", f"{{place}} trains a sequence piece by piece, but {ahead} needs the whole of it at once"
+        )
     for name in ("bidirectional", "attention"):
         if given.get(name):
             raise wrong_value(

@@ -12,6 +12,7 @@ from pytrainr import arguments
 from pytrainr.argument_errors import Setting, wrong_value
 from pytrainr.exact.entries import check_finite, check_tokens, with_mask
 from pytrainr.exact.layer_list import named
+from pytrainr.exact.layers.layer import needs_whole
 from pytrainr.exact.network import ExactNetwork
 from pytrainr.exact.plan import Plan
 from pytrainr.memory import check_memory
@@ -58,6 +59,8 @@ def predict_exact(
     steps = _steps(model, samples)
     if stateful:
         check_stateful(model)
+        if state is not None and (ahead := needs_whole(model.layers)):
+            raise wrong_value("state", f"{{place}}: {ahead} needs the whole sequence, it cannot go on from a state")
         state = checked_states(network, state, samples.shape[0])
     record = None
     if hidden:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pytrainr import Model, RRandom, int2bin, predictr, trainr
+from pytrainr import Model, RRandom, int2bin, layers, predictr, trainr
 from pytrainr.series import Normalisation
 
 
@@ -193,3 +193,22 @@ def test_one_to_many_has_none() -> None:
     model = trainr(Y, Y[:, :1], learningrate=0.1, exact=True, rng=RRandom(1), epoch_function=[])
     with pytest.raises(ValueError, match="one-to-many"):
         model.stepper()
+
+
+def test_layers_that_read_a_last_step_alone_have_no_stepper() -> None:
+    """A recurrent layer above another's last step would read all steps, one by one: an error names both, wherever a
+    sequence is taken piece by piece. What keeps no state may stand there."""
+    X = np.random.default_rng(0).standard_normal((4, 5, 2))
+    quiet = {"learningrate": 0.01, "exact": True, "epoch_function": []}
+    model = trainr(X[:, :1, :1], X, layers=[layers.GRU(3), layers.LSTM(2), layers.Dense(1)], **quiet)
+    with pytest.raises(ValueError, match="LSTM above GRU, of which it reads the last steps alone"):
+        model.stepper()
+    _, state = predictr(model, X, return_state=True)
+    with pytest.raises(ValueError, match="LSTM above GRU"):
+        predictr(model, X, state=state)
+    with pytest.raises(ValueError, match="LSTM above GRU"):
+        trainr(X[:, :1, :1], X, layers=[layers.GRU(3), layers.LSTM(2), layers.Dense(1)], bptt_steps=2, **quiet)
+    stack = [layers.GRU(3), layers.SpatialDropout1D(0.1), layers.LayerNormalization(), layers.Dense(1)]
+    model = trainr(X[:, :1, :1], X, layers=stack, **quiet)
+    step = model.stepper()
+    assert [step(x) for x in X[0]][-1] == predictr(model, X[:1])[0, -1]

@@ -107,6 +107,7 @@ class SpatialDropout1D(Layer):
     rate: float
 
     kernels = Kernels("SpatialDropout1D", forward, backward, options=Options, tape=Tape)
+    stateful: ClassVar[bool] = False
 
     def check(self) -> None:
         check_range(self, "rate", 0.0 <= self.rate < 1.0, "is the share left out: 0 <= rate < 1")

@@ -39,9 +39,13 @@ class LastSteps(Layer):
 
     kernels = Kernels("LastSteps", None, backward, tape=Tape)
     causal: ClassVar[bool] = True  # one step is the last of one
+    stateful: ClassVar[bool] = False
 
     def check(self) -> None:
         check_range(self, "steps", self.steps >= 1, "should be 1 or more")
+
+    def shortens(self) -> bool:
+        return True
 
     def output_shape(self, steps: int, width: int) -> tuple[int, int]:
         return min(self.steps, steps), width

@@ -13,6 +13,7 @@ A container, or a layer that is several in turn, lays out the rows itself (``lay
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
@@ -24,7 +25,7 @@ from pytrainr.exact.initial import Weight
 from pytrainr.exact.kernels import Kernels
 from pytrainr.exact.plan import Path, Planner, Stream
 
-__all__ = ["Layer", "LayerDoesNotFit", "Weight", "check_activation", "check_range"]
+__all__ = ["Layer", "LayerDoesNotFit", "Weight", "check_activation", "check_range", "needs_whole"]
 
 
 class LayerDoesNotFit(ValueError):  # noqa: N818 - read as a sentence
@@ -40,6 +41,8 @@ class Layer:
     """Whether it gives one step for each, that depends on no later one: so that it can go step by step."""
     pointwise: ClassVar[bool] = False
     """Whether it treats every step by itself."""
+    stateful: ClassVar[bool] = True
+    """Whether what it gives depends on how many steps it reads."""
 
     def __post_init__(self) -> None:
         """Check the options: first their types, then what the layer itself asks for."""
@@ -75,9 +78,30 @@ class Layer:
         """The layer, here or inside a container, that needs later steps, by name; None where it goes step by step."""
         return None if self.causal else type(self).__name__
 
+    def shortens(self) -> bool:
+        """Whether it gives the last steps alone of those it reads."""
+        return False
+
     def lay(self, plan: Planner, x: Stream, path: Path) -> Stream:
         """Add the layer's row, or rows, to the plan; gives back what comes out."""
         return plan.row(self, x, path)
+
+
+def needs_whole(layers: Sequence[Layer]) -> str | None:
+    """The first layer, by name, for which a list of layers needs the whole sequence; None where it goes step by step.
+
+    That is one that looks ahead, or one with a state that reads the last steps of another alone: step by step it would
+    read all of them.
+    """
+    below = None
+    for layer in layers:
+        if ahead := layer.looks_ahead():
+            return ahead
+        if below and not layer.pointwise and layer.stateful:
+            return f"{type(layer).__name__} above {below}, of which it reads the last steps alone,"
+        if layer.shortens():
+            below = type(layer).__name__
+    return None
 
 
 _KINDS: dict[str, tuple[tuple[type, ...], str | Code]] = {

@@ -224,6 +224,9 @@ class Recurrent(Layer):
     def output_shape(self, steps: int, width: int) -> tuple[int, int]:
         return steps if self.return_sequences else 1, self.outputs
 
+    def shortens(self) -> bool:
+        return not self.return_sequences
+
     @property
     def outputs(self) -> int:
         """The width of the state that it gives out."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytrainr.argument_errors import wrong_type
-from pytrainr.exact.layers.layer import Layer, LayerDoesNotFit
+from pytrainr.exact.layers.layer import Layer, LayerDoesNotFit, needs_whole
 
 if TYPE_CHECKING:
     from pytrainr.exact.plan import Path, Planner, Stream
@@ -36,7 +36,10 @@ class Sequential(Layer):
         return all(layer.pointwise for layer in self.layers)
 
     def looks_ahead(self) -> str | None:
-        return next(filter(None, (layer.looks_ahead() for layer in self.layers)), None)
+        return needs_whole(self.layers)
+
+    def shortens(self) -> bool:
+        return any(layer.shortens() for layer in self.layers)
 
     def output_shape(self, steps: int, width: int) -> tuple[int, int]:
         for number, layer in enumerate(self.layers):
