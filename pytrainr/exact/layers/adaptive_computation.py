@@ -300,7 +300,7 @@ class AdaptiveComputation(Layer):
     def check(self) -> None:
         check_range(self, "max_steps", self.max_steps >= 1, "should be 1 or more")
         check_range(self, "ponder_cost", self.ponder_cost >= 0.0, "should be 0 or more")
-        trained = isinstance(self.cell, Recurrent) and type(self.cell).__name__ != "EchoState"
+        trained = type(self.cell).__name__ != "EchoState"
         check_range(self, "cell", trained, "should be a recurrent layer that is trained, as GRU or LSTM")
 
     def output_shape(self, steps: int, width: int) -> tuple[int, int]:
