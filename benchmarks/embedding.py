@@ -3,7 +3,7 @@
     python benchmarks/embedding.py [--updates 1000] [--seconds 3]
 
 ``Embedding(words, 32), GRU(32), Dense(1)`` on samples of 20 words, eight a group. Ten or a hundred times as many words
-should take hardly longer, for the cache that they miss, whatever the update rule; were all rows touched, a hundred times.
+should take hardly longer, for the cache that they miss, whatever the rule; were all rows touched, a hundred times.
 """
 
 from __future__ import annotations
