@@ -14,7 +14,20 @@ from pytrainr.numerics.by_address import Kind
 from pytrainr.numerics.jit import fast_part
 from pytrainr.numerics.views import view
 
-__all__ = ["Matrix", "Presence", "Rows", "Steps", "Vector", "extended", "flat", "flattened", "kinds_of", "past", "rows"]
+__all__ = [
+    "Matrix",
+    "Presence",
+    "Rows",
+    "Steps",
+    "Vector",
+    "extended",
+    "flat",
+    "flattened",
+    "following",
+    "kinds_of",
+    "past",
+    "rows",
+]
 
 Vector = Annotated[np.ndarray, Kind(("size",))]
 """Weights (size,)."""
@@ -66,3 +79,10 @@ def rows(a, first, count):
 def past(states):
     """Of (steps + 1, n, width) the state before each step (steps, n, width)."""
     return view(states, 0, (states.shape[0] - 1, states.shape[1], states.shape[2]))
+
+
+@fast_part
+def following(states):
+    """Of (steps + 1, n, width) the state after each step (steps, n, width)."""
+    shape = states.shape[0] - 1, states.shape[1], states.shape[2]
+    return view(states, states.shape[1] * states.shape[2], shape)

@@ -93,22 +93,23 @@ def product_scores_backward(d_queries, d_keys, d_scores, queries, keys, scale):
 
 
 @fast_part
-def additive_scores(scores, query, keys, score):
-    """e_j = vᵀ tanh(q + k_j), of one query."""
+def additive_scores(scores, query, keys, s, score):
+    """e_j = vᵀ tanh(q + k_j), of one query of sample s."""
     for j in range(scores.size):
-        energy = query[0] * 0
+        key, energy = keys[j, s], query[0] * 0
         for k in range(query.size):
-            energy += score[k] * tanh(keys[j, k] + query[k])
+            energy += score[k] * tanh(key[k] + query[k])
         scores[j] = energy
 
 
 @fast_part
-def additive_scores_backward(d_query, d_keys, d_score, d_scores, query, keys, score):
+def additive_scores_backward(d_query, d_keys, d_score, d_scores, query, keys, s, score):
     """de_j goes to v∘(1 − tanh²), from there to q and to k_j; to v goes tanh. All three are added to."""
     for j in range(d_scores.size):
+        key, d_key, d = keys[j, s], d_keys[j, s], d_scores[j]
         for k in range(query.size):
-            bent = tanh(keys[j, k] + query[k])
-            d_score[k] += d_scores[j] * bent
-            through = d_scores[j] * score[k] * (1.0 - bent * bent)
-            d_keys[j, k] += through
+            bent = tanh(key[k] + query[k])
+            d_score[k] += d * bent
+            through = d * score[k] * (1.0 - bent * bent)
+            d_key[k] += through
             d_query[k] += through

@@ -27,7 +27,7 @@ from pytrainr.r_random import RRandom
 __all__ = ["LayerList", "described", "layers_from", "named", "snake_case", "summary_of"]
 
 
-_NOT_DECAYED = ("bias", "gamma", "beta")
+_NOT_DECAYED = ("bias", "gamma", "beta", "initial")
 _MOST_LAYERS, _DEEPEST = 1000, 7
 """Of a list, those within others counted as well; and how many may lie in one another: the network's plan is made in
 Python, layer by layer, and a model's messages nest no deeper."""

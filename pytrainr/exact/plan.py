@@ -16,7 +16,19 @@ from pytrainr.exact.activations import number_of
 from pytrainr.exact.initial import Weight
 from pytrainr.exact.kernels import Kernels
 
-__all__ = ["Ends", "Path", "Plan", "Planner", "Program", "Row", "Shown", "Stream", "laid_out", "weights_of"]
+__all__ = [
+    "Ends",
+    "LayerDoesNotFit",
+    "Path",
+    "Plan",
+    "Planner",
+    "Program",
+    "Row",
+    "Shown",
+    "Stream",
+    "laid_out",
+    "weights_of",
+]
 
 Path = tuple[int | str, ...]
 """Where a layer stands: its place in the list, and inside containers their names for it."""
@@ -43,6 +55,10 @@ class Stream:
     def with_presence(self, place: int) -> Stream:
         """The same, with a presence of its own."""
         return replace(self, present=place)
+
+
+class LayerDoesNotFit(ValueError):  # noqa: N818 - read as a sentence
+    """What comes in is nothing for the layer; the message says what it needs. ``LayerList`` names both."""
 
 
 class Planned(Protocol):
@@ -184,6 +200,8 @@ class Planner:
         self._sparse_sizes: list[int] = []
         self._costs: list[int] = []
         self.input = -1
+        self._taught: Stream | None = None
+        self._target = -1
         self.size, self._number = 0, -1
 
     def take(self, size: int) -> int:
@@ -194,6 +212,12 @@ class Planner:
         self.size += -(-size // _ALIGNMENT) * _ALIGNMENT
         self._taken.append(place)
         return place
+
+    def targets(self, y: Stream) -> int:
+        """The place of the network's targets, for a layer that is fed them: ``y``, which it puts out, should be what
+        the network does."""
+        self._taught, self._target = y, self.take(y.steps * y.width)
+        return self._target
 
     def next_number(self) -> int:
         """The number of a layer with dropout: the key of its masks."""
@@ -246,8 +270,7 @@ class Planner:
         options: Mapping[str, float] | None = None,
     ) -> Stream:
         """Add a layer's row; ``arrays`` and ``options`` are those the layer has placed and set itself."""
-        steps, width = layer.output_shape(x.steps, x.width)
-        y = self.stream(steps, width, x) if y is None else y
+        y = self.stream(*layer.output_shape(x.steps, x.width), x) if y is None else y
         placed = dict(arrays) if arrays is not None else self.arrays(layer.memory(x.steps, x.width))
         names = layer.kernels.tape
         for name, stream in (("x", x), ("y", y)):
@@ -300,6 +323,8 @@ class Planner:
         first = stream = Stream(steps, width, self.input, None, self.take(steps) if padded else None)
         for number, layer in enumerate(layers):
             stream = layer.lay(self, stream, (number,))
+        if self._taught and self._taught.place != stream.place:
+            raise LayerDoesNotFit("a layer below is fed the targets (feed='teacher'), so it should be the last")
         self.output = stream
         return first, stream
 
@@ -313,7 +338,10 @@ class Planner:
         first, y = self.lay(layers, steps, width, ends["padded"])
         present, size = first.present, y.steps * y.width
         labels = loss.targets == "labels"
-        target, value = self.take(y.steps if labels else size), self.take(1)
+        if self._taught and labels:
+            raise LayerDoesNotFit("a decoder with feed='teacher' needs a target for each step, the loss has labels")
+        target = self._target if self._taught else self.take(y.steps if labels else size)
+        value = self.take(1)
         weight = self.take(y.steps) if ends["weighted"] else None
         self._finish(loss, y, target, value, weight)
         program = Program(

@@ -144,17 +144,24 @@ def _gather_targets(program, memory, Y, chunk):
                 source = Y[chunk.rows[s], t - offset]
                 for k in range(to.size):
                     to[k] = source[k]
-    if ends.output_present >= 0:
-        present = view(memory, ends.output_present * n, (ends.output_steps, n))
-        for t in range(target.shape[0]):
-            for s in range(n):
-                if present[t, s] == 0.0:
-                    fill(target[t, s], np.nan)
     if weighted:
         weight = view(memory, ends.weight * n, (ends.output_steps, n))
         for t in range(weight.shape[0]):
             for s in range(n):
                 weight[t, s] = 0.0 if t < offset else Y[chunk.rows[s], t - offset, variables]
+
+
+@fast_part
+def _leave_out_targets(program, memory, n):
+    """Where the layers have found that there is no entry, there is no target."""
+    ends = program.ends
+    if ends.output_present >= 0 and ends.labels == 0:
+        target = _block(memory, ends.target, ends.output_steps, n, ends.outputs)
+        present = view(memory, ends.output_present * n, (ends.output_steps, n))
+        for t in range(target.shape[0]):
+            for s in range(n):
+                if present[t, s] == 0.0:
+                    fill(target[t, s], np.nan)
 
 
 @fast_part
@@ -170,6 +177,7 @@ def forward_pass(program, weights, room, X, chunk):
 def loss_of(program, room, Y, chunk):
     """The loss of the outputs that the last forward pass left in the memory."""
     _gather_targets(program, room.memory, Y, chunk)
+    _leave_out_targets(program, room.memory, chunk.rows.size)
     _run(program, program.starts.size - 1, 0, room.call)
     loss = total(view(room.memory, program.ends.value * chunk.rows.size, (chunk.rows.size,)))
     for place in program.costs:
@@ -202,8 +210,9 @@ def chunk_gradient(program, weights, room, X, Y, chunk, error):
     X (samples, time, variables), Y (samples, output steps, outputs); ``error`` (n) is added to. The states before the
     first step lie in ``room.memory`` already.
     """
+    _gather_targets(program, room.memory, Y, chunk)  # first, for a decoder that is fed them
     forward_pass(program, weights, room, X, chunk)
-    _gather_targets(program, room.memory, Y, chunk)
+    _leave_out_targets(program, room.memory, chunk.rows.size)
     loss = program.starts.size - 1
     _run(program, loss, 1, room.call)
     _add_errors(program, room.memory, error)

@@ -347,7 +347,8 @@ def _layers_of(given: Shorthand) -> list[Layer]:
         cell = _cell(given, level, return_sequences=not last)
         layers.append(Bidirectional(cell) if given.bidirectional else cell)
     if given.attention:
-        layers.append(Decoder(_cell(given, given.depth - 1, return_sequences=True), given.output_steps))
+        cell = replace(_cell(given, given.depth - 1, return_sequences=True), dropout=0.0)
+        layers.append(Decoder(cell, given.output_steps))
     elif 1 < given.output_steps < given.top_steps:
         layers.append(LastSteps(given.output_steps))
     if not given.feeds_back:

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
-from pytrainr.exact.cells.gradients import add_plain_gradient
+from pytrainr.exact.cells.gradients import add_plain_gradient, reaches_back
 from pytrainr.exact.initial import reservoir
 from pytrainr.exact.layers.layer import Weight, check_range
 from pytrainr.exact.layers.recurrent import Recurrent, recurrent_kernels
@@ -45,7 +45,7 @@ def _back(d_h, m, leak):
 def backward(cell, weights, transposed, tape, t):
     """δ_t = a·dh_t·(1 − tanh²);  dh_{t−1} = (1 − a)·dh_t + δ_t Rᵀ."""
     _back(tape.delta[t], tape.direct, tape.d_y[t], tape.memory[t], cell.leak)
-    if t > 0:
+    if reaches_back(weights, t):
         product(tape.carried, tape.delta[t], transposed.recurrent_kernel)
 
 
@@ -62,6 +62,7 @@ class EchoState(Recurrent):
     density: float = 0.1
 
     kernels = recurrent_kernels("EchoState", LeakyReservoir)
+    trainable: ClassVar[bool] = False
 
     def check(self) -> None:
         super().check()
@@ -70,8 +71,8 @@ class EchoState(Recurrent):
         connected = "is the share of connections in the reservoir: 0 < density <= 1"
         check_range(self, "density", 0.0 < self.density <= 1.0, connected)
 
-    def weights(self, steps: int, width: int) -> tuple[Weight, ...]:
-        kernel, recurrent_kernel, *bias = super().weights(steps, width)
+    def cell_weights(self, steps: int, width: int) -> tuple[Weight, ...]:
+        kernel, recurrent_kernel, *bias = super().cell_weights(steps, width)
         fixed = partial(reservoir, density=self.density, spectral_radius=self.spectral_radius)
         return (
             kernel._replace(initial="wide"),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from pytrainr.exact.activations import HIDDEN, activate, number_of, times_slope
-from pytrainr.exact.cells.gradients import add_plain_gradient
+from pytrainr.exact.cells.gradients import add_plain_gradient, reaches_back
 from pytrainr.exact.layers.layer import check_activation
 from pytrainr.exact.layers.recurrent import Recurrent, recurrent_kernels
 from pytrainr.exact.products import add_product, product
@@ -30,7 +30,7 @@ def forward(cell, weights, tape, t):
 def backward(cell, weights, transposed, tape, t):
     """δ_t = dh_t · f′;  dh_{t−1} = δ_t Rᵀ."""
     times_slope(cell.activation, tape.delta[t], tape.d_y[t], tape.hidden[t + 1])
-    if t > 0:
+    if reaches_back(weights, t):
         product(tape.carried, tape.delta[t], transposed.recurrent_kernel)
 
 

@@ -6,7 +6,13 @@ from pytrainr.exact.arrays import flattened, past
 from pytrainr.exact.products import transposed_product
 from pytrainr.numerics.jit import fast_part
 
-__all__ = ["add_plain_gradient", "input_gradient"]
+__all__ = ["add_plain_gradient", "input_gradient", "reaches_back"]
+
+
+@fast_part
+def reaches_back(weights, t):
+    """Whether the gradient goes on before step t: to the step before, or to a learnt initial state."""
+    return t > 0 or weights.initial_state.size > 0
 
 
 @fast_part

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 from pytrainr.exact.arrays import flattened, past, rows
-from pytrainr.exact.cells.gradients import input_gradient
+from pytrainr.exact.cells.gradients import input_gradient, reaches_back
 from pytrainr.exact.cells.gru_reset_after import GruResetAfter
 from pytrainr.exact.kernels import Kernels
 from pytrainr.exact.layers.layer import Weight
@@ -75,7 +75,7 @@ def backward(cell, weights, transposed, tape, t):
     _back_to_z_and_g(delta_z, delta_g, tape.direct, tape.d_y[t], tape.hidden[t], z, g)
     product(d_reset, delta_g, rows(transposed.recurrent_kernel, 2 * hidden, hidden))
     _back_to_r(delta_r, d_reset, tape.context[t], r)
-    if t > 0:
+    if reaches_back(weights, t):
         delta_z_and_r = columns(tape.delta[t], 0, 2 * hidden)
         product(tape.carried, delta_z_and_r, rows(transposed.recurrent_kernel, 0, 2 * hidden))
         _add_through_reset(tape.carried, d_reset, r)
@@ -116,8 +116,8 @@ class GRU(Recurrent):
         gates = len(self.gates) * self.units
         return {"memory": gates, "gate_delta": gates} if self.reset_after else {"memory": self.units}
 
-    def weights(self, steps: int, width: int) -> tuple[Weight, ...]:
-        weights = super().weights(steps, width)
+    def cell_weights(self, steps: int, width: int) -> tuple[Weight, ...]:
+        weights = super().cell_weights(steps, width)
         if not (self.reset_after and self.use_bias):
             return weights
         return (*weights, weights[-1]._replace(name="recurrent_bias"))

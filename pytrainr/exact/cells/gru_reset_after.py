@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from pytrainr.exact.arrays import flattened, past
-from pytrainr.exact.cells.gradients import input_gradient
+from pytrainr.exact.cells.gradients import input_gradient, reaches_back
 from pytrainr.exact.products import add_column_sums, product, transposed_product
 from pytrainr.numerics.elementwise import add, copy, fast_logistic, fast_tanh, fill
 from pytrainr.numerics.jit import fast_part
@@ -59,7 +59,7 @@ def backward(cell, weights, transposed, tape, t):
     _back(delta_z, delta_r, delta_g, through_g, tape.direct, tape.d_y[t], tape.hidden[t], z, r, g, inner)
     copy(through_z, delta_z)
     copy(through_r, delta_r)
-    if t > 0:
+    if reaches_back(weights, t):
         product(tape.carried, tape.gate_delta[t], transposed.recurrent_kernel)
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from pytrainr.exact.activations import HIDDEN, activate, activate_rows, number_of, slope_of_rows, times_slope
 from pytrainr.exact.arrays import flattened
-from pytrainr.exact.cells.gradients import add_plain_gradient
+from pytrainr.exact.cells.gradients import add_plain_gradient, reaches_back
 from pytrainr.exact.layers.layer import Weight, check_activation, check_range
 from pytrainr.exact.layers.recurrent import Recurrent, recurrent_kernels
 from pytrainr.exact.products import add_column_sums, add_product, product, transposed_product
@@ -44,7 +44,7 @@ def backward(cell, weights, transposed, tape, t):
     slope_of_rows(cell.output, tape.gate_delta[t], tape.gate_delta[t], tape.hidden[t + 1])
     product(tape.delta[t], tape.gate_delta[t], transposed.projection)
     times_slope(cell.activation, tape.delta[t], tape.delta[t], tape.memory[t])
-    if t > 0:
+    if reaches_back(weights, t):
         product(tape.carried, tape.delta[t], transposed.recurrent_kernel)
 
 
@@ -73,10 +73,10 @@ class Jordan(Recurrent):
         """``hidden`` on the tape is the output y; ``memory`` is h, ``gate_delta`` the gradient of h V."""
         return {"memory": self.units, "gate_delta": self.outputs}
 
-    def weights(self, steps: int, width: int) -> tuple[Weight, ...]:
+    def cell_weights(self, steps: int, width: int) -> tuple[Weight, ...]:
         bias = (Weight("projection_bias", (self.outputs,), "zeros"),) if self.use_bias else ()
         projection = Weight("projection", (self.units, self.outputs), "glorot")
-        return (*super().weights(steps, width), projection, *bias)
+        return (*super().cell_weights(steps, width), projection, *bias)
 
     def check(self) -> None:
         super().check()

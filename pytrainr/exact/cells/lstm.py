@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 from pytrainr.exact.arrays import flattened
-from pytrainr.exact.cells.gradients import add_plain_gradient
+from pytrainr.exact.cells.gradients import add_plain_gradient, reaches_back
 from pytrainr.exact.layers.layer import Weight, check_range
 from pytrainr.exact.layers.recurrent import Recurrent, recurrent_kernels
 from pytrainr.exact.products import add_product, product, transposed_product
@@ -93,7 +93,7 @@ def backward(cell, weights, transposed, tape, t):
     if peephole:
         _peep(d_c, delta_f, weights.peephole[0])
         _peep(d_c, delta_i, weights.peephole[1])
-    if t > 0:
+    if reaches_back(weights, t):
         product(tape.carried, tape.delta[t], transposed.recurrent_kernel)
 
 
@@ -144,8 +144,8 @@ class LSTM(Recurrent):
         projected = {"memory": self.units, "memory_delta": self.units} if self.projection else {}
         return {"cell": self.units, "gate_delta": self.units, **projected}
 
-    def weights(self, steps: int, width: int) -> tuple[Weight, ...]:
-        kernel, recurrent_kernel, *bias = super().weights(steps, width)
+    def cell_weights(self, steps: int, width: int) -> tuple[Weight, ...]:
+        kernel, recurrent_kernel, *bias = super().cell_weights(steps, width)
         if self.unit_forget_bias:
             bias = [weight._replace(initial="forget") for weight in bias]
         more = [Weight("peephole", (3, self.units), "glorot")] if self.peephole else []

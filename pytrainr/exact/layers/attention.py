@@ -83,10 +83,10 @@ def forward(layer, weights, tape):
         product(flattened(tape.queries), flattened(tape.x), weights.query)
         product(flattened(tape.keys), flattened(tape.x), weights.key)
     for s in range(n):
-        x, share, keys = of_sample(tape.x, s, 0, width), square(tape.share, s, 0, steps, steps), tape.keys[:, s]
+        x, share = of_sample(tape.x, s, 0, width), square(tape.share, s, 0, steps, steps)
         if additive:
             for t in range(steps):
-                additive_scores(share[t], tape.queries[t, s], keys, weights.score)
+                additive_scores(share[t], tape.queries[t, s], tape.keys, s, weights.score)
         else:
             product_scores(share, x, x, _scale(weights), square(tape.turned, s, 0, width, steps))
         look(of_sample(tape.y, s, 0, width), share, x, tape.present, s, layer.causal)
@@ -110,11 +110,12 @@ def backward(weights, transposed, gradient, tape):
             for t in range(steps):
                 additive_scores_backward(
                     tape.d_queries[t, s],
-                    tape.d_keys[:, s],
+                    tape.d_keys,
                     gradient.score,
                     d_scores[t],
                     tape.queries[t, s],
-                    tape.keys[:, s],
+                    tape.keys,
+                    s,
                     weights.score,
                 )
         else:

@@ -14,7 +14,7 @@ from pytrainr.numerics.jit import fast_part
 if TYPE_CHECKING:
     from pytrainr.exact.plan import Path, Planner, Stream
 
-__all__ = ["Embedding"]
+__all__ = ["Embedding", "row_of"]
 
 
 class Options(NamedTuple):
@@ -37,7 +37,7 @@ class Tape(NamedTuple):
 
 
 @fast_part
-def _row(token, rows):
+def row_of(token, rows):
     """The row of a token. It has been checked; no other number reads beyond the matrix."""
     return int(min(max(token, 0.0), rows - 1.0)) if token == token else 0
 
@@ -48,7 +48,7 @@ def forward(layer, weights, tape):
     rows = weights.embeddings.shape[0]
     for t in range(tape.y.shape[0]):
         for s in range(tape.y.shape[1]):
-            row = _row(tape.x[t, s, 0], rows)
+            row = row_of(tape.x[t, s, 0], rows)
             copy(tape.y[t, s], weights.embeddings[row])
             if layer.mask_zero != 0:
                 tape.y_present[t, s] = 1.0 if row > 0 else 0.0
@@ -63,9 +63,9 @@ def backward(weights, transposed, gradient, tape):
     rows, tokens, d_y = weights.embeddings.shape[0], flattened(tape.x), flattened(tape.d_y)
     touched, seen, count = flattened(tape.touched), transposed.embeddings[0], 0
     for k in range(tokens.shape[0]):
-        seen[_row(tokens[k, 0], rows)] = 0.0
+        seen[row_of(tokens[k, 0], rows)] = 0.0
     for k in range(tokens.shape[0]):
-        row = _row(tokens[k, 0], rows)
+        row = row_of(tokens[k, 0], rows)
         if seen[row] == 0.0:
             seen[row] = 1.0
             fill(gradient.embeddings[row], 0.0)

@@ -23,13 +23,9 @@ from pytrainr.argument_errors import Code, wrong_type, wrong_value
 from pytrainr.exact.activations import ACTIVATIONS, known_as
 from pytrainr.exact.initial import Weight
 from pytrainr.exact.kernels import Kernels
-from pytrainr.exact.plan import Path, Planner, Stream
+from pytrainr.exact.plan import LayerDoesNotFit, Path, Planner, Stream
 
 __all__ = ["Layer", "LayerDoesNotFit", "Weight", "check_activation", "check_range", "needs_whole"]
-
-
-class LayerDoesNotFit(ValueError):  # noqa: N818 - read as a sentence
-    """What comes in is nothing for the layer; the message says what it needs. ``LayerList`` names both."""
 
 
 @dataclass(frozen=True)

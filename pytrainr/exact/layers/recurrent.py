@@ -6,8 +6,8 @@ for sequences of different length, holding the state where a sample has no entry
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from pytrainr.exact.arrays import Matrix, Presence, Rows, Steps, Vector, extended, flattened
@@ -40,7 +40,8 @@ class Weights(NamedTuple):
 
     ``kernel`` (inputs, gates·units), ``recurrent_kernel`` (outputs, gates·units), ``bias`` (gates·units), and, where
     the cell has them, ``recurrent_bias`` (gates·units), ``peephole`` (3, units), ``projection`` (units, outputs) and
-    ``projection_bias`` (outputs): what the layer gives out is then its units times the projection.
+    ``projection_bias`` (outputs): what the layer gives out is then its units times the projection. Where they are
+    learnt, ``initial_state`` (outputs) and ``initial_cell`` are the state before a sequence's first step.
     """
 
     kernel: Matrix
@@ -50,6 +51,8 @@ class Weights(NamedTuple):
     peephole: Matrix
     projection: Matrix
     projection_bias: Vector
+    initial_state: Vector
+    initial_cell: Vector
 
 
 class Tape(NamedTuple):
@@ -92,6 +95,7 @@ class Tape(NamedTuple):
     mask: Rows
     held: Rows
     held_cell: Rows
+    begun: Steps
 
 
 @fast_map("d_hidden, direct")
@@ -142,16 +146,22 @@ def step_backward(layer, weights, transposed, tape, t):
 
 
 @fast_part
-def draw_mask(layer, tape, call):
-    """The group's recurrent dropout."""
+def begin_forward(layer, weights, tape, call):
+    """The group's recurrent dropout, and the learnt state, where there is one, of sequences that begin here."""
     if tape.mask.size > 0:
         fill_mask(tape.mask, layer.recurrent_dropout, recurrent_key(call.key, layer.number), call.first_sample)
+    if tape.begun.size > 0:
+        for s in range(tape.hidden.shape[1]):
+            if tape.begun[0, s, 0] == 0.0:
+                copy(tape.hidden[0, s], weights.initial_state)
+                copy(tape.cell[0, s], weights.initial_cell)
+            tape.begun[1, s, 0] = 1.0
 
 
 @fast_part
 def forward(layer, weights, tape, call):
     """Fill ``tape.hidden[1:]`` from ``tape.x`` and the state ``tape.hidden[0]``, ``tape.cell[0]``."""
-    draw_mask(layer, tape, call)
+    begin_forward(layer, weights, tape, call)
     gates = flattened(tape.gates)
     product(gates, flattened(tape.x), weights.kernel)
     if weights.bias.size > 0:
@@ -176,6 +186,14 @@ def finish_gradient(layer, gradient, weights, tape):
     if gradient.bias.size > 0:
         fill(gradient.bias, 0.0)
         add_column_sums(gradient.bias, flattened(tape.delta))
+    if tape.begun.size > 0:
+        fill(gradient.initial_state, 0.0)
+        fill(gradient.initial_cell, 0.0)
+        for s in range(tape.hidden.shape[1]):
+            if tape.begun[0, s, 0] == 0.0:
+                add(gradient.initial_state, tape.carried[s])
+                add(gradient.initial_state, tape.direct[s])
+                add(gradient.initial_cell, tape.carried_cell[s])
 
 
 @fast_part
@@ -213,10 +231,15 @@ class Recurrent(Layer):
     dropout: float = 0.0
     recurrent_dropout: float = 0.0
     return_sequences: bool = False
+    learn_initial_state: bool = field(default=False, kw_only=True)
 
     gates: ClassVar[tuple[str, ...]] = ("hidden",)
+    trainable: ClassVar[bool] = True
+    """Whether its weights follow the gradient."""
 
     def check(self) -> None:
+        trained = self.trainable or not self.learn_initial_state
+        check_range(self, "learn_initial_state", trained, "needs weights that are trained")
         check_range(self, "units", self.units >= 1, "should be 1 or more")
         for name in ("dropout", "recurrent_dropout"):
             check_range(self, name, 0.0 <= getattr(self, name) < 1.0, f"is the share left out: 0 <= {name} < 1")
@@ -237,6 +260,18 @@ class Recurrent(Layer):
         return {}
 
     def weights(self, steps: int, width: int) -> tuple[Weight, ...]:
+        return (*self.cell_weights(steps, width), *self._initial_weights())
+
+    def _initial_weights(self) -> Iterator[Weight]:
+        """The state before the first step, where it is learnt."""
+        cell = self.widths().get("cell", 0)
+        if self.learn_initial_state:
+            yield Weight("initial_state", (self.outputs,), "zeros")
+            if cell:
+                yield Weight("initial_cell", (cell,), "zeros")
+
+    def cell_weights(self, steps: int, width: int) -> tuple[Weight, ...]:
+        """The weights of the cell."""
         gates = len(self.gates)
         wide = gates * self.units
         bias = (Weight("bias", (wide,), "zeros", gates),) if self.use_bias else ()
@@ -257,6 +292,8 @@ class Recurrent(Layer):
         }
         if self.recurrent_dropout:
             sizes |= {"mask": (outputs,), "context": (steps + 1, outputs)}
+        if self.learn_initial_state:
+            sizes["begun"] = (2, 1)
         return sizes
 
     def lay(self, plan: Planner, x: Stream, path: Path) -> Stream:
@@ -288,6 +325,9 @@ class Recurrent(Layer):
         for name in ("hidden", "cell"):
             place, steps, width = arrays[name]
             plan.keep_state(place, place + (steps - 1) * width, width)
+        if self.learn_initial_state:  # 0 where a sequence begins, as all states are; 1 where it goes on
+            begun = arrays["begun"][0]
+            plan.keep_state(begun, begun + 1, 1)
         options = {"number": number, "recurrent_dropout": self.recurrent_dropout}
         return plan.row(driver or self, x, path, y=y, arrays={**arrays, **(more or {})}, options=options)
 
