@@ -13,6 +13,7 @@ with _loading.quickly():
     from pytrainr.binary import bin2int, int2bin
     from pytrainr.ctc import ctc_decode
     from pytrainr.epoch_functions import epoch_annealing, epoch_print, epoch_progress
+    from pytrainr.generation import generate
     from pytrainr.interop import RModelFileError, read_r_model, write_r_model
     from pytrainr.loss_functions import loss_L1
     from pytrainr.many import Trained, trainr_many
@@ -48,6 +49,7 @@ __all__ = [
     "epoch_annealing",
     "epoch_print",
     "epoch_progress",
+    "generate",
     "int2bin",
     "layer_states",
     "loss_L1",

@@ -23,10 +23,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pytrainr.argument_errors import wrong_type
 from pytrainr.forks import around_fork
 from pytrainr.r_generators import GENERATORS, Generator, GeneratorStateError, congruential
 
-__all__ = ["RRandom", "default_stream", "rnorm", "runif", "sample", "set_seed"]
+__all__ = ["RRandom", "default_stream", "rnorm", "runif", "sample", "set_seed", "stream_of"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -537,6 +538,15 @@ def default_stream() -> RRandom:
         if _default is None:
             _default = RRandom()
         return _default
+
+
+def stream_of(rng: Any) -> RRandom:
+    """The stream that a caller gave, or the module's own for None."""
+    if rng is None:
+        return default_stream()
+    if isinstance(rng, RRandom):
+        return rng
+    raise wrong_type("rng", "{place} should be a pytrainr.RRandom, for example RRandom(1); it is {value}", value=rng)
 
 
 def set_seed(seed: int | None = None, sample_kind: str | None = None) -> None:

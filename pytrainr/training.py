@@ -38,7 +38,7 @@ from pytrainr.preparation import new_model, retrained_model
 from pytrainr.r.bits import note_difference
 from pytrainr.r.epoch import Batch
 from pytrainr.r_list import TRAINING_SIZED
-from pytrainr.r_random import RRandom, default_stream
+from pytrainr.r_random import RRandom, stream_of
 from pytrainr.schedules import Schedule, schedule_named
 from pytrainr.storage import can_be_packed, packed, unpacked
 
@@ -85,7 +85,7 @@ class Training:
         **options: Any,
     ) -> None:
         self.keep_store = arguments.flag(keep_store, "keep_store")
-        self.rng = _stream(rng)
+        self.rng = stream_of(rng)
         options["exact"] = arguments.flag(options.get("exact", False), "exact")
         self.validation: Any = None
         self.metrics: Any = None
@@ -614,14 +614,6 @@ def _checked_seed(checkpoint: dict[str, Any], name: str) -> np.ndarray:
     except (KeyError, ValueError, TypeError) as error:
         raise CheckpointError(f"{name} is no state of R's random numbers: {error}") from error
     return stream.random_seed
-
-
-def _stream(rng: Any) -> RRandom:
-    if rng is None:
-        return default_stream()
-    if isinstance(rng, RRandom):
-        return rng
-    raise wrong_type("rng", "{place} should be a pytrainr.RRandom, for example RRandom(1); it is {value}", value=rng)
 
 
 def _hold(arrays: list[np.ndarray], shapes: list[tuple[int, ...]]) -> bool:

@@ -289,12 +289,14 @@ class ExactNetwork:
         steps: int | None = None,
         prepare: Callable[[np.ndarray], np.ndarray] | None = None,
         shown: Shown | None = None,
+        absent_as_nan: bool = False,
     ) -> tuple[np.ndarray, float, np.ndarray]:
         """Outputs (n, output steps, output), the summed loss against ``Y`` (0 without), the states afterwards (n,
         width).
 
         ``prepare`` makes of some samples of X what the network takes, of ``steps`` time steps. ``shown`` says
-        what of the memory to return instead of the outputs: its place, steps and width.
+        what of the memory to return instead of the outputs: its place, steps and width; ``absent_as_nan`` asks for NaN
+        in all steps of the outputs that have no entry, those too that lack one in X.
         """
         steps = X.shape[1] if steps is None else steps
         plan = self.prediction_plan(steps)
@@ -302,6 +304,8 @@ class ExactNetwork:
         if shown:
             fields = dict(zip(("output", "output_steps", "outputs"), shown(plan), strict=True))
             program = program._replace(ends=program.ends._replace(**fields, output_present=-1))
+        elif absent_as_nan and plan.output.present is not None:
+            program = program._replace(ends=program.ends._replace(output_present=plan.output.present))
         at_once = max(_FEWEST_AT_ONCE, _CACHED_NUMBERS // size)
         rooms = min(n, at_once * thread_count())
         needed = n * program.ends.output_steps * program.ends.outputs * 3.0 + float(size) * rooms

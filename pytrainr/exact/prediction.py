@@ -20,7 +20,7 @@ from pytrainr.model import Model
 from pytrainr.network import kept_network
 from pytrainr.series.normalisation import normalised_input, raw_output
 
-__all__ = ["check_stateful", "checked_states", "layer_states", "predict_exact"]
+__all__ = ["check_stateful", "checked_input", "checked_states", "layer_states", "predict_exact"]
 
 
 def predict_exact(
@@ -120,6 +120,13 @@ def _checked(model: Model, X: Any, mask: Any) -> tuple[np.ndarray, bool]:
         samples, _ = with_mask(samples, None, mask)
     check_finite(samples, "X", mask is not None)
     return samples, mask is not None
+
+
+def checked_input(model: Model, X: Any, mask: Any = None) -> np.ndarray:
+    """X (samples, time, input) as the network takes it."""
+    samples, _ = _checked(model, X, mask)
+    network = cast(ExactNetwork, kept_network(model)[0])
+    return np.asarray(_preparation(model, network, samples.shape[1])(samples), dtype=np.float64)
 
 
 def _preparation(model: Model, network: ExactNetwork, steps: int) -> Callable[[np.ndarray], np.ndarray]:
