@@ -11,13 +11,21 @@ from __future__ import annotations
 from pytrainr.exact.activations import activate_rows, number_of, slope_of_rows
 from pytrainr.exact.arrays import flat
 from pytrainr.exact.products import product, transpose, transposed_product
+from pytrainr.exact.reductions import dot
 from pytrainr.exact.scalars import tanh
+from pytrainr.numerics.compiled_once import fast_compiled_once
+from pytrainr.numerics.elementwise import add, copy
 from pytrainr.numerics.jit import fast_part
 from pytrainr.numerics.views import columns, view
 
 __all__ = [
+    "ADDITIVE",
+    "ATTENTION",
+    "DOT",
     "additive_scores",
     "additive_scores_backward",
+    "attend",
+    "attend_backward",
     "look",
     "look_backward",
     "of_sample",
@@ -25,6 +33,11 @@ __all__ = [
     "product_scores_backward",
     "square",
 ]
+
+ATTENTION = (None, "additive", "dot")
+"""How a decoder looks at the sequence; compiled code knows each by its place."""
+
+NONE, ADDITIVE, DOT = range(len(ATTENTION))
 
 _SOFTMAX, _LOWEST = number_of("softmax"), -1e30
 
@@ -113,3 +126,70 @@ def additive_scores_backward(d_query, d_keys, d_score, d_scores, query, keys, s,
             through = d * score[k] * (1.0 - bent * bent)
             d_key[k] += through
             d_query[k] += through
+
+
+# one query for each sample: a decoder's -------------------------------------------------------------------------------
+
+
+@fast_part
+def _last(present, steps, s):
+    """The last step of the sequence that has an entry."""
+    last = steps - 1
+    while present.size > 0 and last > 0 and present[last, s] == 0.0:
+        last -= 1
+    return last
+
+
+@fast_compiled_once
+def attend(attention, y, share, sequence, keys, query, score):
+    """y = Σ_j α_j x_j for each sample's query, over the steps x_j that have an entry, in the first columns of y.
+
+    α = softmax(e) by e_j = vᵀ tanh(q + k_j) or q·x_j; without attention y is the last of the steps. ``sequence`` is x
+    (steps, n, width) with its presence; ``share`` (n, steps) is α.
+    """
+    x, present = sequence
+    steps, n, width = x.shape
+    for s in range(n):
+        if attention == NONE:
+            copy(y[s, :width], x[_last(present, steps, s), s])
+            continue
+        if attention == ADDITIVE:
+            additive_scores(share[s], query[s], keys, s, score)
+        else:
+            for j in range(steps):
+                share[s, j] = dot(query[s], x[j, s])
+        look(columns(y[s : s + 1], 0, width), view(share, s * steps, (1, steps)), x[:, s], present, s, 0)
+
+
+@fast_compiled_once
+def attend_backward(attention, d_y, share, sequence, d_x, keys, query, score):
+    """dα_j = dy·x_j;  de = α∘(dα − Σ α dα);  from de_j to v, k_j and q through the tanh, or to x_j and q. All are added
+    to.
+
+    ``share``, ``keys``, ``query`` and ``score`` come with their gradients.
+    """
+    (x, present), (alphas, all_d_scores), (k, d_k), (q, d_q), (v, d_v) = sequence, share, keys, query, score
+    steps, n, width = x.shape
+    for s in range(n):
+        down = d_y[s, :width]
+        if attention == NONE:
+            if d_x.size > 0:
+                add(d_x[_last(present, steps, s), s], down)
+            continue
+        alpha, d_scores = alphas[s], all_d_scores[s]
+        for j in range(steps):
+            d_scores[j] = dot(down, x[j, s])
+        mean = dot(alpha, d_scores)
+        for j in range(steps):
+            d_scores[j] = alpha[j] * (d_scores[j] - mean)
+            if d_x.size > 0:
+                for i in range(width):
+                    d_x[j, s, i] += alpha[j] * down[i]
+        if attention == ADDITIVE:
+            additive_scores_backward(d_q[s], d_k, d_v, d_scores, q[s], k, s, v)
+            continue
+        for j in range(steps):
+            for i in range(width):
+                d_q[s, i] += d_scores[j] * x[j, s, i]
+                if d_x.size > 0:
+                    d_x[j, s, i] += d_scores[j] * q[s, i]

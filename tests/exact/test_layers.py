@@ -25,6 +25,7 @@ from pytrainr.layers import (
     AveragePooling1D,
     Bidirectional,
     Conv1D,
+    Decoder,
     Dense,
     Dropout,
     Flatten,
@@ -57,9 +58,15 @@ EXAMPLES: dict[str, list[Any]] = {
         GRU(2, return_sequences=True),
         GRU(2, use_bias=False),
         GRU(3, reset_after=False),
+        GRU(2, learn_initial_state=True),
         GRU(2, reset_after=False, return_sequences=True),
     ],
-    "LSTM": [LSTM(3), LSTM(3, peephole=True, projection=2, return_sequences=True)],
+    "Decoder": [
+        Decoder(GRU(2), 3),
+        Decoder(GRU(2), 2, "dot"),
+        Decoder(GRU(2, learn_initial_state=True), 3, None, "own", Dense(2, activation="tanh")),
+    ],
+    "LSTM": [LSTM(3), LSTM(3, learn_initial_state=True), LSTM(3, peephole=True, projection=2, return_sequences=True)],
     "NTM": [
         NTM(2, memory_slots=3, memory_width=2),
         NTM(2, memory_slots=4, memory_width=2, controller="dense", return_sequences=True),
@@ -151,7 +158,7 @@ def test_gradient_of_any_list(
 @pytest.mark.parametrize("name", LAYERS)
 def test_every_layer_has_an_example(name: str) -> None:
     """No layer of the registry is left out of the property above, but for those with a test of their own."""
-    assert name in EXAMPLES or name in ("EchoState", "Decoder", "Embedding")
+    assert name in EXAMPLES or name in ("EchoState", "Embedding")
 
 
 def data(samples: int = 40) -> tuple[np.ndarray, np.ndarray]:

@@ -97,8 +97,8 @@ CASES: dict[str, tuple[Any, Any, Options]] = {
 INSTANCES: dict[str, Any] = {
     "Embedding": Embedding(12, 4, mask_zero=True),
     "EchoState": EchoState(3, leak=0.5),
-    "Decoder": Decoder(LSTM(3), 2),
     **{kind: layers[-1] for kind, layers in EXAMPLES.items()},
+    "Decoder": Decoder(LSTM(3, learn_initial_state=True), 2, None, "teacher", Dense(4, "softmax"), Embedding(4, 2)),
 }
 """A layer of each kind, with options that are not the default."""
 

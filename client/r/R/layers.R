@@ -37,6 +37,7 @@
 #' @param use_bias Whether there is a bias.
 #' @param dropout,recurrent_dropout,rate Share of the inputs, or of the states, that is left out in training.
 #' @param return_sequences Gives the state at every step instead of the last one.
+#' @param learn_initial_state Whether the state before the first step is learnt; else it is 0.
 #' @param reset_after \code{TRUE}: the reset gate acts after the product with the recurrent weights, as in Keras;
 #'   \code{FALSE}: before, as in \code{rnn} and in lectures.
 #' @param unit_forget_bias The bias of the forget gate begins at 1.
@@ -50,6 +51,12 @@
 #'   weights that are not 0.
 #' @param cell,layer A layer: for \code{decoder}, \code{adaptive_computation} and \code{bidirectional} a recurrent one,
 #'   for \code{time_distributed} one of single steps.
+#' @param attention How a decoder looks at the sequence: \code{"additive"}, \code{"dot"}, or \code{NULL}: it reads the
+#'   last step.
+#' @param feed What a decoder reads beside: \code{"own"}, what it has put out at the step before; \code{"teacher"}, in
+#'   training the target instead; \code{"nothing"}.
+#' @param output,embedding Layers of a decoder: the \code{dense} that it puts out its states through, and, where that
+#'   gives tokens, the \code{embedding} of the one that is fed back.
 #' @param layers A list of layers.
 #' @param steps Number of steps that come out.
 #' @param max_steps,ponder_cost How many steps the cell may take over an entry, and what each adds to the loss.
@@ -93,37 +100,38 @@ NULL
 #' @rdname layers
 #' @export
 simple_rnn <- function(units, use_bias = TRUE, dropout = 0, recurrent_dropout = 0, return_sequences = FALSE,
-                       activation = "tanh") new_layer("SimpleRNN")
+                       learn_initial_state = FALSE, activation = "tanh") new_layer("SimpleRNN")
 
 #' @rdname layers
 #' @export
-jordan <- function(units, use_bias = TRUE, dropout = 0, recurrent_dropout = 0, return_sequences = FALSE, outputs = 1,
-                   activation = "tanh", output_activation = "logistic") new_layer("Jordan")
+jordan <- function(units, use_bias = TRUE, dropout = 0, recurrent_dropout = 0, return_sequences = FALSE,
+                   learn_initial_state = FALSE, outputs = 1, activation = "tanh", output_activation = "logistic") new_layer("Jordan")
 
 #' @rdname layers
 #' @export
 gru <- function(units, use_bias = TRUE, dropout = 0, recurrent_dropout = 0, return_sequences = FALSE,
-                reset_after = TRUE) new_layer("GRU")
+                learn_initial_state = FALSE, reset_after = TRUE) new_layer("GRU")
 
 #' @rdname layers
 #' @export
 lstm <- function(units, use_bias = TRUE, dropout = 0, recurrent_dropout = 0, return_sequences = FALSE,
-                 unit_forget_bias = TRUE, peephole = FALSE, projection = 0) new_layer("LSTM")
-
-#' @rdname layers
-#' @export
-echo_state <- function(units, use_bias = TRUE, dropout = 0, recurrent_dropout = 0, return_sequences = FALSE, leak = 1,
-                       spectral_radius = 0.9, density = 0.1) new_layer("EchoState")
+                 learn_initial_state = FALSE, unit_forget_bias = TRUE, peephole = FALSE, projection = 0) new_layer("LSTM")
 
 #' @rdname layers
 #' @export
 ntm <- function(units, use_bias = TRUE, dropout = 0, recurrent_dropout = 0, return_sequences = FALSE,
-                memory_slots = 128, memory_width = 20, read_heads = 1, write_heads = 1, shift_range = 1,
-                controller = "lstm") new_layer("NTM")
+                learn_initial_state = FALSE, memory_slots = 128, memory_width = 20, read_heads = 1, write_heads = 1,
+                shift_range = 1, controller = "lstm") new_layer("NTM")
 
 #' @rdname layers
 #' @export
-decoder <- function(cell, steps) new_layer("Decoder")
+echo_state <- function(units, use_bias = TRUE, dropout = 0, recurrent_dropout = 0, return_sequences = FALSE,
+                       learn_initial_state = FALSE, leak = 1, spectral_radius = 0.9, density = 0.1) new_layer("EchoState")
+
+#' @rdname layers
+#' @export
+decoder <- function(cell, steps, attention = "additive", feed = "nothing", output = NULL,
+                    embedding = NULL) new_layer("Decoder")
 
 #' @rdname layers
 #' @export

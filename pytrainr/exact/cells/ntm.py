@@ -488,6 +488,8 @@ class NTM(Recurrent):
 
     def check(self) -> None:
         super().check()
+        alone = not self.learn_initial_state
+        check_range(self, "learn_initial_state", alone, "is for others: what it begins with is learnt anyway")
         for name in ("memory_width", "read_heads", "write_heads"):
             check_range(self, name, getattr(self, name) >= 1, "should be 1 or more")
         check_range(self, "controller", self.controller in ("lstm", "dense"), "should be 'lstm' or 'dense'")

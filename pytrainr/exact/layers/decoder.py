@@ -13,8 +13,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from pytrainr.exact.activations import activate_rows, number_of, slope_of_rows
-from pytrainr.exact.arrays import Matrix, Presence, Rows, Steps, Vector, extended, flattened, following, past
-from pytrainr.exact.attention import additive_scores, additive_scores_backward, look
+from pytrainr.exact.arrays import Matrix, Presence, Rows, Steps, Vector, extended, flattened, following, past, rows
+from pytrainr.exact.attention import ADDITIVE, ATTENTION, DOT, attend, attend_backward
 from pytrainr.exact.kernels import Kernels
 from pytrainr.exact.layers.dense import Dense
 from pytrainr.exact.layers.embedding import Embedding, row_of
@@ -29,17 +29,16 @@ from pytrainr.exact.layers.recurrent import (
 )
 from pytrainr.exact.products import add_column_sums, add_product, product, transpose, transposed_product
 from pytrainr.exact.reductions import dot
+from pytrainr.numerics.compiled_once import fast_compiled_once
 from pytrainr.numerics.elementwise import add, copy, fill
 from pytrainr.numerics.jit import fast_part
-from pytrainr.numerics.views import columns, view
 
 if TYPE_CHECKING:
     from pytrainr.exact.plan import Path, Planner, Stream
 
 __all__ = ["Decoder"]
 
-ATTENTION, FEEDS = (None, "additive", "dot"), ("nothing", "own", "teacher")
-_NONE, _ADDITIVE, _DOT = range(len(ATTENTION))
+FEEDS = ("nothing", "own", "teacher")
 
 
 class _Options(NamedTuple):
@@ -89,70 +88,29 @@ class _Tape(NamedTuple):
 
 
 @fast_part
-def _last(present, steps, s):
-    """The last step of the sequence that has an entry."""
-    last = steps - 1
-    while present.size > 0 and last > 0 and present[last, s] == 0.0:
-        last -= 1
-    return last
-
-
-@fast_part
 def _look(layer, weights, tape, t):
-    """Σ_j α_j k_j, over the encoder's steps that have an entry; without attention the last of them."""
-    steps, n, width = tape.encoder.shape
-    if layer.attention == _ADDITIVE:
+    """What attention finds for h_{t−1}, in the place of what step t reads."""
+    if layer.attention == ADDITIVE:
         product(tape.queries[t], tape.hidden[t], weights.query)
-    elif layer.attention == _DOT:
+    elif layer.attention == DOT:
         copy(tape.queries[t], tape.hidden[t])
-    for s in range(n):
-        if layer.attention == _NONE:
-            copy(tape.x[t, s, :width], tape.encoder[_last(tape.encoder_present, steps, s), s])
-            continue
-        query = tape.queries[t, s]
-        share = view(tape.share, (t * n + s) * steps, (1, steps))
-        if layer.attention == _ADDITIVE:
-            additive_scores(share[0], query, tape.keys, s, weights.score)
-        else:
-            for j in range(steps):
-                share[0, j] = dot(query, tape.encoder[j, s])
-        look(columns(tape.x[t, s : s + 1], 0, width), share, tape.encoder[:, s], tape.encoder_present, s, 0)
+    seen = tape.encoder, tape.encoder_present
+    attend(layer.attention, tape.x[t], tape.share[t], seen, tape.keys, tape.queries[t], weights.score)
 
 
 @fast_part
 def _look_backward(layer, weights, gradient, tape, t):
-    """dα_j = dx·k_j;  de = α∘(dα − Σ α dα);  from de_j to v, k_j K and h Q through the tanh, or to k_j and h."""
-    steps, n, width = tape.encoder.shape
-    for s in range(n):
-        down = tape.d_x[t, s, :width]
-        if layer.attention == _NONE:
-            if tape.d_encoder.size > 0:
-                add(tape.d_encoder[_last(tape.encoder_present, steps, s), s], down)
-            continue
-        query, alpha, d_scores = tape.queries[t, s], tape.share[t, s], tape.d_scores[s]
-        for j in range(steps):
-            d_scores[j] = dot(down, tape.encoder[j, s])
-        mean = dot(alpha, d_scores)
-        for j in range(steps):
-            d_scores[j] = alpha[j] * (d_scores[j] - mean)
-            if tape.d_encoder.size > 0:
-                for k in range(width):
-                    tape.d_encoder[j, s, k] += alpha[j] * down[k]
-        if layer.attention == _ADDITIVE:
-            d_query, keys, d_keys = tape.d_queries[t, s], tape.keys, tape.d_keys
-            additive_scores_backward(d_query, d_keys, gradient.score, d_scores, query, keys, s, weights.score)
-        else:
-            for j in range(steps):
-                for k in range(width):
-                    tape.d_queries[t, s, k] += d_scores[j] * tape.encoder[j, s, k]
-                    if tape.d_encoder.size > 0:
-                        tape.d_encoder[j, s, k] += d_scores[j] * query[k]
-    if layer.attention == _ADDITIVE:
-        for s in range(n):
+    """From dx_t to the encoder's steps, the keys and v, and by the query to h_{t−1}."""
+    seen, d_query = (tape.encoder, tape.encoder_present), tape.d_queries[t]
+    keys, query = (tape.keys, tape.d_keys), (tape.queries[t], d_query)
+    score, share = (weights.score, gradient.score), (tape.share[t], tape.d_scores)
+    attend_backward(layer.attention, tape.d_x[t], share, seen, tape.d_encoder, keys, query, score)
+    if layer.attention == ADDITIVE:
+        for s in range(d_query.shape[0]):
             for k in range(weights.query.shape[0]):
-                tape.direct[s, k] += dot(tape.d_queries[t, s], weights.query[k])
-    elif layer.attention == _DOT:
-        add(tape.direct, tape.d_queries[t])
+                tape.direct[s, k] += dot(d_query[s], weights.query[k])
+    elif layer.attention == DOT:
+        add(tape.direct, d_query)
 
 
 @fast_part
@@ -165,86 +123,96 @@ def _highest(values):
     return best
 
 
-@fast_part
-def _is_taught(tape, t, s):
-    """Whether step t is fed the target of the step before, rather than what came out there."""
-    return tape.target.size > 0 and t > 0 and tape.target[t - 1, s, 0] == tape.target[t - 1, s, 0]
+@fast_compiled_once
+def _feed(x, fed, target, embeddings):
+    """What a step is fed, y_{t−1} or its token, as the last columns of what it reads: itself, or the token's row.
 
-
-@fast_part
-def _feed(weights, tape, t):
-    """y_{t−1} beside what has been seen, or the row of its token, or, where it is taught, the target's."""
-    n, width = tape.encoder.shape[1], tape.encoder.shape[2]
-    for s in range(n):
-        fed, to = tape.fed[t, s], tape.x[t, s, width:]
-        if weights.embeddings.size > 0:
-            if _is_taught(tape, t, s):
-                fed[0] = _highest(tape.target[t - 1, s])
-            copy(to, weights.embeddings[row_of(fed[0], weights.embeddings.shape[0])])
+    Where there is a ``target`` (n, outputs) that takes its place.
+    """
+    for s in range(fed.shape[0]):
+        taught = target.size > 0 and target[s, 0] == target[s, 0]
+        if embeddings.size > 0:
+            if taught:
+                fed[s, 0] = _highest(target[s])
+            row = embeddings[row_of(fed[s, 0], embeddings.shape[0])]
+            copy(x[s, x.shape[1] - row.size :], row)
         else:
-            if _is_taught(tape, t, s):
-                copy(fed, tape.target[t - 1, s])
-            copy(to, fed)
+            if taught:
+                copy(fed[s], target[s])
+            copy(x[s, x.shape[1] - fed.shape[1] :], fed[s])
+
+
+@fast_compiled_once
+def _feed_backward(d_fed, d_x, fed, target, d_embeddings):
+    """To the row of the token, or to y_{t−1} where it was that."""
+    fill(d_fed, 0.0)
+    for s in range(fed.shape[0]):
+        if d_embeddings.size > 0:
+            row = d_embeddings[row_of(fed[s, 0], d_embeddings.shape[0])]
+            add(row, d_x[s, d_x.shape[1] - row.size :])
+        elif target.size == 0 or target[s, 0] != target[s, 0]:
+            copy(d_fed[s], d_x[s, d_x.shape[1] - fed.shape[1] :])
 
 
 @fast_part
-def _feed_backward(weights, gradient, tape, t):
-    """To the row of the token, or to y_{t−1}, where that was what was fed."""
-    n, width = tape.encoder.shape[1], tape.encoder.shape[2]
-    fill(tape.d_fed, 0.0)
-    for s in range(n):
-        down = tape.d_x[t, s, width:]
-        if weights.embeddings.size > 0:
-            add(gradient.embeddings[row_of(tape.fed[t, s, 0], weights.embeddings.shape[0])], down)
-        elif t > 0 and not _is_taught(tape, t, s):
-            copy(tape.d_fed[s], down)
+def _target_before(tape, t):
+    """The targets of step t − 1 (n, outputs), where the decoder is taught and there is such a step."""
+    taught = tape.target.size > 0 and t > 0
+    step = tape.target[t - 1 if taught else 0]
+    return rows(step, 0, step.shape[0] if taught else 0)
 
 
 # what it puts out -----------------------------------------------------------------------------------------------------
 
 
-@fast_part
-def _put_out(layer, weights, tape, t):
-    """y_t = f(h_t V + c), which the next step is fed."""
-    y = tape.output[t]
-    product(y, tape.hidden[t + 1], weights.output_kernel)
-    if weights.output_bias.size > 0:
-        add(y, weights.output_bias)
-    activate_rows(layer.activation_of_output, y, y)
-    if weights.embeddings.size > 0:
+@fast_compiled_once
+def _put_out(activation, y, following, h, kernel, bias, as_token):
+    """y_t = f(h_t V + c); what the next step is fed, y_t or the likeliest token."""
+    product(y, h, kernel)
+    if bias.size > 0:
+        add(y, bias)
+    activate_rows(activation, y, y)
+    if as_token:
         for s in range(y.shape[0]):
-            tape.fed[t + 1, s, 0] = _highest(y[s])
-    elif tape.fed.size > 0:
-        copy(tape.fed[t + 1], y)
+            following[s, 0] = _highest(y[s])
+    elif following.size > 0:
+        copy(following, y)
 
 
-@fast_part
-def _put_out_backward(layer, weights, transposed, tape, t):
-    """δ_t = dy_t∘f′, from the loss and from the step that was fed y_t;  dh_t = δ_t Vᵀ."""
-    delta, y = tape.d_output[t], tape.output[t]
-    slope_of_rows(layer.slope, delta, delta, y)
-    if tape.d_fed.size > 0 and t + 1 < tape.output.shape[0]:
-        slope_of_rows(layer.activation_of_output, tape.d_fed, tape.d_fed, y)
-        add(delta, tape.d_fed)
-    product(tape.d_y[t], delta, transposed.output_kernel)
+@fast_compiled_once
+def _put_out_backward(activation, slope, d_h, delta, d_fed, y, turned_kernel):
+    """δ_t = dy_t∘f′, dy_t from the loss and, in ``d_fed``, from the step that was fed y_t;  dh_t = δ_t Vᵀ."""
+    slope_of_rows(slope, delta, delta, y)
+    if d_fed.size > 0:
+        slope_of_rows(activation, d_fed, d_fed, y)
+        add(delta, d_fed)
+    product(d_h, delta, turned_kernel)
 
 
 @fast_part
 def forward(layer, weights, tape, call):
     """The decoder over all its steps."""
     begin_forward(layer, weights, tape, call)
-    if layer.attention == _ADDITIVE:
+    if layer.attention == ADDITIVE:
         product(flattened(tape.keys), flattened(tape.encoder), weights.key)
     for t in range(tape.x.shape[0]):
         _look(layer, weights, tape, t)
         if tape.fed.size > 0:
-            _feed(weights, tape, t)
+            _feed(tape.x[t], tape.fed[t], _target_before(tape, t), weights.embeddings)
         product(tape.gates[t], tape.x[t], weights.kernel)
         if weights.bias.size > 0:
             add(tape.gates[t], weights.bias)
         step_forward(layer, weights, tape, t)
         if tape.output.size > 0:
-            _put_out(layer, weights, tape, t)
+            _put_out(
+                layer.activation_of_output,
+                tape.output[t],
+                tape.fed[t + 1],
+                tape.hidden[t + 1],
+                weights.output_kernel,
+                weights.output_bias,
+                weights.embeddings.size > 0,
+            )
 
 
 @fast_part
@@ -258,14 +226,17 @@ def backward(layer, weights, transposed, gradient, tape):
     fill(tape.d_encoder, 0.0)
     fill(gradient.score, 0.0)
     fill(gradient.embeddings, 0.0)
+    fill(tape.d_fed, 0.0)
     for t in range(tape.x.shape[0] - 1, -1, -1):
         if tape.output.size > 0:
-            _put_out_backward(layer, weights, transposed, tape, t)
+            activation, slope, delta = layer.activation_of_output, layer.slope, tape.d_output[t]
+            kernel = transposed.output_kernel
+            _put_out_backward(activation, slope, tape.d_y[t], delta, tape.d_fed, tape.output[t], kernel)
         step_backward(layer, weights, transposed, tape, t)
         product(tape.d_x[t], tape.delta[t], transposed.kernel)
         _look_backward(layer, weights, gradient, tape, t)
         if tape.fed.size > 0:
-            _feed_backward(weights, gradient, tape, t)
+            _feed_backward(tape.d_fed, tape.d_x[t], tape.fed[t], _target_before(tape, t), gradient.embeddings)
     finish_gradient(layer, gradient, weights, tape)
     if tape.output.size > 0:
         delta = flattened(tape.d_output)
@@ -273,7 +244,7 @@ def backward(layer, weights, transposed, gradient, tape):
         if gradient.output_bias.size > 0:
             fill(gradient.output_bias, 0.0)
             add_column_sums(gradient.output_bias, delta)
-    if layer.attention == _ADDITIVE:
+    if layer.attention == ADDITIVE:
         transposed_product(gradient.query, flattened(past(tape.hidden)), flattened(tape.d_queries))
         transposed_product(gradient.key, flattened(tape.encoder), flattened(tape.d_keys))
         if tape.d_encoder.size > 0:
