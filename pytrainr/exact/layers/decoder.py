@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from pytrainr.exact.activations import activate_rows, number_of, slope_of_rows
 from pytrainr.exact.arrays import Matrix, Presence, Rows, Steps, Vector, extended, flattened, following, past, rows
@@ -285,22 +285,19 @@ class Decoder(Layer):
         return _kernels(self.cell.kernels)
 
     def check(self) -> None:
-        check_range(self, "cell", isinstance(self.cell, Recurrent), "should be a recurrent layer such as GRU(32)")
         check_range(self, "cell", self.cell.trainable, "should have weights that are trained")
         at_the_input = "should have no dropout, which the decoder's input has none of; recurrent_dropout it may have"
         check_range(self, "cell", self.cell.dropout == 0.0, at_the_input)
         check_range(self, "steps", self.steps >= 1, "should be 1 or more")
         check_range(self, "attention", self.attention in ATTENTION, "should be 'additive', 'dot' or None")
         check_range(self, "feed", self.feed in FEEDS, "should be 'own', 'teacher' or 'nothing'")
-        check_range(self, "output", self.output is None or isinstance(self.output, Dense), "should be a Dense layer")
         if self.feeds_back:
             needed = f"needs output=Dense(…), what is fed back, inside the Decoder: feed is {self.feed!r}"
             check_range(self, "output", self.output is not None, needed)
         if self.embedding is not None:
             self._check_tokens(self.embedding)
 
-    def _check_tokens(self, embedding: Any) -> None:
-        check_range(self, "embedding", isinstance(embedding, Embedding), "should be an Embedding layer")
+    def _check_tokens(self, embedding: Embedding) -> None:
         check_range(self, "embedding", self.feeds_back, "is of tokens fed back: feed should be 'own' or 'teacher'")
         check_range(self, "embedding", not embedding.mask_zero, "should be without mask_zero: what is fed is there")
         tokens = self.output.units if self.output else 0

@@ -115,7 +115,9 @@ def _check_type(layer: str, name: str, kind: str, value: Any) -> None:
         if value is None:
             return
         kind = kind.removesuffix(" | None")
-    known, should = _KINDS.get(kind, ((Layer,), f"a {kind.lower()} layer") if kind[:1].isupper() else ((object,), ""))
+    article = "an" if kind[0] in "AEIOU" else "a"
+    named = f"{article} {kind.lower()} layer"
+    known, should = _KINDS.get(kind, ((Layer,), named) if kind[:1].isupper() else ((object,), ""))
     right = isinstance(value, known) and not (isinstance(value, bool) and kind in ("int", "float"))
     if right and kind[:1].isupper():  # the class of a layer; those that may be within another are known by name
         right = kind in (base.__name__ for base in type(value).__mro__)
