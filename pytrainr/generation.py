@@ -31,11 +31,33 @@ class _Written(NamedTuple):
 
 @overload
 def generate(
-    model: Model, X: ArrayLike, max_length: int | None = None, *, scores: Literal[False] = False, **options: Any
+    model: Model,
+    X: ArrayLike,
+    max_length: int | None = None,
+    *,
+    temperature: float | None = None,
+    top_k: int | None = None,
+    beam_width: int = 1,
+    length_penalty: float = 0.0,
+    stop_token: int | None = None,
+    rng: RRandom | None = None,
+    scores: Literal[False] = False,
+    mask: Any = None,
 ) -> list[np.ndarray]: ...
 @overload
 def generate(
-    model: Model, X: ArrayLike, max_length: int | None = None, *, scores: Literal[True], **options: Any
+    model: Model,
+    X: ArrayLike,
+    max_length: int | None = None,
+    *,
+    temperature: float | None = None,
+    top_k: int | None = None,
+    beam_width: int = 1,
+    length_penalty: float = 0.0,
+    stop_token: int | None = None,
+    rng: RRandom | None = None,
+    scores: Literal[True],
+    mask: Any = None,
 ) -> tuple[list[np.ndarray], np.ndarray]: ...
 def generate(
     model: Model,
