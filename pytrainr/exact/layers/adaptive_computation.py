@@ -298,6 +298,7 @@ class AdaptiveComputation(Layer):
         return _kernels(self.cell.kernels)
 
     def check(self) -> None:
+        check_range(self, "cell", not self.cell.learn_initial_state, "should begin at 0, without learn_initial_state")
         check_range(self, "max_steps", self.max_steps >= 1, "should be 1 or more")
         check_range(self, "ponder_cost", self.ponder_cost >= 0.0, "should be 0 or more")
         trained = type(self.cell).__name__ != "EchoState"

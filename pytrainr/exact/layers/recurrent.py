@@ -146,10 +146,16 @@ def step_backward(layer, weights, transposed, tape, t):
 
 
 @fast_part
-def begin_forward(layer, weights, tape, call):
-    """The group's recurrent dropout, and the learnt state, where there is one, of sequences that begin here."""
+def draw_mask(layer, tape, call):
+    """The group's recurrent dropout."""
     if tape.mask.size > 0:
         fill_mask(tape.mask, layer.recurrent_dropout, recurrent_key(call.key, layer.number), call.first_sample)
+
+
+@fast_part
+def begin_forward(layer, weights, tape, call):
+    """The group's recurrent dropout, and the learnt state, where there is one, of sequences that begin here."""
+    draw_mask(layer, tape, call)
     if tape.begun.size > 0:
         for s in range(tape.hidden.shape[1]):
             if tape.begun[0, s, 0] == 0.0:
