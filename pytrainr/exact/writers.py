@@ -19,6 +19,7 @@ from pytrainr.argument_errors import wrong_value
 from pytrainr.exact.layer_list import described
 from pytrainr.exact.layers.decoder import Decoder
 from pytrainr.exact.layers.embedding import Embedding
+from pytrainr.exact.layers.layer import needs_whole
 from pytrainr.exact.network import ExactNetwork
 from pytrainr.parameters import Flat
 from pytrainr.r_list import RList
@@ -50,7 +51,7 @@ def writer_of(model: RList, network: ExactNetwork, weights: Flat, X: np.ndarray)
     if tokens is None or tokens != model.output_dim or model.output != "softmax":
         numbers = "; predictr gives numbers" if tokens is None else f"; it reads {tokens}, it puts out {{outputs}}"
         raise wrong_value("model", should + numbers, outputs=model.output_dim)
-    kind = _Rereading if any(layer.looks_ahead() for layer in layers) else _StepByStep
+    kind = _Rereading if needs_whole(layers) else _StepByStep
     return kind(network, weights, X)
 
 
