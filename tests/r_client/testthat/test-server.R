@@ -16,7 +16,7 @@ test_that("it starts, trains, stops; its models are there the next time", {
   X <- matrix((1:20) / 21, 5)
   model <- suppressMessages(trainr(X, X, learningrate = 0.1))
   model_store(model, "kept")
-  expect_error(trainr_connect(server$address, token = ""), class = "rnnremote_unauthenticated")
+  expect_error(trainr_connect(server$address, token = "", cacert = ""), class = "rnnremote_unauthenticated")
   trainr_connect(server$address, server$token, cacert = "")
   expect_true(trainr_server_stop())
   expect_output(print(server), "stopped")
