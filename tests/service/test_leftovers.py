@@ -54,8 +54,11 @@ def test_a_model_written_as_the_server_was_killed_is_there_once(tmp_path: Path) 
 
 
 def test_leftovers_of_every_kind_are_gone_after_the_start(tmp_path: Path) -> None:
-    with start_local_server(tmp_path):
-        pass
+    with start_local_server(tmp_path) as server, pytrainr_client.connect(server.address) as client:
+        X, Y = adder(5)
+        job = client.train_async(Y, X, learningrate=0.1)
+        job.wait()
+        job.delete()
     left = [tmp_path / "models" / "x.model", tmp_path / "datasets" / "0", tmp_path / "uploads" / "x"]
     left += [tmp_path / "jobs" / "x" / "epochs", tmp_path / "tmpx.tmp" / "store.db", tmp_path / "models" / "y.tmp"]
     for path in left:
@@ -69,6 +72,7 @@ def test_leftovers_of_every_kind_are_gone_after_the_start(tmp_path: Path) -> Non
 
 def test_what_a_backup_copies_stays(store: Store) -> None:
     """Neither a start nor the collection of garbage waits for a backup, and neither takes a file from it."""
+    store.jobs.create(new_job("job"), LIMITS)
     path = store.directories.model("x")
     path.write_bytes(b"left")
     with open(store.directories.root / "files.lock", "ab") as file:
@@ -79,6 +83,17 @@ def test_what_a_backup_copies_stays(store: Store) -> None:
         assert path.exists()
     store.remove_leftovers()
     assert not path.exists()
+
+
+def test_files_beside_a_new_database_stay(tmp_path: Path) -> None:
+    """They may be those of a database that was lost."""
+    with start_local_server(tmp_path):
+        pass
+    path = tmp_path / "models" / "x.model"
+    path.write_bytes(b"somebody's")
+    with start_local_server(tmp_path):
+        pass
+    assert path.exists()
 
 
 def test_a_model_that_cannot_be_published_leaves_no_file(store: Store, large: Model) -> None:

@@ -31,6 +31,7 @@ from pytrainr_server.store.schema import (
     datasets,
     job_datasets,
     jobs,
+    model_versions,
     models,
     uploads,
 )
@@ -158,8 +159,13 @@ class Store:
         return len(gone) + len(expired) + dropped.rowcount + broken.rowcount
 
     def _remove_orphans(self, before: float) -> int:
-        """Remove the files that belong to nothing, where they were written before that."""
+        """Remove the files that belong to nothing, where they were written before that.
+
+        Beside a database that has never known a job or a model they stay: they may be those of one that was lost.
+        """
         with self.database.read() as connection:
+            if not any(connection.execute(select(table).limit(1)).first() for table in (jobs, model_versions)):
+                return 0
             known = {self.directories.model(row.key).name for row in connection.execute(select(models.c.key))}
             known |= {row.sha256 for row in connection.execute(select(datasets.c.sha256))}
             known |= {row.sha256 for row in connection.execute(select(job_datasets.c.sha256))}
