@@ -35,10 +35,8 @@ def theirs(layer: Any) -> Any:
     for field in dataclasses.fields(layer):
         value = getattr(layer, field.name)
         options[field.name] = theirs(value) if isinstance(value, ours.Layer) else value
-    for name in ("peephole", "projection"):  # which Keras's LSTM lacks
+    for name in ("peephole", "projection", "learn_initial_state"):  # which Keras's layers lack
         assert not options.pop(name, 0)
-    if type(layer).__name__ == "Activation":
-        options["activation"] = options.pop("activation")
     return getattr(keras.layers, type(layer).__name__)(**options)
 
 
