@@ -90,8 +90,9 @@ class Training:
         self.validation: Any = None
         self.metrics: Any = None
         self._initial_state: Any = None
+        described = model if isinstance(model, Model) else options  # what else it is, is refused below
         if options["exact"] or (isinstance(model, Model) and model.exact):
-            Y, X = self._hold_out(Y, X, options, options.get("loss") if model is None else model.get("loss"))
+            Y, X = self._hold_out(Y, X, options, described.get("loss"))
         if model is None:
             self.model, self.X, self.Y = new_model(Y, X, **options)
         else:

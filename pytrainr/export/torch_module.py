@@ -20,7 +20,10 @@ __all__ = ["TorchNetwork", "torch_module"]
 def torch_module(model: RList) -> TorchNetwork:
     """The module; see :meth:`pytrainr.Model.to_torch`."""
     network = network_as_layers(model)
-    return TorchNetwork(network, scales_of(model, network))
+    module = TorchNetwork(network, scales_of(model, network))
+    with torch.no_grad():  # what has no form here is named now, not at the first use
+        module(torch.zeros(1, network.steps, network.input_dim))
+    return module
 
 
 class TorchNetwork(torch.nn.Module):

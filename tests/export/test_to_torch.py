@@ -38,6 +38,8 @@ def check_gradient(stack: list[Any], steps: int, width: int, seed: int) -> None:
     case = ListCase(stack, steps, width, 3, seed)
     model = model_of(stack, steps, width, seed)
     module = model.to_torch()
+    if not list(module.parameters()):
+        return
     (0.5 * (torch.tensor(case.Y) - module(torch.tensor(case.X))) ** 2).sum().backward()
     case.weights = np.concatenate([case.weights])
     case.network.layout.collect(model.copy(), case.weights)

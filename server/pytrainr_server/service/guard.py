@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NoReturn
 
 import grpc
 from google.protobuf.message import DecodeError, Message
@@ -95,7 +95,7 @@ class Guard(grpc.aio.ServerInterceptor):
                 async with self.call(method, context.invocation_metadata() or (), context.auth_context()):
                     return await behaviour(await self._request(raw, parse, many), context)
             except ServiceError as error:
-                await abort(context, error)
+                await self._refuse(raw, context, error, many)
 
         return guarded
 
@@ -106,9 +106,16 @@ class Guard(grpc.aio.ServerInterceptor):
                     async for response in behaviour(await self._request(raw, parse, many), context):
                         yield response
             except ServiceError as error:
-                await abort(context, error)
+                await self._refuse(raw, context, error, many)
 
         return guarded
+
+    async def _refuse(
+        self, raw: AsyncIterator[bytes], context: Context[Any, Any], error: ServiceError, many: bool
+    ) -> NoReturn:
+        if not many:
+            await self._receiving.drop(raw)
+        await abort(context, error)
 
     async def _request(self, raw: AsyncIterator[bytes], parse: Any, many: bool) -> Any:
         """The call's message, or where it may have many an iterator over them."""

@@ -10,13 +10,16 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from pytrainr_server.errors import Code, ServiceError, exhausted, invalid
 
 __all__ = ["Receiving"]
 
 RETRY_SECONDS = 1.0
+DROP_SECONDS = 1.0
+NOBODY = ""
+"""In whose name a message is taken whose sender is refused."""
 
 
 class Receiving:
@@ -49,6 +52,21 @@ class Receiving:
         finally:
             if placed:
                 self._leave(owner)
+
+    async def drop(self, raw: AsyncIterator[bytes]) -> None:
+        """Let a caller who is refused finish its message, for a moment and where there is room.
+
+        Clients such as curl take an answer that comes before for a broken connection.
+        """
+        if not self._has_room(NOBODY):
+            return
+        self._taken[NOBODY] += 1
+        try:
+            with suppress(TimeoutError), _limited(DROP_SECONDS):
+                async for _ in raw:
+                    pass
+        finally:
+            self._leave(NOBODY)
 
     def _has_room(self, owner: str) -> bool:
         return self._taken.total() < self._places and self._taken[owner] < max(1, self._places // 2)
