@@ -6,6 +6,8 @@ model = pytrainr.trainr(Y, X, learningrate=0.1, hidden_dim=16, numepochs=10)
 predictions = pytrainr.predictr(model, X)
 """
 
+import importlib
+
 from pytrainr import _loading
 
 with _loading.quickly():
@@ -67,3 +69,10 @@ __all__ = [
     "trainr_table",
     "write_r_model",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """``pytrainr.layers`` and ``pytrainr.plots``, loaded at their first use: most programs need neither."""
+    if name in ("layers", "plots"):
+        return importlib.import_module(f"pytrainr.{name}")
+    raise AttributeError(f"module 'pytrainr' has no attribute {name!r}")

@@ -48,3 +48,13 @@ print("numba.np.arraymath" in sys.modules, numba.njit(lambda a: np.cumsum(a + a)
             check=True,
         )
         assert run.stdout.split() == [str(loaded), "20.0"]
+
+
+def test_layers_and_plots_are_there_and_loaded_at_their_first_use():
+    script = """
+import sys
+import pytrainr
+print("pytrainr.layers" in sys.modules, pytrainr.layers.Dense(3).units, hasattr(pytrainr, "nothing"))
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["False", "3", "False"]
