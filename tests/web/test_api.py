@@ -221,7 +221,15 @@ def test_a_downloaded_model_is_whole(alice: Browser, guarded: SecureServer, trai
         model = read(tmp_path / kind)
         with guarded.connect() as client:
             np.testing.assert_array_equal(model.error, client.model("models/adder@1").error)
+    assert b"void" in alice.send("GET", "/api/models/adder/1/file?format=c").read()
+    assert alice.send("GET", "/api/models/adder/1/file?format=onnx").status == 200
     assert alice.ask("GET", "/api/models/adder/1/file?format=exe")[0] == 400
+    with guarded.connect() as client:
+        X, Y = adder(20)
+        client.train_async(Y, X, learningrate=0.1, use_bias=True, model_id="biased").wait()
+    status, said = alice.ask("GET", "/api/models/biased/1/file?format=onnx")
+    assert (status, said["reason"]) == (409, "NOT_EXPORTABLE")
+    assert "bias" in said["message"]
 
 
 def test_rows_are_read_or_refused_by_their_line() -> None:

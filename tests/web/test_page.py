@@ -143,7 +143,7 @@ def test_a_model_is_named_tried_and_taken_home(page: Page, client: Client, fault
     assert "400" in faults.pop()  # the browser tells of the refusal too
 
     with page.expect_download() as download:
-        page.get_by_role("link", name="Model file").click()
+        page.get_by_role("button", name="Model file").click()
     download.value.save_as(tmp_path / "tried.trainr")
     np.testing.assert_array_equal(pytrainr.Model.load(tmp_path / "tried.trainr").time_synapse[0], model.time_synapse[0])
 

@@ -41,7 +41,13 @@ PAGE = 100
 LIVE_JOBS = 100
 MAX_EPOCHS = 2_000_000
 MAX_USERS_LOOKED_AT = 1000
-FORMATS = {"model": ".trainr", "rds": ".rds"}
+FORMATS: dict[str, tuple[str, Callable[[pytrainr.Model, Path], None]]] = {
+    "model": (".trainr", lambda model, path: model.save(path)),
+    "rds": (".rds", pytrainr.write_r_model),
+    "c": (".c", lambda model, path: model.to_c(path)),
+    "onnx": (".onnx", lambda model, path: model.to_onnx(path)),
+}
+"""The ending of a downloaded file, and what writes it."""
 
 
 class Api:
@@ -303,7 +309,7 @@ class Api:
         if format not in FORMATS:
             raise invalid("format", f"is {format[:40]!r}; it should be one of {', '.join(FORMATS)}")
         content = await self._inside(request, "DownloadModel", lambda model: _file_of(model, format), whole=True)
-        name = f"{request.match_info['id']}-{request.match_info['version']}{FORMATS[format]}"
+        name = f"{request.match_info['id']}-{request.match_info['version']}{FORMATS[format][0]}"
         return web.Response(
             body=content,
             content_type="application/octet-stream",
@@ -471,10 +477,10 @@ def _stored(model: model_pb2.StoredModel) -> dict[str, Any]:
 def _file_of(model: pytrainr.Model, format: str) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model"
-        if format == "rds":
-            pytrainr.write_r_model(model, path)
-        else:
-            model.save(path)
+        try:
+            FORMATS[format][1](model, path)
+        except (ValueError, TypeError, ImportError) as error:  # what the format cannot say, or the server lacks
+            raise precondition("NOT_EXPORTABLE", str(error)) from error
         return path.read_bytes()
 
 

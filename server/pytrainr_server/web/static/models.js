@@ -2,8 +2,9 @@
 
 import { heatMap, lines } from "./charts.js";
 import { bytes, facts, h, number, replace, say, table, time } from "./dom.js";
-import { get, post } from "./server_calls.js";
+import { get, keep, post } from "./server_calls.js";
 
+const FILES = [["model", "Model file"], ["rds", "R (.rds)"], ["c", "C"], ["onnx", "ONNX"]];
 const COLUMNS = [
   ["Model", (model) => h("a", { href: `#/models/${model.id}/${model.version}` }, `${model.id}@${model.version}`), "wide"],
   ["Aliases", (model) => model.aliases.map((alias) => h("span", {}, alias, " "))],
@@ -56,7 +57,7 @@ export async function model(id, version) {
   return { title: `Model ${found.id}@${found.version}`, content: [
     h("div", { class: "bar" }, h("a", { href: `#/models/${found.id}` }, "All versions"),
       found.job && h("a", { href: `#/jobs/${found.job}` }, `Job ${found.job}`),
-      h("a", { href: `${path}/file?format=model`, download: true }, "Model file"), h("a", { href: `${path}/file?format=rds`, download: true }, "For R (.rds)")),
+      "Download:", FILES.map(([format, title]) => h("button", { onclick: () => keep(`${path}/file?format=${format}`) }, title))),
     aliases,
     h("div", { class: "columns" },
       h("section", {}, h("h2", {}, "Network"), found.summary ? h("pre", {}, found.summary) : facts({ network: found.network, units: found.dims.join(" – "), parameters: found.parameters })),

@@ -36,6 +36,18 @@ export async function signIn(token) {
   return found.owner;
 }
 
+// A file, to be kept where the browser keeps what it downloads; what cannot be had is an error, not a file that says so.
+export async function keep(path) {
+  const response = await fetch(path);
+  if (!response.ok) throw new Refused(response.status, (await response.json()).message);
+  const name = /filename="([^"]*)"/.exec(response.headers.get("Content-Disposition"))[1];
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(await response.blob());
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+}
+
 // Events of a path until `end` is called; the browser connects again by itself.
 export function events(path, heard) {
   const source = new EventSource(path);
