@@ -18,6 +18,7 @@ import pytrainr_client
 from pytrainr_server import LocalServer, start_local_server
 from pytrainr_server.config import Config, ConfigError
 from pytrainr_server.security.tokens import REMEMBERED_SECONDS
+from pytrainr_server.web import live
 from pytrainr_server.web.rows import sequences_of
 
 import pytrainr
@@ -159,6 +160,28 @@ def test_guessing_tokens_is_slowed_down(tmp_path: Any) -> None:
         statuses = [browser.ask("POST", "/api/sign-in", {"token": "trainr_1_2"})[0] for _ in range(14)]
         assert statuses[0] == 401
         assert statuses[-1] == 429
+
+
+def test_a_classroom_behind_one_address_signs_in_at_once(guarded: SecureServer) -> None:
+    """Only attempts that fail count."""
+    browser = Browser(guarded.server.page, guarded.authority.certificate)
+    for _ in range(30):
+        browser.sign_in(guarded.token)
+
+
+async def test_the_live_list_goes_on_after_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = iter([OSError("gone for a while"), {"jobs": [1]}])
+
+    async def look() -> dict[str, Any]:
+        found = next(looks, {"jobs": [2]})
+        if isinstance(found, OSError):
+            raise found
+        return found
+
+    monkeypatch.setattr(live, "LOOK_SECONDS", 0.01)
+    messages = live.Feed(look).messages()
+    assert json.loads(await anext(messages)) in ({"jobs": [1]}, {"jobs": [2]})
+    await messages.aclose()
 
 
 def test_another_name_that_leads_here_is_not_answered(watched: LocalServer) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 LOOK_SECONDS = 1.0
+log = logging.getLogger("pytrainr_server.web")
 Look = Callable[[], Awaitable[dict[str, Any]]]
 
 
@@ -44,10 +46,17 @@ class Feed:
 
     async def _keep_looking(self) -> None:
         while True:
-            text = json.dumps(await self._look(), separators=(",", ":"))
-            if text != self._text:
-                async with self._news:
-                    self._text = text
-                    self._number += 1
-                    self._news.notify_all()
+            try:
+                text = json.dumps(await self._look(), separators=(",", ":"))
+            except Exception:  # a full disk, a database that is gone for a while: whoever watches goes on watching
+                log.warning("the live list could not be read; it is tried again", exc_info=True)
+            else:
+                await self._tell(text)
             await asyncio.sleep(LOOK_SECONDS)
+
+    async def _tell(self, text: str) -> None:
+        if text != self._text:
+            async with self._news:
+                self._text = text
+                self._number += 1
+                self._news.notify_all()

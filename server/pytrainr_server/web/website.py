@@ -123,7 +123,7 @@ class Website:
         session = self._sessions.of(request.cookies.get(COOKIE, ""))
         token = session.token if session else ""
         request[SESSION] = session
-        request[CALLER] = Caller((("authorization", f"Bearer {token}"),) if token else (), _peer(request))
+        request[CALLER] = _caller(request, token)
         if request.method != "GET" and request.path != "/api/sign-in":
             if session is None:
                 raise ServiceError(Code.UNAUTHENTICATED, "UNAUTHENTICATED", "Sign in first.")
@@ -138,8 +138,8 @@ class Website:
         if not (request.content_type == "application/json" and _same_origin(request)):
             raise ServiceError(Code.PERMISSION_DENIED, "NOT_FROM_THIS_PAGE", "Sign in from this page.")
         token = str((await self._api.body(request)).get("token", "")).strip()
-        caller = Caller((("authorization", f"Bearer {token}"),) if token else (), _peer(request))
-        owner = await self._api.calls.owner(caller)
+        owner = await self._api.calls.owner(_caller(request, token))
+        self._sign_ins.forgive(request.remote or "")  # a classroom behind one address signs in at once
         id, session = self._sessions.begin(token)
         response = web.json_response({"owner": owner, "secret": session.secret})
         response.set_cookie(COOKIE, id, httponly=True, samesite="Strict", secure=request.secure, path="/")
@@ -166,6 +166,10 @@ def _refusal(error: ServiceError) -> web.Response:
 def _same_origin(request: web.Request) -> bool:
     origin = request.headers.get("Origin")
     return origin is None or origin == f"{'https' if request.secure else 'http'}://{request.host}"
+
+
+def _caller(request: web.Request, token: str) -> Caller:
+    return Caller((("authorization", f"Bearer {token}"),) if token else (), _peer(request))
 
 
 def _peer(request: web.Request) -> dict[str, list[bytes]]:
