@@ -10,13 +10,16 @@ WORKERS ?= 2
 # The oldest that Python 3.13 has a wheel of: what it generates runs on every protobuf and gRPC from then on.
 PROTOC := grpcio-tools==1.67.1
 
-.PHONY: demo test portable versions lint format proto proto-check warmup benchmark ratios arm64 clean
+.PHONY: demo test again portable versions lint format proto proto-check warmup benchmark ratios arm64 clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python examples/demo.py
 
 test: $(VENV)/.test lint
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
+again: $(VENV)/.test
+	$(BIN)/python -m tests.again
 
 portable: $(VENV)/.test
 	$(BIN)/python -m tests.portable

@@ -302,15 +302,21 @@ def test_asyncio(secure: SecureServer, data: Data) -> None:
 
 
 def test_large_data_are_uploaded_once_and_a_broken_upload_goes_on(plain: LocalServer) -> None:
-    X, Y = adder(20_000)
+    X, Y = adder(20_000, seed=4)
     options: dict[str, Any] = {"learningrate": 0.01, "hidden_dim": 3, "batch_size": 100, "numepochs": 1}
     with pytrainr_client.connect(plain.address) as client:
         channel = client._channel
         stub = dataset_pb2_grpc.DatasetServiceStub(channel)
         here = pytrainr.trainr(Y, X, rng=RRandom(1), epoch_function=pytrainr.epoch_annealing, **options)
+
+        def stored() -> set[str]:
+            return {dataset.name for dataset in stub.ListDatasets(dataset_pb2.ListDatasetsRequest()).datasets}
+
+        known, added = stored(), []  # what the tests before this one sent stays on this server
         for _ in range(2):
             assert client.trainr(Y, X, rng=RRandom(1), epoch_function=pytrainr.epoch_annealing, **options) == here
-        assert len(stub.ListDatasets(dataset_pb2.ListDatasetsRequest()).datasets) == 2
+            added.append(len(stored() - known))
+        assert added == [2, 2]
 
         data = np.random.default_rng(1).bytes(20 << 20)
         message = dataset_pb2.UploadDatasetRequest
