@@ -9,16 +9,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pytrainr import arguments
-from pytrainr.argument_errors import wrong_value
+from pytrainr.argument_errors import Setting, wrong_value
 from pytrainr.memory import check_memory
 from pytrainr.model import Model
 from pytrainr.network import kept_network
 from pytrainr.series.normalisation import normalised_input, raw_output
 from pytrainr.threads import in_threads, thread_count
 
-__all__ = ["layer_states", "predict_rows", "predictr"]
+__all__ = ["gates", "layer_states", "predict_rows", "predictr"]
 
 _EXACT_OPTIONS = ("state", "return_state", "mask")
+_R_GATES = {"rnn": (), "gru": ("update", "reset", "candidate"), "lstm": ("forget", "input", "candidate", "output")}
+"""What the last entries of R's ``store`` are."""
 _CHUNK_NUMBERS = 4e6  # inputs and states of one chunk, at most
 _SHARED_FROM = 4e6  # multiplications from which the samples are shared among threads
 
@@ -119,6 +121,62 @@ def layer_states(model: Model, X: ArrayLike, mask: Any = None) -> dict[str, dict
     if not shown:
         raise wrong_value("model", "{place} has no layer with more to show than what it gives out; predictr shows that")
     return shown
+
+
+def gates(model: Model, X: ArrayLike, mask: Any = None) -> dict[str, dict[str, np.ndarray]]:
+    """What every gate of a gru or lstm does over sequences: how far each unit opens it at each time step.
+
+    In R's arithmetic they are R's, to the bit, with its recycled bias::
+
+        gru:   z, r = logistic(x W + h R + b)            "update", "reset"
+               g = tanh(x W + (h·r) R + b)               "candidate";  h ← (1 − z)·h + z·g
+        lstm:  f, i, o = logistic(x W + h R + b)         "forget", "input", "output"
+               g = tanh(x W + h R + b)                   "candidate";  c ← f·c + i·g,  h ← o·tanh(c)
+
+    An exact network's are those of its layers (``layers.GRU`` resets after the product, as Keras and PyTorch, unless
+    ``reset_after=False``). The states themselves, h and c, come from ``predictr(model, X, hidden=True)``.
+
+    Parameters
+    ----------
+    model
+        What ``trainr`` returned, with a gru or lstm in it.
+    X
+        (samples, time, input variables), or 2-D for one variable, as for ``predictr``.
+    mask
+        For sequences of different length, as for ``predictr``; steps without an entry are NaN.
+
+    Returns
+    -------
+    dict of dicts
+        By the layer's name ("gru", "gru_1", …, from the input up; "backward_gru" for one that reads from the end) and
+        the gate's (samples, time, units): 0 to 1, the candidate −1 to 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where the network has no gates, and as ``predictr`` does; the message names the argument.
+    """
+    arguments.trained(model, "model")
+    if model.exact:
+        from pytrainr.exact import prediction
+
+        found = prediction.gates(model, X, mask)
+    else:
+        if mask is not None:
+            arguments.check_exact_only({"mask": mask}, _EXACT_OPTIONS)
+        names, found = _R_GATES[model["network_type"]], {}
+        states = predictr(model, X, hidden=True)[:-1] if names else []
+        for number, state in enumerate(states):
+            layer = f"{model['network_type']}_{number}" if number else str(model["network_type"])
+            found[layer] = dict(zip(names, np.moveaxis(state[..., -len(names) :], -1, 0), strict=True))
+    if not found:
+        raise wrong_value(
+            "model",
+            "{place} has no gates: they are in the layers of {gru} and {lstm}",
+            gru=Setting("network_type", "gru"),
+            lstm=Setting("network_type", "lstm"),
+        )
+    return found
 
 
 def _check_extra(model: Model, extra: dict[str, Any]) -> None:

@@ -61,6 +61,11 @@ class LayerDoesNotFit(ValueError):  # noqa: N818 - read as a sentence
     """What comes in is nothing for the layer; the message says what it needs. ``LayerList`` names both."""
 
 
+Part = tuple[str, int, int, tuple[int, ...]]
+"""Something of a layer that can be shown: the name of its array, how many entries that has before the first step, the
+first of its columns, and their shape."""
+
+
 class Planned(Protocol):
     """What the planner asks of a layer; see ``exact/layers/layer.py``."""
 
@@ -75,7 +80,9 @@ class Planned(Protocol):
 
     def numbers(self) -> dict[str, float]: ...
 
-    def shown(self) -> dict[str, tuple[str, int, int, tuple[int, ...]]]: ...
+    def shown(self) -> dict[str, Part]: ...
+
+    def shown_gates(self) -> dict[str, Part]: ...
 
     def lay(self, plan: Planner, x: Stream, path: Path) -> Stream: ...
 

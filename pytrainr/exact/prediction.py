@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -12,15 +12,14 @@ from pytrainr import arguments
 from pytrainr.argument_errors import Setting, wrong_value
 from pytrainr.exact.entries import check_finite, check_tokens, with_mask
 from pytrainr.exact.layer_list import named
-from pytrainr.exact.layers.layer import needs_whole
+from pytrainr.exact.layers.layer import Part, needs_whole
 from pytrainr.exact.network import ExactNetwork
-from pytrainr.exact.plan import Plan
 from pytrainr.memory import check_memory
 from pytrainr.model import Model
 from pytrainr.network import kept_network
 from pytrainr.series.normalisation import normalised_input, raw_output
 
-__all__ = ["check_stateful", "checked_input", "checked_states", "layer_states", "predict_exact"]
+__all__ = ["check_stateful", "checked_input", "checked_states", "gates", "layer_states", "predict_exact"]
 
 
 def predict_exact(
@@ -84,25 +83,49 @@ def predict_exact(
 
 def layer_states(model: Model, X: Any, mask: Any = None) -> dict[str, dict[str, np.ndarray]]:
     """``pytrainr.layer_states``; nothing where no layer has more to show than what it gives out."""
+    return _looked_into(model, X, mask, lambda layer: layer.shown())
+
+
+def gates(model: Model, X: Any, mask: Any = None) -> dict[str, dict[str, np.ndarray]]:
+    """``pytrainr.gates``; nothing where no layer has any."""
+    return _looked_into(model, X, mask, lambda layer: layer.shown_gates())
+
+
+def _looked_into(
+    model: Model, X: Any, mask: Any, parts_of: Callable[[Any], dict[str, Part]]
+) -> dict[str, dict[str, np.ndarray]]:
+    """By the layer's name, what ``parts_of`` it says is to be shown over (samples, time); NaN without an entry."""
     kept, weights = kept_network(model)
     network = cast(ExactNetwork, kept)
     samples, _ = _checked(model, X, mask)
     steps = _steps(model, samples)
     prepare = _preparation(model, network, steps)
-    rows = [row for row in network.prediction_plan(steps).rows if row.layer.shown()]
-    shown: dict[str, dict[str, np.ndarray]] = {}
-    for name, row in zip(named([row.layer for row in rows]), rows, strict=True):
-        shown[name] = {}
-        for what, (array, before, first, shape) in row.layer.shown().items():
+
+    def memory(place: int, entries: int, width: int) -> np.ndarray:
+        at = place, entries, width
+        return network.forward(weights, samples, steps=steps, prepare=prepare, shown=lambda _: at)[0]
+
+    rows = [row for row in network.prediction_plan(steps).rows if parts_of(row.layer)]
+    found: dict[str, dict[str, np.ndarray]] = {}
+    for name, row in zip(_names(rows), rows, strict=True):
+        parts, whole, found[name] = parts_of(row.layer), {}, {}
+        absent = None if row.x.present is None else memory(row.x.present, row.x.steps, 1)[:, :, 0] == 0.0
+        for array, before in {(array, before) for array, before, _, _ in parts.values()}:
             place, entries, width = row.arrays[array]
+            whole[array] = values = memory(place + before * width, entries - before, width)
+            if absent is not None and absent.shape == values.shape[:2]:
+                values[absent] = np.nan
+        for what, (array, _, first, shape) in parts.items():
+            values = whole[array][:, :: -1 if row.x.turned else 1, first : first + math.prod(shape)]
+            found[name][what] = values.reshape(*values.shape[:2], *shape)
+    return found
 
-            def where(plan: Plan, at: tuple[int, int, int] = (place + before * width, entries - before, width)) -> Any:
-                return at
 
-            values = network.forward(weights, samples, steps=steps, prepare=prepare, shown=where)[0]
-            values = values[:, :: -1 if row.x.turned else 1, first : first + math.prod(shape)]
-            shown[name][what] = values.reshape(*values.shape[:2], *shape)
-    return shown
+def _names(rows: Sequence[Any]) -> list[str]:
+    """The names of rows' layers as in ``model.summary()``; those that read from the end are called "backward_…"."""
+    ways = {turned: [row.layer for row in rows if bool(row.x.turned) == turned] for turned in (False, True)}
+    named_ways = {turned: iter(named(layers)) for turned, layers in ways.items()}
+    return [("backward_" if row.x.turned else "") + next(named_ways[bool(row.x.turned)]) for row in rows]
 
 
 def _checked(model: Model, X: Any, mask: Any) -> tuple[np.ndarray, bool]:

@@ -29,7 +29,7 @@ import numpy as np
 from pytrainr.exact.arrays import Matrix, Rows, Steps, Vector, flattened, past
 from pytrainr.exact.cells.gradients import input_gradient
 from pytrainr.exact.initial import Weight
-from pytrainr.exact.layers.layer import check_range
+from pytrainr.exact.layers.layer import Part, check_range
 from pytrainr.exact.layers.recurrent import Recurrent, recurrent_kernels
 from pytrainr.exact.products import add_column_sums, add_product, product, transposed_product
 from pytrainr.exact.scalars import exp, tanh
@@ -548,7 +548,7 @@ class NTM(Recurrent):
             Weight("initial_weighting", (self._heads, self.memory_slots), _at_the_first_slot),
         )
 
-    def shown(self) -> dict[str, tuple[str, int, int, tuple[int, ...]]]:
+    def shown(self) -> dict[str, Part]:
         memory, looked = self._controller_cells, self._controller_cells + self.memory_slots * self.memory_width
         writes = looked + self.read_heads * self.memory_slots
         return {

@@ -22,7 +22,7 @@ from pytrainr.exact.initial import Weight
 from pytrainr.exact.kernels import Kernels
 from pytrainr.exact.layers.dropout import SpatialDropout1D
 from pytrainr.exact.layers.last_steps import LastSteps
-from pytrainr.exact.layers.layer import Layer, check_range
+from pytrainr.exact.layers.layer import Layer, Part, check_range
 from pytrainr.exact.layers.recurrent import Recurrent, begin_backward, draw_mask, finish_gradient
 from pytrainr.exact.products import product, transpose
 from pytrainr.exact.scalars import exp
@@ -318,7 +318,7 @@ class AdaptiveComputation(Layer):
         """What ``hidden=True`` shows: the states that it gives out."""
         return [("result", 1)]
 
-    def shown(self) -> dict[str, tuple[str, int, int, tuple[int, ...]]]:
+    def shown(self) -> dict[str, Part]:
         return {"ponder_steps": ("ponder", 0, 0, ())}
 
     def lay(self, plan: Planner, x: Stream, path: Path) -> Stream:

@@ -18,7 +18,7 @@ from pytrainr.exact.attention import ADDITIVE, ATTENTION, DOT, attend, attend_ba
 from pytrainr.exact.kernels import Kernels
 from pytrainr.exact.layers.dense import Dense
 from pytrainr.exact.layers.embedding import Embedding, row_of
-from pytrainr.exact.layers.layer import Layer, LayerDoesNotFit, Weight, check_range
+from pytrainr.exact.layers.layer import Layer, LayerDoesNotFit, Part, Weight, check_range
 from pytrainr.exact.layers.recurrent import (
     Recurrent,
     begin_backward,
@@ -351,6 +351,9 @@ class Decoder(Layer):
     def recorded(self) -> list[tuple[str, int]]:
         """What ``hidden=True`` shows: the cell's states."""
         return self.cell.recorded()
+
+    def shown_gates(self) -> dict[str, Part]:
+        return self.cell.shown_gates()
 
     def lay(self, plan: Planner, x: Stream, path: Path) -> Stream:
         width = x.width + self._fed_width()

@@ -23,9 +23,9 @@ from pytrainr.argument_errors import Code, wrong_type, wrong_value
 from pytrainr.exact.activations import ACTIVATIONS, known_as
 from pytrainr.exact.initial import Weight
 from pytrainr.exact.kernels import Kernels
-from pytrainr.exact.plan import LayerDoesNotFit, Path, Planner, Stream
+from pytrainr.exact.plan import LayerDoesNotFit, Part, Path, Planner, Stream
 
-__all__ = ["Layer", "LayerDoesNotFit", "Weight", "check_activation", "check_range", "needs_whole"]
+__all__ = ["Layer", "LayerDoesNotFit", "Part", "Weight", "check_activation", "check_range", "needs_whole"]
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,12 @@ class Layer:
         """Options as compiled code reads them."""
         return {}
 
-    def shown(self) -> dict[str, tuple[str, int, int, tuple[int, ...]]]:
-        """What ``layer_states`` shows of it: the name of the array, how many entries it has before the first step, the
-        first of its columns, and their shape."""
+    def shown(self) -> dict[str, Part]:
+        """What ``layer_states`` shows of it."""
+        return {}
+
+    def shown_gates(self) -> dict[str, Part]:
+        """What ``gates`` shows of it."""
         return {}
 
     def looks_ahead(self) -> str | None:

@@ -16,7 +16,7 @@ from pytrainr.exact.dropout import fill_mask, recurrent_key
 from pytrainr.exact.kernels import Kernels
 from pytrainr.exact.layers.dropout import SpatialDropout1D
 from pytrainr.exact.layers.last_steps import LastSteps
-from pytrainr.exact.layers.layer import Layer, Weight, check_range
+from pytrainr.exact.layers.layer import Layer, Part, Weight, check_range
 from pytrainr.exact.products import add_column_sums, product, transpose
 from pytrainr.numerics.elementwise import add, copy, fill, multiply
 from pytrainr.numerics.jit import fast_part
@@ -340,3 +340,8 @@ class Recurrent(Layer):
     def recorded(self) -> list[tuple[str, int]]:
         """What ``hidden=True`` shows of the layer: names of its arrays, and into how many parts each falls."""
         return [("hidden", 1)]
+
+    def shown_gates(self) -> dict[str, Part]:
+        units = self.units
+        found: dict[str, Part] = {gate: ("gates", 0, k * units, (units,)) for k, gate in enumerate(self.gates)}
+        return found if len(found) > 1 else {}
