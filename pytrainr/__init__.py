@@ -21,7 +21,7 @@ with _loading.quickly():
     from pytrainr.many import Trained, trainr_many
     from pytrainr.memory import NotEnoughMemoryError
     from pytrainr.model import Model
-    from pytrainr.prediction import gates, layer_states, predict_rows, predictr
+    from pytrainr.prediction import gates, gradient_norms, layer_states, predict_rows, predictr
     from pytrainr.r_random import RRandom, rnorm, runif, sample, set_seed
     from pytrainr.schedules import CosineSchedule, ExponentialSchedule, ReduceOnPlateau, StepSchedule
     from pytrainr.storage import ModelFileError
@@ -53,6 +53,7 @@ __all__ = [
     "epoch_progress",
     "gates",
     "generate",
+    "gradient_norms",
     "int2bin",
     "layer_states",
     "loss_L1",

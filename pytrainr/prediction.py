@@ -16,7 +16,7 @@ from pytrainr.network import kept_network
 from pytrainr.series.normalisation import normalised_input, raw_output
 from pytrainr.threads import in_threads, thread_count
 
-__all__ = ["gates", "layer_states", "predict_rows", "predictr"]
+__all__ = ["gates", "gradient_norms", "layer_states", "predict_rows", "predictr"]
 
 _EXACT_OPTIONS = ("state", "return_state", "mask")
 _R_GATES = {"rnn": (), "gru": ("update", "reset", "candidate"), "lstm": ("forget", "input", "candidate", "output")}
@@ -177,6 +177,49 @@ def gates(model: Model, X: ArrayLike, mask: Any = None) -> dict[str, dict[str, n
             lstm=Setting("network_type", "lstm"),
         )
     return found
+
+
+def gradient_norms(model: Model, X: ArrayLike, Y: ArrayLike, mask: Any = None) -> dict[str, np.ndarray]:
+    """How much of each sample's loss reaches the state of each recurrent layer at each step: ‖∂L/∂h_t‖.
+
+    Where it vanishes, or explodes, towards the first steps, the layer does not learn from them (Bengio, Simard &
+    Frasconi 1994; Pascanu, Mikolov & Bengio 2013). It is the whole gradient by h_t: from the layers above, and through
+    h_{t+1}.
+
+    Parameters
+    ----------
+    model
+        What ``trainr(exact=True)`` returned. Its own dropout is at work, as in training; ``bptt_steps``, ``clipping``
+        and ``clip_norm``, which act on the gradient, are not.
+    X, Y, mask
+        As in training, of as many steps.
+
+    Returns
+    -------
+    dict of arrays
+        By the name of each recurrent layer as in ``model.summary()``, of both directions where it has two: (samples,
+        time) Euclidean norms over the units; 0 where a step has no entry.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where the network has no recurrent layer that follows the gradient, R's arithmetic among them; and as ``trainr``
+        does for X and Y.
+    """
+    arguments.trained(model, "model")
+    if not model.get("exact"):
+        raise wrong_value(
+            "model", "{place}: R's arithmetic does not follow the gradient, train with {exact}", exact=_EXACT
+        )
+    from pytrainr.exact import gradient_norms as exact
+
+    norms = exact.gradient_norms(model, X, Y, mask)
+    if not norms:
+        raise wrong_value("model", "{place} has no recurrent layer that is trained by the gradient")
+    return norms
+
+
+_EXACT = Setting("exact", True)
 
 
 def _check_extra(model: Model, extra: dict[str, Any]) -> None:

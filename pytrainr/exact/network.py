@@ -143,6 +143,20 @@ class ExactNetwork:
         batch.error[...] = groups.error
         return done, not updating
 
+    def way_back(self, weights: Flat, X: np.ndarray, Y: np.ndarray) -> tuple[Plan, np.ndarray]:
+        """The plan for training on whole sequences, and its memory after the way back over all samples as one group.
+
+        Nothing is updated.
+        """
+        n, pieces = X.shape[0], self._in_pieces(self.options.steps)
+        groups = Groups(X, Y, np.arange(n), np.array([0, n]), np.zeros(n, self.dtype), np.empty((0, 0), self.dtype))
+        state = RuleState(_as(weights, self.dtype), self.layout.zeros().astype(self.dtype), *[_EMPTY] * 2)
+        schedule, room = self._schedule(self.model, pieces.steps), self._room(0, pieces.plan, n)
+        programs = pieces.plan.program, pieces.rest
+        stop = np.zeros(1, np.uint8)
+        run_groups(*programs, state, self._rule(self.model), groups, schedule, room, 0, False, stop)
+        return pieces.plan, room.memory
+
     def finish_update(self, model: RList, state: dict[str, Flat], rng: RRandom) -> None:
         """The update of the last group, after the caller's own loss function has seen the pending one."""
         mine, counts = self._state(state, model), np.array([model.updates_done, 0])
