@@ -44,7 +44,7 @@ def create_token(data_dir: Path, owner: str) -> str:
         "--data-dir",
         str(data_dir),
     ]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout.strip()
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=300).stdout.strip()
 
 
 @pytest.fixture(scope="session")

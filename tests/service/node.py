@@ -31,5 +31,5 @@ def modules() -> Path:
 def buf(*arguments: str, cwd: Path | None = None) -> str:
     """What ``buf`` prints."""
     command = [str(modules() / ".bin" / "buf"), *arguments]
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300, check=False)
     return done.stdout + done.stderr

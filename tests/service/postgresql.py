@@ -44,7 +44,7 @@ class PostgreSQL:
             self._as_user = {"user": USER, "group": USER, "extra_groups": []}
         data = self.directory / "data"
         make = [PROGRAMS / "initdb", "-D", data, "-U", "trainr", "-A", "trust", "-E", "UTF8", "--locale", "C.UTF-8"]
-        subprocess.run(make, check=True, capture_output=True, timeout=120, cwd=self.directory, **self._as_user)
+        subprocess.run(make, check=True, capture_output=True, timeout=300, cwd=self.directory, **self._as_user)
         command = [PROGRAMS / "postgres", "-D", data, "-k", self.directory, "-c", "listen_addresses="]
         with open(self.directory.with_suffix(".log"), "wb") as log:
             self._process = subprocess.Popen(
@@ -62,7 +62,7 @@ class PostgreSQL:
     def _run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
         assert PROGRAMS is not None
         command = [PROGRAMS / program, "-h", str(self.directory), "-U", "trainr", *arguments]
-        return subprocess.run(command, capture_output=True, timeout=60, check=False, cwd="/")
+        return subprocess.run(command, capture_output=True, timeout=300, check=False, cwd="/")
 
     def new_database(self) -> str:
         """The URL of an empty database."""

@@ -103,7 +103,7 @@ def test_few_file_descriptors_are_a_refusal_and_no_end(tmp_path: Path) -> None:
 
     with start_local_server(tmp_path, prefix=["prlimit", "--nofile=80"]) as server:
         host, _, port = server.address.rpartition(":")
-        idle = [socket.create_connection((host, int(port)), timeout=10) for _ in range(100)]
+        idle = [socket.create_connection((host, int(port)), timeout=300) for _ in range(100)]
         assert server.process.poll() is None
         for connection in idle:
             connection.close()

@@ -36,7 +36,7 @@ class Disk:
         self.data, self._number = directory / "data", directory / "errno"
         library = directory / "failing_disk.so"
         source = Path(__file__).with_name("failing_disk.c")
-        subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True, timeout=120)
+        subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True, timeout=300)
         self.environment = {
             "LD_PRELOAD": str(library),
             "FAILING_DISK_ROOT": str(self.data),
@@ -104,7 +104,7 @@ def test_a_disk_that_fails_for_a_while(disk: Disk, server: LocalServer, number: 
             assert str(disk.data) not in str(error.value)
         assert np.array_equal(client.predictr("models/before", X), pytrainr.predictr(model, X))
         assert len(list(client.jobs())) == 2
-        health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=120)
+        health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=300)
         time.sleep(1.0)  # checkpoints, leases and the queue meet it too
         assert not job.info().ended
 

@@ -350,7 +350,7 @@ def test_hostile_lists_are_refused_with_the_layer_named(channel: grpc.Channel, n
     stub = training_pb2_grpc.TrainingServiceStub(channel)
     request = training_pb2.CreateTrainingJobRequest(training=sent(*layers))
     with pytest.raises(grpc.RpcError) as error:
-        stub.CreateTrainingJob(request, timeout=60)
+        stub.CreateTrainingJob(request, timeout=300)
     assert status(error.value) == (*INVALID, "layers")
     assert re.search(said, error.value.details())  # type: ignore[attr-defined]
 
@@ -378,7 +378,7 @@ def test_a_model_whose_layers_are_not_those_of_its_weights_is_refused(
     model["layers"] = layers
     request = prediction_pb2.PredictRequest(model=message_of_model(model), x=wire.encode_array(SERIES))
     with pytest.raises(grpc.RpcError) as error:
-        prediction_pb2_grpc.PredictionServiceStub(channel).Predict(request, timeout=60)
+        prediction_pb2_grpc.PredictionServiceStub(channel).Predict(request, timeout=300)
     assert error.value.code() == grpc.StatusCode.INVALID_ARGUMENT  # type: ignore[attr-defined]
     Y, X, _ = CASES["state"]
     with pytest.raises(ValueError, match=r"model|layers|gru_weights|hidden_dim|sigmoid"):
@@ -397,7 +397,7 @@ def test_layers_of_impossible_sizes_are_refused_before_memory_is_taken(
     stub = training_pb2_grpc.TrainingServiceStub(channel)
     request = training_pb2.CreateTrainingJobRequest(training=sent({**described(INSTANCES[kind]), option: size}))
     with pytest.raises(grpc.RpcError) as error:
-        stub.CreateTrainingJob(request, timeout=60)
+        stub.CreateTrainingJob(request, timeout=300)
     codes = (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.RESOURCE_EXHAUSTED)
     assert error.value.code() in codes, error.value  # type: ignore[attr-defined]
 
@@ -421,13 +421,13 @@ def test_requests_and_models_of_before_work(server: Client, channel: grpc.Channe
 
     X, _ = make.data()
     predictions = prediction_pb2_grpc.PredictionServiceStub(channel)
-    answer = predictions.Predict(message("prediction", prediction_pb2.PredictRequest), timeout=60)
+    answer = predictions.Predict(message("prediction", prediction_pb2.PredictRequest), timeout=300)
     check(wire.decode_array(answer.prediction, "prediction"), "prediction")
     check(pytrainr.predictr(Model.load(make.FOLDER / f"{kind}.pytrainr"), X), "prediction")
     stub = training_pb2_grpc.TrainingServiceStub(channel)
     for what, recorded in (("training", "prediction"), ("retraining", "further")):
         request = training_pb2.CreateTrainingJobRequest(training=message(what, training_pb2.Training))
-        model = server.job(stub.CreateTrainingJob(request, timeout=60).name).wait()
+        model = server.job(stub.CreateTrainingJob(request, timeout=300).name).wait()
         check(server.predictr(model, X), recorded)
         if what == "training":
             check(model.error, "error")

@@ -47,13 +47,13 @@ def unharmed(server: LocalServer) -> Iterator[None]:
 
 def served(server: LocalServer) -> None:
     with grpc.insecure_channel(server.address) as channel:
-        answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=30)
+        answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=300)
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
 
 
 def connected(server: LocalServer) -> socket.socket:
     host, _, port = server.address.rpartition(":")
-    return socket.create_connection((host, int(port)), timeout=10)
+    return socket.create_connection((host, int(port)), timeout=300)
 
 
 def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
@@ -129,7 +129,7 @@ def test_headers_without_end_are_refused(server: LocalServer, unharmed: None) ->
         call = channel.unary_unary(LIST)
         metadata = [(f"x-{number}", "y" * 1000) for number in range(60)]
         with pytest.raises(grpc.RpcError):
-            call(b"", metadata=metadata, timeout=20)
+            call(b"", metadata=metadata, timeout=300)
 
 
 def test_messages_that_expand_are_cut_where_the_limit_is(server: LocalServer, unharmed: None) -> None:
@@ -138,7 +138,7 @@ def test_messages_that_expand_are_cut_where_the_limit_is(server: LocalServer, un
         call = channel.unary_unary("/trainr.v1.PredictionService/Predict")
         for _ in range(3):
             with pytest.raises(grpc.RpcError) as error:
-                call(bytes(64 * MIB), compression=grpc.Compression.Gzip, timeout=60)
+                call(bytes(64 * MIB), compression=grpc.Compression.Gzip, timeout=300)
             assert error.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED  # type: ignore[attr-defined]
 
 
@@ -171,9 +171,9 @@ def test_slow_senders_end_with_a_reason_and_keep_nobody_waiting(tmp_path: Path) 
             for _ in range(20):
                 served(server)
                 stub.ListTrainingJobs(
-                    training_pb2.ListTrainingJobsRequest(), metadata=[("authorization", f"Bearer {bob}")], timeout=120
+                    training_pb2.ListTrainingJobsRequest(), metadata=[("authorization", f"Bearer {bob}")], timeout=300
                 )
-            assert silent.exception(timeout=120) is not None
+            assert silent.exception(timeout=300) is not None
             assert silent.code() in (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED)
             assert any(reason in silent.details() for reason in ("did not come within 10 s", "Too many messages"))
         assert process.memory_info().rss - before < 64 * MIB
@@ -189,7 +189,7 @@ def test_who_is_not_known_is_told_so_before_a_message_is_taken(tmp_path: Path) -
     create_token(tmp_path, "alice")
     with start_local_server(tmp_path) as server, grpc.insecure_channel(server.address) as channel:
         call = channel.stream_unary(PREDICT).future(never())
-        assert call.exception(timeout=60) is not None
+        assert call.exception(timeout=300) is not None
         assert call.code() == grpc.StatusCode.UNAUTHENTICATED
 
 

@@ -31,7 +31,7 @@ OPTIONS: dict[str, Any] = {"learningrate": 0.1, "hidden_dim": 3, "epoch_function
 
 def command(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "pytrainr_server", *map(str, arguments)], capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "pytrainr_server", *map(str, arguments)], capture_output=True, text=True, timeout=300
     )
 
 
@@ -79,7 +79,7 @@ def test_without_a_valid_token_nothing_is_told(secure: SecureServer, token: str)
         stub = server_info_pb2_grpc.ServerInfoServiceStub(channel)
         metadata = [("authorization", f"Bearer {token}")] if token else []
         with pytest.raises(grpc.RpcError) as error:
-            stub.GetServerInfo(server_info_pb2.GetServerInfoRequest(), metadata=metadata, timeout=10)
+            stub.GetServerInfo(server_info_pb2.GetServerInfoRequest(), metadata=metadata, timeout=300)
         assert error.value.code() in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.INTERNAL)
         if token != "\x7f":
             assert error.value.code() == grpc.StatusCode.UNAUTHENTICATED

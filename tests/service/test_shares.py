@@ -130,7 +130,7 @@ def test_open_streams_of_one_owner_leave_others_theirs(shared: Shared) -> None:
         assert (code, reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_CALLS")
         small(bob)
         with grpc.insecure_channel(shared.server.address) as channel:
-            health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=120)
+            health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=300)
         for watcher in watchers:
             watcher.cancel()
         eventually(lambda: cancelled(job))
@@ -174,7 +174,7 @@ def test_deletes_during_a_backup_keep_nobody_waiting(shared: Shared) -> None:
         {"numepochs": 50_000_000},
         {"hidden_dim": [6_000], "exact": True, "network_type": "esn"},
     ],
-    ids=str,
+    ids=lambda options: str(options)[:60],
 )
 def test_a_small_request_for_much_memory_is_refused_with_the_estimate(shared: Shared, options: Any) -> None:
     process = psutil.Process(shared.server.process.pid)
@@ -195,7 +195,7 @@ def test_a_small_request_for_much_memory_is_refused_with_the_estimate(shared: Sh
         {"hidden_dim": [2_500], "exact": True, "network_type": "esn"},
         {"hidden_dim": [1_000], "exact": True, "network_type": "gru", "extra": {"init": "orthogonal"}},
     ],
-    ids=str,
+    ids=lambda options: str(options)[:60],
 )
 def test_what_nothing_could_interrupt_is_bounded(tmp_path: Path, options: Any) -> None:
     """Eigenvalues and factorisations of large matrices: refused with what they need before they are begun."""
@@ -304,7 +304,7 @@ def test_ten_thousand_queued_jobs_of_one_owner_keep_nobody_waiting(tmp_path: Pat
             for _ in range(3):
                 small(bob)
             with grpc.insecure_channel(server.address) as channel:
-                health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=120)
+                health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=300)
             assert len(list(bob.jobs())) == 3
             request = training_pb2.ListTrainingJobsRequest(page_size=500, state=[training_pb2.JOB_STATE_QUEUED])
             page = alice.training.ListTrainingJobs(request)

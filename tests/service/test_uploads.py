@@ -42,7 +42,7 @@ class Slow:
 
     def _run(self, stub: dataset_pb2_grpc.DatasetServiceStub) -> None:
         try:
-            self._outcome = stub.UploadDataset(iter(self._messages.get, None), timeout=60)
+            self._outcome = stub.UploadDataset(iter(self._messages.get, None), timeout=300)
         except grpc.RpcError as error:
             self._outcome = error
 
@@ -67,7 +67,7 @@ def committed(stub: dataset_pb2_grpc.DatasetServiceStub, upload_id: str, size: i
 def begun(stub: dataset_pb2_grpc.DatasetServiceStub, upload_id: str, first: bytes, size: int) -> None:
     """An upload that breaks off after its first bytes."""
     messages = [Message(upload_id=upload_id, size_bytes=size, data=first)]
-    assert refused(lambda: stub.UploadDataset(iter(messages), timeout=30))[0] == grpc.StatusCode.INVALID_ARGUMENT
+    assert refused(lambda: stub.UploadDataset(iter(messages), timeout=300))[0] == grpc.StatusCode.INVALID_ARGUMENT
     committed(stub, upload_id, len(first))
 
 
@@ -81,7 +81,7 @@ def test_an_adopted_file_has_no_second_writer(plain: LocalServer, stub: dataset_
     waiting.send(Message(upload_id="one-writer", size_bytes=len(right), offset=8, data=b""))
     waiting_began(plain, stub)
     rest = [Message(upload_id="one-writer", size_bytes=len(right), offset=8, sha256=sha256, data=right[8:])]
-    assert stub.UploadDataset(iter(rest), timeout=30).name == f"datasets/{sha256}"
+    assert stub.UploadDataset(iter(rest), timeout=300).name == f"datasets/{sha256}"
     waiting.send(Message(data=planted))
     outcome = waiting.end()
     assert outcome.code() == grpc.StatusCode.FAILED_PRECONDITION
@@ -110,7 +110,7 @@ def test_two_honest_retries_do_not_collide(stub: dataset_pb2_grpc.DatasetService
         messages = [Message(upload_id="honest", size_bytes=len(data), sha256=sha256)]
         messages += [Message(data=data[first : first + (1 << 18)]) for first in range(0, len(data), 1 << 18)]
         try:
-            assert stub.UploadDataset(iter(messages), timeout=60).name == f"datasets/{sha256}"
+            assert stub.UploadDataset(iter(messages), timeout=300).name == f"datasets/{sha256}"
             codes.append(grpc.StatusCode.OK)
         except grpc.RpcError as error:
             codes.append(error.code())  # type: ignore[attr-defined]

@@ -39,9 +39,9 @@ class Browser:
         """One request on a connection of its own."""
         place = self._url.hostname or "", self._url.port
         connection = (
-            HTTPSConnection(*place, context=self._context, timeout=30)
+            HTTPSConnection(*place, context=self._context, timeout=300)
             if self._context
-            else HTTPConnection(*place, timeout=30)
+            else HTTPConnection(*place, timeout=300)
         )
         sent = {"Cookie": self.cookie, "X-Pytrainr-Secret": self.secret, "Content-Type": "application/json", **headers}
         connection.request(method, path, None if body is None else json.dumps(body), sent)
@@ -144,7 +144,7 @@ def test_every_answer_forbids_what_the_page_does_not_need(alice: Browser) -> Non
 def test_a_revoked_token_ends_its_sessions(guarded: SecureServer) -> None:
     def command(*arguments: str) -> str:
         run = [sys.executable, "-m", "pytrainr_server", "token", *arguments, "--data-dir", str(guarded.server.data_dir)]
-        return subprocess.run(run, check=True, capture_output=True, text=True, timeout=60).stdout.strip()
+        return subprocess.run(run, check=True, capture_output=True, text=True, timeout=300).stdout.strip()
 
     token = command("create", "--owner", "leaver")
     browser = Browser(guarded.server.page, guarded.authority.certificate)
