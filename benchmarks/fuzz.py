@@ -26,6 +26,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,17 +35,33 @@ import numpy as np
 import psutil
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
+from grpc.experimental import ChannelOptions
 from pytrainr_server import LocalServer, start_local_server
+from revision import revision
 from trainr import wire
-from trainr.v1 import dataset_pb2, model_pb2, prediction_pb2, server_info_pb2, tensor_pb2, training_pb2
+from trainr.v1 import (
+    dataset_pb2,
+    model_pb2,
+    prediction_pb2,
+    server_info_pb2,
+    tensor_pb2,
+    training_pb2,
+    training_pb2_grpc,
+)
 
 import pytrainr
 from pytrainr import RRandom
 
 ROOT = Path(__file__).resolve().parents[1]
-BATCH, CALLERS, CALL_SECONDS = 2_000, 8, 5.0
+BATCH, CALLERS, CALL_SECONDS = 2_000, 16, 5.0
 FLAT_BYTES = 300 << 20
-FLAGS = ("--max-epoch-samples", "2000", "--max-jobs", "300", "--pause-seconds", "2", "--grace-seconds", "0.2")
+# A training that pauses for nobody holds a caller, and one whose caller is gone a thread: both only for a moment.
+FLAGS = ("--max-epoch-samples", "2000", "--max-jobs", "300", "--pause-seconds", "0.2", "--grace-seconds", "0.2")
+SERVICES = {
+    name: service
+    for module in (training_pb2, prediction_pb2, model_pb2, dataset_pb2, server_info_pb2)
+    for name, service in module.DESCRIPTOR.services_by_name.items()
+}
 FORBIDDEN = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.UNIMPLEMENTED}
 NUMBERS = (0, 1, -1, 2, 7, 2**31 - 1, -(2**31), 2**63 - 1, -(2**63), 2**62, 1000)
 REALS = (0.0, -0.0, 1.0, -1.0, 1e308, -1e308, 1e-320, float("nan"), float("inf"), -float("inf"), 0.5)
@@ -60,7 +77,8 @@ class Recorded(NamedTuple):
 
     method: str
     requests: tuple[Message, ...]
-    streams: bool  # whether the caller may send several
+    sends_many: bool
+    answers_many: bool
 
 
 def training(**options: Any) -> training_pb2.Training:
@@ -128,11 +146,13 @@ def recorded() -> list[Recorded]:
         ("Dataset", "DeleteDataset", [dp.DeleteDatasetRequest(name="datasets/" + "0" * 64)]),
         ("ServerInfo", "GetServerInfo", [server_info_pb2.GetServerInfoRequest()]),
     ]
-    several = {"ImportModel", "UploadDataset", "PredictStream"}
-    return [
-        Recorded(f"/trainr.v1.{service}Service/{name}", tuple(requests), name in several)
-        for service, name, requests in calls
-    ]
+    return [_recorded(f"{service}Service", name, requests) for service, name, requests in calls]
+
+
+def _recorded(service: str, name: str, requests: list[Message]) -> Recorded:
+    method = SERVICES[service].methods_by_name[name]
+    path = f"/{SERVICES[service].full_name}/{name}"
+    return Recorded(path, tuple(requests), method.client_streaming, method.server_streaming)
 
 
 def _rows(x: tensor_pb2.Tensor) -> list[Message]:
@@ -239,7 +259,9 @@ class Fuzz:
     """Sends message after message to a server of its own."""
 
     def __init__(self, server: LocalServer, seed: int) -> None:
-        self._channel = grpc.insecure_channel(server.address, options=[("grpc.max_receive_message_length", -1)])
+        # Without a thread of its own for every stream: the server should be what takes the time.
+        options = [("grpc.max_receive_message_length", -1), (ChannelOptions.SingleThreadedUnaryStream, 1)]
+        self._channel = grpc.insecure_channel(server.address, options=options)
         self._calls = recorded()
         self._seed = seed
         self._lock = threading.Lock()
@@ -263,32 +285,37 @@ class Fuzz:
 
     def _code(self, call: Recorded, raw: list[bytes]) -> grpc.StatusCode:
         try:
-            if call.streams:
-                answers: Iterator[bytes] = self._channel.stream_stream(call.method)(iter(raw), timeout=CALL_SECONDS)
-            else:
-                answers = self._channel.unary_stream(call.method)(raw[0], timeout=CALL_SECONDS)
+            if not call.answers_many:
+                single = self._channel.stream_unary if call.sends_many else self._channel.unary_unary
+                single(call.method)(iter(raw) if call.sends_many else raw[0], timeout=CALL_SECONDS)
+                return grpc.StatusCode.OK
+            many = self._channel.stream_stream if call.sends_many else self._channel.unary_stream
+            answers = many(call.method)(iter(raw) if call.sends_many else raw[0], timeout=CALL_SECONDS)
             for count, _ in enumerate(answers):
                 if count > 50:
-                    answers.cancel()  # type: ignore[attr-defined]
+                    answers.cancel()
                     break
         except grpc.RpcError as error:
             return error.code()  # type: ignore[attr-defined, no-any-return]
         return grpc.StatusCode.OK
 
-    def clear(self) -> None:
+    def clear(self, callers: ThreadPoolExecutor) -> None:
         """End and forget the jobs that came of it, so that there is room for more."""
-        from trainr.v1 import training_pb2_grpc
-
         stub = training_pb2_grpc.TrainingServiceStub(self._channel)
-        token = ""
+        page_token = ""
         while True:
-            page = stub.ListTrainingJobs(training_pb2.ListTrainingJobsRequest(page_size=500, page_token=token))
-            for job in page.training_jobs:
-                _quietly(stub.CancelTrainingJob, training_pb2.CancelTrainingJobRequest(name=job.name))
-                _quietly(stub.DeleteTrainingJob, training_pb2.DeleteTrainingJobRequest(name=job.name))
-            token = page.next_page_token
-            if not token:
+            request = training_pb2.ListTrainingJobsRequest(page_size=500, page_token=page_token)
+            page = stub.ListTrainingJobs(request)
+            list(callers.map(partial(_forget, stub), page.training_jobs))
+            page_token = page.next_page_token
+            if not page_token:
                 return
+
+
+def _forget(stub: training_pb2_grpc.TrainingServiceStub, job: training_pb2.TrainingJob) -> None:
+    if not job.end_time:
+        _quietly(stub.CancelTrainingJob, training_pb2.CancelTrainingJobRequest(name=job.name))
+    _quietly(stub.DeleteTrainingJob, training_pb2.DeleteTrainingJobRequest(name=job.name))
 
 
 def _quietly(call: Callable[..., Any], request: Message) -> None:
@@ -300,10 +327,10 @@ def _quietly(call: Callable[..., Any], request: Message) -> None:
 
 def fuzz_messages(count: int, seed: int, state: Path | None) -> dict[str, Any]:
     """Send the messages that are left, a batch at a time; what came of it."""
-    done: dict[str, Any] = {"seed": seed, "sent": 0, "codes": {}, "faults": [], "largest_bytes": 0}
+    done: dict[str, Any] = {"seed": seed, "sent": 0, "commits": {}, "codes": {}, "faults": [], "largest_bytes": 0}
     if state is not None and state.exists():
         done = json.loads(state.read_text())
-    codes = Counter(done["codes"])
+    codes, commits, commit = Counter(done["codes"]), Counter(done["commits"]), revision()
     with (
         tempfile.TemporaryDirectory() as directory,
         start_local_server(Path(directory) / "data", flags=FLAGS) as server,
@@ -315,11 +342,13 @@ def fuzz_messages(count: int, seed: int, state: Path | None) -> dict[str, Any]:
             list(callers.map(fuzz.send, range(done["sent"], last)))
             if server.process.poll() is not None:
                 break
-            fuzz.clear()
+            fuzz.clear(callers)
             memory = process.memory_info().rss
             base = base or memory  # after the first batch everything is loaded
             done["largest_bytes"] = max(done["largest_bytes"], memory - base)
-            done |= {"sent": last, "codes": dict(codes + fuzz.codes), "faults": done["faults"] + fuzz.faults}
+            commits[commit] += last - done["sent"]
+            done |= {"sent": last, "commits": dict(commits), "codes": dict(codes + fuzz.codes)}
+            done["faults"] += fuzz.faults
             fuzz.faults = []
             if state is not None:
                 state.write_text(json.dumps(done))

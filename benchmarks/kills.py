@@ -6,7 +6,8 @@ In batches: jobs of every kind come in, data are uploaded, predictions and pause
 server is killed (SIGKILL) while it runs, while it starts, while it stops, and started again. After each batch all jobs
 come to their end and are compared with the same trainings done here: every acknowledged job is there once, with the
 same bits, each with one model; then everything is deleted, and no file is left. ``--state`` keeps how far it has come:
-begun again with the same directory it goes on there.
+begun again with the same directory it goes on there. Several may run side by side, each with a seed and a state of its
+own; ``--report`` puts a seed's result beside the others'.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ import numpy as np
 import pytrainr_client
 from pytrainr_client import Client, ServerError
 from pytrainr_server import LocalServer, start_local_server
+from revision import revision
 from trainr.v1 import training_pb2
 
 import pytrainr
@@ -63,6 +65,7 @@ class Progress:
     """What is kept from one start of this program to the next."""
 
     seed: int
+    commits: dict[str, int] = field(default_factory=dict)  # kills by the code that was killed
     kills: int = 0
     jobs: int = 0
     resumed: int = 0
@@ -288,6 +291,7 @@ def run(kills: int, progress: Progress, save: Any, directory: Path) -> None:
         batch = Batch(directory, chance, references)
         batch.run(count, f"batch{progress.kills}")
         progress.kills += count
+        progress.commits = dict(Counter(progress.commits) + Counter({revision(): count}))
         progress.jobs += batch._number
         progress.resumed += batch.resumed
         progress.moments = dict(Counter(progress.moments) + batch.moments)
@@ -298,6 +302,13 @@ def run(kills: int, progress: Progress, save: Any, directory: Path) -> None:
             f"{len(progress.faults)} faults",
             flush=True,
         )
+
+
+def _report(progress: Progress, file: Path) -> None:
+    """Put this seed's run beside those of other seeds."""
+    runs = json.loads(file.read_text()) if file.exists() else []
+    runs = [run for run in runs if run["seed"] != progress.seed] + [asdict(progress)]
+    file.write_text(json.dumps(sorted(runs, key=lambda run: run["seed"]), indent=2) + "\n")
 
 
 def main() -> int:
@@ -316,7 +327,7 @@ def main() -> int:
     for fault in progress.faults:
         print("FAULT", fault)
     if given.report:
-        given.report.write_text(json.dumps(asdict(progress), indent=2) + "\n")
+        _report(progress, given.report)
     return 1 if progress.faults else 0
 
 
