@@ -150,3 +150,23 @@ def test_the_limits_hold_however_many_ask_at_once(another: Open) -> None:
             return False
 
     assert sum(in_threads(stores, create, 40)) == 10
+
+
+def test_imports_with_one_request_id_at_once_are_one_model(another: Open) -> None:
+    """Found by broken messages (issue 18, 2): both calls see no such model yet, then both store one."""
+    stores = [another(), another()]
+    imported = replace(new_model(), request_id="once")
+
+    def add(store: Store, index: int) -> tuple[str, int]:
+        row = store.add_imported(replace(imported, key=new_key()))
+        return row.key, row.version
+
+    assert len(set(in_threads(stores, add, 16))) == 1
+
+
+def test_jobs_with_one_request_id_at_once_are_one_job(another: Open) -> None:
+    """The neighbour: an honest retry through another server is no clash of names."""
+    stores = [another(), another()]
+    made = in_threads(stores, lambda store, index: store.jobs.create(new_job("job", "once"), LIMITS), 16)
+    assert len({row.key for row, _ in made}) == 1
+    assert sum(created for _, created in made) == 1

@@ -6,6 +6,7 @@ import contextlib
 import os
 import sqlite3
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ import pytrainr_client
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from pytrainr_client import Client, ServerError
 from pytrainr_server import LocalServer, start_local_server
+from pytrainr_server.jobs.stored_models import save_model
+from pytrainr_server.service.prediction import ModelCache
+from pytrainr_server.store.store import Store, StoreSettings
 from trainr import wire
 from trainr.v1 import model_pb2, model_pb2_grpc, training_pb2, training_pb2_grpc
 
@@ -316,3 +320,25 @@ def test_ten_thousand_queued_jobs_of_one_owner_keep_nobody_waiting(tmp_path: Pat
             assert place > QUEUED - 100
             watch.cancel()
             cancelled(alice.job(page.training_jobs[0].name))
+
+
+def test_small_models_in_memory_count_with_all_that_they_take(tmp_path: Path) -> None:
+    """A model of 200 bytes of weights is 10 kB of Python's objects: a caller who predicts with ever new versions would
+    fill the memory long before their arrays reach the limit (issue 18, 3)."""
+    store = Store(StoreSettings(f"sqlite:///{tmp_path / 'store.db'}", str(tmp_path), 60.0, 60.0, 1 << 30))
+    store.open()
+    X, Y = adder(4)
+    model = pytrainr.trainr(Y, X, learningrate=0.1, hidden_dim=2, epoch_function=(), rng=RRandom(1))
+    names = [f"models/m{number}" for number in range(60)]
+    for name in names:
+        store.add_imported(save_model(store, model, owner="", id=name.removeprefix("models/")))
+    cache = ModelCache(store, max_bytes=200_000, largest_bytes=1 << 30)
+    cache.get("", names[0])
+    tracemalloc.start()
+    try:
+        for name in names:
+            cache.get("", name)
+        assert tracemalloc.get_traced_memory()[0] < 300_000
+    finally:
+        tracemalloc.stop()
+        store.database.close()

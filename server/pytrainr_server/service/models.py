@@ -20,7 +20,6 @@ from pytrainr_server.service.guard import Context, current_owner
 from pytrainr_server.service.messages import model_message
 from pytrainr_server.service.missing import deleted_or_missing
 from pytrainr_server.store import files, names
-from pytrainr_server.store.jobs import check_storage
 from pytrainr_server.store.models import NEWEST
 from pytrainr_server.store.pages import decode_token, encode_token, page_size
 from pytrainr_server.store.store import Store
@@ -137,16 +136,12 @@ class ModelService(model_pb2_grpc.ModelServiceServicer):
     def _import(self, owner: str, model_id: str, request_id: str, joiner: wire.ModelJoiner) -> model_pb2.StoredModel:
         known_request = names.checked_request_id(request_id)
         id = names.checked_id(model_id, "model_id") if model_id else names.new_id("model")
-        with self._store.database.read() as connection:
-            if known_request and (known := self._store.models.by_request(connection, owner, known_request)):
-                return self._message(known)
+        if known_request and (known := self._store.models.by_request(owner, known_request)):
+            return self._message(known)
         model = specification.model_of(joiner.model(), joiner.array)
         check_model(model)
         new = save_model(self._store, model, owner=owner, id=id, request_id=known_request)
-        with self._store.keeping_known(new), self._store.database.write() as connection:
-            check_storage(connection, owner, new.size_bytes, self._config.max_stored_bytes)
-            version = self._store.models.add(connection, new)
-        return self._message(self._store.models.get(owner, id, version))
+        return self._message(self._store.add_imported(new))
 
     async def ExportModel(  # noqa: N802
         self, request: model_pb2.ExportModelRequest, context: Context[Any, Any]

@@ -28,6 +28,7 @@ from pytrainr_server.store import names
 from pytrainr_server.store.store import Store
 
 RETRY_SECONDS = 0.5
+_OBJECT_BYTES = 256
 Result = TypeVar("Result")
 
 
@@ -53,7 +54,7 @@ class ModelCache:
         for field in ("error", "store", "store_best", "last_layer_error", "last_layer_delta"):
             if field in model:
                 delattr(model, field)  # as large as the training data, and prediction does not need them
-        size = sum(array.nbytes for name in model for array in _arrays(model[name]))
+        size = _bytes_of(model)
         with self._lock:
             if size <= self._max_bytes and row.key not in self._models:
                 self._models[row.key] = (model, size)
@@ -80,10 +81,11 @@ class ModelCache:
         return load_model(self._store, row.key)
 
 
-def _arrays(value: Any) -> list[np.ndarray]:
-    if isinstance(value, np.ndarray):
-        return [value]
-    return [item for item in value if isinstance(item, np.ndarray)] if isinstance(value, (list, tuple)) else []
+def _bytes_of(model: pytrainr.Model) -> int:
+    """About what a model takes in memory: of a small one, Python's objects are nearly all."""
+    values = [model[name] for name in model]
+    items = [item for value in values for item in (value if isinstance(value, (list, tuple)) else [value])]
+    return sum(_OBJECT_BYTES + (item.nbytes if isinstance(item, np.ndarray) else 0) for item in [*values, *items])
 
 
 class PredictionService(prediction_pb2_grpc.PredictionServiceServicer):

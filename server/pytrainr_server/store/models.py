@@ -100,11 +100,12 @@ class ModelStore:
         """Whether there is a version with this key."""
         return connection.execute(select(models.c.key).where(models.c.key == key)).first() is not None
 
-    def by_request(self, connection: Connection, owner: str, request_id: str) -> Row[Any] | None:
+    def by_request(self, owner: str, request_id: str) -> Row[Any] | None:
         """The model that was imported with this ``request_id``, if there is one."""
-        return connection.execute(
-            select(models).where(models.c.owner == owner, models.c.request_id == request_id)
-        ).first()
+        with self._database.read() as connection:
+            return connection.execute(
+                select(models).where(models.c.owner == owner, models.c.request_id == request_id)
+            ).first()
 
     def get(self, owner: str, id: str, version: int | str | None) -> Row[Any]:
         """One version, by number, alias or (None) the newest. Raises NOT_FOUND."""

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, select
+from sqlalchemy import Row, and_, select
+from sqlalchemy.exc import IntegrityError
 
 from pytrainr_server import clock
 from pytrainr_server.errors import ServiceError
@@ -21,7 +22,7 @@ from pytrainr_server.store import files, job_files
 from pytrainr_server.store.database import Database
 from pytrainr_server.store.datasets import DatasetStore
 from pytrainr_server.store.files import TEMPORARY, Directories
-from pytrainr_server.store.jobs import JobStore, forget, stored_bytes
+from pytrainr_server.store.jobs import JobStore, check_storage, forget, stored_bytes
 from pytrainr_server.store.models import ModelStore, NewModel, remove
 from pytrainr_server.store.names import model_name
 from pytrainr_server.store.schema import (
@@ -82,6 +83,19 @@ class Store:
                 values |= {"model_key": model.key, "model_name": model_name(model.id, version)}
             self.jobs.finish(connection, key, lease, state, records, **values)
             failpoint("mid-publish")
+
+    def add_imported(self, model: NewModel) -> Row[Any]:
+        """Keep an imported model; where its ``request_id`` has been used, be it this very moment, the model of then."""
+        try:
+            with self.keeping_known(model), self.database.write() as connection:
+                check_storage(connection, model.owner, model.size_bytes, self.settings.max_stored_bytes)
+                version = self.models.add(connection, model)
+        except IntegrityError:
+            known = self.models.by_request(model.owner, model.request_id) if model.request_id else None
+            if known is None:
+                raise
+            return known
+        return self.models.get(model.owner, model.id, version)
 
     @contextmanager
     def keeping_known(self, model: NewModel | None) -> Iterator[None]:
