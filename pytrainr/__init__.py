@@ -23,19 +23,22 @@ with _loading.quickly():
     from pytrainr.model import Model
     from pytrainr.prediction import gates, gradient_norms, layer_states, predict_rows, predictr
     from pytrainr.r_random import RRandom, rnorm, runif, sample, set_seed
-    from pytrainr.schedules import CosineSchedule, ExponentialSchedule, ReduceOnPlateau, StepSchedule
+    from pytrainr.schedules import CosineSchedule, EarlyStopping, ExponentialSchedule, ReduceOnPlateau, StepSchedule
     from pytrainr.storage import ModelFileError
     from pytrainr.tables import trainr_table
     from pytrainr.threads import set_threads, thread_count
     from pytrainr.training import DivergedError
     from pytrainr.trainr import TrainingInterrupted, trainr
+    from pytrainr.watching import Checkpoint, epoch_csv, epoch_held_out, epoch_tensorboard
 
 __version__ = "0.1.0"
 
 __all__ = [
     "ArgumentError",
+    "Checkpoint",
     "CosineSchedule",
     "DivergedError",
+    "EarlyStopping",
     "ExponentialSchedule",
     "Model",
     "ModelFileError",
@@ -49,8 +52,11 @@ __all__ = [
     "bin2int",
     "ctc_decode",
     "epoch_annealing",
+    "epoch_csv",
+    "epoch_held_out",
     "epoch_print",
     "epoch_progress",
+    "epoch_tensorboard",
     "gates",
     "generate",
     "gradient_norms",

@@ -7,13 +7,15 @@ says so with a true attribute ``observer``: where training runs elsewhere it may
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, TypeVar
 
 import numpy as np
 
 from pytrainr.r_text import message, number_text
 
-__all__ = ["EpochProgress", "epoch_annealing", "epoch_print", "epoch_progress", "is_observer"]
+__all__ = ["EpochProgress", "curves", "epoch_annealing", "epoch_print", "epoch_progress", "is_observer", "measured"]
 
 AnyModel = TypeVar("AnyModel", bound=Any)
 
@@ -35,11 +37,13 @@ def epoch_annealing(model: AnyModel) -> AnyModel:
 
 
 def epoch_progress(description: str = "training") -> EpochProgress:
-    """A progress bar over the epochs, with the mean error and the learning rate, as an epoch function.
+    """A progress bar over the epochs, in a terminal or a notebook, as an epoch function.
 
         trainr(Y, X, ..., epoch_function=[epoch_progress(), epoch_annealing])
 
-    Raises ``ModuleNotFoundError`` where tqdm is missing; ``pip install 'pytrainr[progress]'`` brings it.
+    It shows the epoch, how long it took and how long the others will, the mean error, what else is measured after each
+    epoch (the validation loss, metrics) and the learning rate. Raises ``ModuleNotFoundError`` where tqdm is missing;
+    ``pip install 'pytrainr[progress]'`` brings it.
     """
     _tqdm()
     return EpochProgress(description)
@@ -60,11 +64,10 @@ class EpochProgress:
         if self._bar is None or epoch <= self._bar.n:  # an earlier epoch: another training has begun
             self.close()
             self._bar = _tqdm()(total=int(model.numepochs), desc=self.description, unit="epoch")
-        self._bar.set_postfix(
-            {"error": f"{_epoch_error(model):.4g}", "learningrate": f"{float(model.learningrate):.4g}"}, refresh=False
-        )
+        shown = {**measured(model), "learningrate": float(model.learningrate)}
+        self._bar.set_postfix({name: f"{value:.4g}" for name, value in shown.items()}, refresh=False)
         self._bar.update(epoch - self._bar.n)
-        if epoch >= int(model.numepochs):
+        if epoch >= int(model.numepochs) or model.get("stop_training"):
             self.close()
         return model
 
@@ -83,6 +86,27 @@ def is_observer(function: Callable[..., Any]) -> bool:
     return bool(getattr(function, "observer", False))
 
 
+_MEASURED = ("validation_loss", "held_out_error")
+_OF_DATA = ("training_", "validation_")
+
+
+def curves(model: Any) -> dict[str, np.ndarray]:
+    """What a model keeps of each epoch, by its field, (epochs,): the mean ``error``, the validation loss, metrics."""
+    fields = [name for name in model if name in _MEASURED or name.startswith(_OF_DATA)]
+    arrays = {name: model[name] for name in fields if np.ndim(model[name]) == 1}
+    return {"error": model.mean_error, **{name: np.asarray(values, np.float64) for name, values in arrays.items()}}
+
+
+def measured(model: Any) -> dict[str, float]:
+    """The numbers of the epoch just trained, by their fields: the mean ``error``, the validation loss, metrics."""
+    epoch = int(model.current_epoch) - 1
+    numbers = {"error": _epoch_error(model)}
+    for name, values in model.items():
+        if (name in _MEASURED or name.startswith(_OF_DATA)) and np.ndim(values) == 1 and np.size(values) > epoch:
+            numbers[name] = float(values[epoch])
+    return numbers
+
+
 def _epoch_error(model: Any) -> float:
     """The mean error of the epoch just trained, summed one by one in long double as R's ``colMeans`` does."""
     errors = np.asarray(model.error)[:, int(model.current_epoch) - 1]
@@ -90,8 +114,9 @@ def _epoch_error(model: Any) -> float:
 
 
 def _tqdm() -> Any:
+    """tqdm as fits where this runs: in a notebook without ipywidgets it is a line of text there too."""
     try:
-        from tqdm.auto import tqdm
+        module = import_module("tqdm.auto" if find_spec("ipywidgets") else "tqdm")
     except ModuleNotFoundError:
         raise ModuleNotFoundError("epoch_progress needs the package tqdm: pip install 'pytrainr[progress]'") from None
-    return tqdm
+    return module.tqdm

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import numpy as np
 
-__all__ = ["message", "number_text"]
+__all__ = ["message", "number_text", "without_messages"]
 
 _DIGITS = 15  # as.character() shows no more of a double
 _TABLED_POWERS = 27  # R has a table of the powers of ten up to here, in double: those from 10²³ on are rounded
@@ -73,6 +76,20 @@ def _scaled(value: float) -> np.longdouble:
     return scaled if scaled >= ten ** (_DIGITS - 1) else scaled * 10
 
 
+_silent: ContextVar[bool] = ContextVar("silent", default=False)
+
+
 def message(text: str) -> None:
     """Write a line to the standard error stream, as R's ``message``."""
-    print(text, file=sys.stderr, flush=True)
+    if not _silent.get():
+        print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def without_messages() -> Iterator[None]:
+    """Inside :func:`message` writes nothing in this thread, as R's ``suppressMessages``."""
+    token = _silent.set(True)
+    try:
+        yield
+    finally:
+        _silent.reset(token)

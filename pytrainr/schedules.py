@@ -1,4 +1,4 @@
-"""Learning-rate schedules as epoch functions: each takes the model after an epoch, changes its rate, returns it.
+"""Schedules as epoch functions: each takes the model after an epoch, changes its learning rate or ends the training.
 
     trainr(Y, X, learningrate=0.1, epoch_function=[epoch_print, CosineSchedule(numepochs=50)], numepochs=50)
 
@@ -15,9 +15,20 @@ from typing import Any
 import numpy as np
 
 from pytrainr import arguments
+from pytrainr.argument_errors import wrong_type, wrong_value
+from pytrainr.epoch_functions import measured
+from pytrainr.network import layout_of
 from pytrainr.r_list import RList
 
-__all__ = ["CosineSchedule", "ExponentialSchedule", "ReduceOnPlateau", "Schedule", "StepSchedule", "schedule_named"]
+__all__ = [
+    "CosineSchedule",
+    "EarlyStopping",
+    "ExponentialSchedule",
+    "ReduceOnPlateau",
+    "Schedule",
+    "StepSchedule",
+    "schedule_named",
+]
 
 
 class Schedule:
@@ -103,9 +114,7 @@ class ReduceOnPlateau(Schedule):
     def __call__(self, model: RList) -> RList:
         if model.current_epoch == 1:
             self._best, self._waited = math.inf, 0
-        losses = model.get("validation_loss")
-        epoch = model.current_epoch - 1
-        error = float(np.mean(model.error[:, epoch]) if losses is None else losses[epoch])
+        error = measured(model)[watched(model)]
         if error < self._best:
             self._best, self._waited = error, 0
             return model
@@ -116,7 +125,75 @@ class ReduceOnPlateau(Schedule):
         return model
 
 
-_SCHEDULES = {kind.__qualname__: kind for kind in (CosineSchedule, ExponentialSchedule, ReduceOnPlateau, StepSchedule)}
+@dataclass
+class EarlyStopping(Schedule):
+    """End the training where ``patience`` epochs have brought nothing better; the best epoch's weights come back.
+
+        trainr(Y, X, ..., epoch_function=[epoch_annealing, EarlyStopping(patience=5)])
+
+    ``monitor`` is what is watched, a field with a number for each epoch: "error", "validation_loss", a metric such as
+    "validation_accuracy", or "held_out_error" (``epoch_held_out``, before this one); None: the first there is of the
+    validation loss, the held-out error and the error. Accuracies should be large, all else small. Better is what is so
+    by more than ``least_change``. With ``restore=False`` the last weights stay.
+
+    ``model.best_epoch_kept`` says which epoch's weights the model has. Raises ``ValueError`` for a field that is not
+    there.
+    """
+
+    patience: int = 10
+    monitor: str | None = None
+    least_change: float = 0.0
+    restore: bool = True
+    _best: float = field(default=math.inf, init=False, repr=False)
+    _best_epoch: int = field(default=0, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.least_change = arguments.rate(self.least_change, "least_change")
+        self.restore = arguments.flag(self.restore, "restore")
+        if self.monitor is not None and not isinstance(self.monitor, str):
+            raise wrong_type(
+                "monitor", "{place} should be the name of a field of the model, it is {value}", value=self.monitor
+            )
+        self._weights: dict[str, list[np.ndarray]] = {}
+
+    def __call__(self, model: RList) -> RList:
+        epoch = int(model.current_epoch)
+        if epoch == 1:
+            self._best, self._best_epoch = math.inf, 0
+        monitor = self.monitor or watched(model)
+        numbers = measured(model)
+        if monitor not in numbers:
+            known = ", ".join(numbers)
+            raise wrong_value(
+                "monitor",
+                f"{{place}} should be what is measured after each epoch, {known}; it is {{value}}",
+                value=monitor,
+            )
+        value = -numbers[monitor] if monitor.endswith("accuracy") else numbers[monitor]
+        fields = {block.field for block in layout_of(model)}
+        if value < self._best - self.least_change or not self._best_epoch:
+            self._best, self._best_epoch = value, epoch
+            if self.restore:
+                self._weights = {name: [np.array(array) for array in model[name]] for name in fields}
+        if epoch - self._best_epoch >= self.patience:
+            model.stop_training = True
+        if (model.get("stop_training") or epoch == model.numepochs) and self.restore and self._weights:
+            for name in fields:
+                model[name] = self._weights[name]
+            model.best_epoch_kept, self._weights = self._best_epoch, {}
+        return model
+
+
+def watched(model: RList) -> str:
+    """What says best how good the model is on other data: the field with a number for each epoch."""
+    return next((name for name in ("validation_loss", "held_out_error") if model.get(name) is not None), "error")
+
+
+_SCHEDULES = {
+    kind.__qualname__: kind
+    for kind in (CosineSchedule, EarlyStopping, ExponentialSchedule, ReduceOnPlateau, StepSchedule)
+}
 
 
 def schedule_named(name: str) -> Schedule | None:

@@ -144,6 +144,8 @@ class Training:
         check_training_fields(self.model, self.samples)
         self.model.error = np.zeros((self.samples, self.numepochs), order="F")
         self.model.current_epoch = 0
+        for name in ("stop_training", "best_epoch_kept", "held_out_error"):  # of an earlier training
+            self.model.pop(name)
         if self.validation is not None:
             self.validation.begin(self.model)
         if self.model.exact:
@@ -378,6 +380,9 @@ class Training:
         for function in list(self.model.epoch_function):
             self._call_function(function, "epoch_function")
         self.epoch += 1
+        if self.validation is not None and self.model.get("best_epoch_kept"):
+            self.validation.keep(self.model, self.state)
+        stopping = self._told_to_stop() or stopping
         if stopping:
             self.numepochs = self.epoch
             self.model.error = np.asfortranarray(self.model.error[:, : self.epoch])
@@ -385,6 +390,10 @@ class Training:
         self._done = 0
         if all(np.isfinite(flat).all() for flat in self.state.values()):
             self._whole = self._snapshot()
+
+    def _told_to_stop(self) -> bool:
+        """Whether an epoch function has set ``model.stop_training``, which is no field of the trained model."""
+        return arguments.flag(self.model.pop("stop_training") or False, "model.stop_training")
 
     def _diverged(self, what: str) -> DivergedError:
         return DivergedError(

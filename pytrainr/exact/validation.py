@@ -123,6 +123,11 @@ class Validation:
         patience = model.get("patience")
         return patience is not None and model.current_epoch - model.best_epoch >= patience
 
+    def keep(self, model: Model, state: dict[str, Flat]) -> None:
+        """The weights as they are come back, which an epoch function holds for the best."""
+        state["_best"][...] = state["weights"]
+        model.best_epoch = int(model.best_epoch_kept)
+
     def finish(self, model: Model, network: ExactNetwork, state: dict[str, Flat]) -> None:
         """Put the best weights back."""
         if model.best_epoch:

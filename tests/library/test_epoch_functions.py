@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 from pathlib import Path
 
 import numpy as np
@@ -93,8 +94,28 @@ def test_the_progress_bar_counts_epochs_and_begins_again(capsys):
     assert pickle.loads(pickle.dumps(bar)).description == "fitting"
 
 
+def test_the_progress_bar_shows_what_is_measured(capsys):
+    """Epoch, error, validation loss, metrics, learning rate, and the time left (issue 14, number 5)."""
+    bar = epoch_progress()
+    measures = {"validation_loss": np.array([0.5, 0.25, np.nan]), "validation_accuracy": np.array([0.6, 0.9, np.nan])}
+    bar(model(current_epoch=2, **measures))
+    bar.close()
+    text = capsys.readouterr().err
+    assert "2/3" in text
+    assert "error=0.5333, validation_loss=0.25, validation_accuracy=0.9, learningrate=0.3333" in text
+    assert re.search(r"\[\d\d:\d\d<\d\d:\d\d", text)  # taken and left
+
+
+def test_the_progress_bar_ends_where_training_does(capsys):
+    """Stopped early it stands where it is, and the next training begins another."""
+    bar = epoch_progress()
+    bar(model(current_epoch=2, stop_training=True))
+    assert bar._bar is None
+
+
 def test_the_progress_bar_without_tqdm_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "tqdm.auto", None)
+    for name in ("tqdm", "tqdm.auto"):
+        monkeypatch.setitem(__import__("sys").modules, name, None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'pytrainr\[progress\]'"):
         epoch_progress()
 

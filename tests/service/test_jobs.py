@@ -56,6 +56,27 @@ def test_epoch_functions_of_the_callers_change_the_model_as_here(client: Client,
     assert drawn[:6] == drawn[6:]
 
 
+@pytest.mark.parametrize("exact", [False, True])
+def test_early_stopping_at_the_caller_s_ends_the_job(client: Client, data: Data, exact: bool) -> None:
+    """Issue 14.5: the same epoch is the last, and the same weights come back, as from a training here."""
+
+    def functions() -> list[Any]:
+        def rise(model: pytrainr.Model) -> pytrainr.Model:
+            model.held_out_error = np.abs(np.arange(1.0, 9.0) - 3)
+            return model
+
+        return [pytrainr.epoch_annealing, rise, pytrainr.EarlyStopping(patience=2)]
+
+    X, Y = data
+    options: dict[str, Any] = {"learningrate": 0.3, "hidden_dim": 3, "numepochs": 8, "exact": exact}
+    here = pytrainr.trainr(Y, X, epoch_function=functions(), rng=RRandom(1), **options)
+    there = client.trainr(Y, X, epoch_function=functions(), rng=RRandom(1), **options)
+    assert here.best_epoch_kept == there.best_epoch_kept == 3
+    assert here.error.shape == there.error.shape == (X.shape[0], 5)
+    assert np.array_equal(here.time_synapse[0], there.time_synapse[0])
+    assert np.array_equal(client.predictr(there, X), pytrainr.predictr(here, X))
+
+
 def test_observers_stream_and_print_what_r_prints(
     client: Client, data: Data, capsys: pytest.CaptureFixture[str]
 ) -> None:
