@@ -10,8 +10,8 @@ from pytrainr.exact.dropout import mixed
 from pytrainr.exact.run import Chunk, add_stretches, begin_states, carry_states, chunk_gradient, dense_stretches
 from pytrainr.exact.update_rules import add_gradient_to_update, apply_rule, learn
 from pytrainr.numerics.elementwise import fill
-from pytrainr.numerics.jit import fast, is_set
-from pytrainr.numerics.views import view
+from pytrainr.numerics.jit import fast, fast_part, is_set
+from pytrainr.numerics.views import borrowed, keep, read_ahead, view
 
 __all__ = ["Groups", "Schedule", "finish_update", "run_groups"]
 
@@ -48,6 +48,16 @@ def run_groups(program, rest, state, rule, groups, schedule, room, first, updati
     Ends early where ``stop`` is set. A sequence longer than ``bptt_steps`` is trained piece by piece, each with its
     update; the state is carried over, the gradient is not. ``rest`` is the program of a last piece that is shorter.
     """
+    given = program, rest, state, rule, groups, schedule, room
+    done = _groups_in(borrowed(given), first, updating, stop)
+    keep(given)
+    return done
+
+
+@fast_part
+def _groups_in(given, first, updating, stop):
+    """:func:`run_groups` on views of its arrays."""
+    program, rest, state, rule, groups, schedule, room = given
     total = groups.X.shape[1]
     dense_stretches(program, room)
     stretches = view(room.stretches, 0, (program.dense.shape[0], 2))
@@ -56,7 +66,10 @@ def run_groups(program, rest, state, rule, groups, schedule, room, first, updati
         if is_set(stop):
             return g
         begin, end = groups.starts[g], groups.starts[g + 1]
-        n, rows, error = end - begin, groups.order[begin:end], groups.error[begin:end]
+        n = end - begin
+        rows, error = view(groups.order, begin, (n,)), view(groups.error, begin, (n,))
+        read_ahead(groups.X, groups.order, begin, end)
+        read_ahead(groups.Y, groups.order, begin, end)
         key = mixed(schedule.seed, np.uint64(schedule.counts[1]))
         fill(error, 0.0)
         begin_states(program, room.memory, groups.states, rows)
@@ -84,4 +97,7 @@ def run_groups(program, rest, state, rule, groups, schedule, room, first, updati
 def finish_update(state, rule, counts, stretches):
     """The update that :func:`run_groups` left to do."""
     counts[0] += 1
-    apply_rule(state, rule, counts[0], stretches)
+    given = state, rule, stretches
+    own_state, own_rule, own_stretches = borrowed(given)
+    apply_rule(own_state, own_rule, counts[0], own_stretches)
+    keep(given)

@@ -22,6 +22,7 @@ from pytrainr.numerics.tiles import (
     single_tile,
     tallest_tile,
     transpose_square,
+    widest_in_panel,
     widest_tile,
 )
 from pytrainr.numerics.vectors import lanes, memory_of, moved, same_memory
@@ -69,8 +70,19 @@ def _panel(memory):
 
 
 @compiled_once
-def _panel_tile(arithmetic, size, out, out_row, a, left, b, right, accumulate):
-    panel_tile(arithmetic, size, out, out_row, a, left, b, right, accumulate)
+def _multiply_panel(arithmetic, size, out, out_row, a, left, panel, accumulate):
+    """:func:`_multiply` by one panel, in tiles as wide as their rows allow."""
+    rows, columns, terms, _ = size
+    right, row = Right(columns, 0), 0
+    while row < rows:
+        height = min(tallest_tile(False), rows - row)
+        width, column = widest_in_panel(height) * lanes(out), 0
+        while column < columns:
+            tile_size = height, min(width, columns - column), terms, 1
+            tile_out, tile_a = moved(out, row * out_row + column), moved(a, row * left.row)
+            panel_tile(arithmetic, tile_size, tile_out, out_row, tile_a, left, moved(panel, column), right, accumulate)
+            column += width
+        row += height
 
 
 @compiled_on_demand
@@ -103,18 +115,16 @@ def _multiply_large(arithmetic, size, out, out_row, a, left, b, right, accumulat
                 _copy(place, moved(b, s * right.segment + column), terms, width, right.term, 1)
             for row in range(0, rows, tallest):
                 height = min(tallest, rows - row)
-                tile_out = moved(out, row * out_row + column)
+                rows_out = moved(out, row * out_row + column)
                 for s in range(end - 1, begin - 1, -1):
-                    tile_b = moved(panel, (s - begin) * terms * width_of_panel)
+                    rows_b = moved(panel, (s - begin) * terms * width_of_panel)
                     if strips:
-                        tile_a, tile_left = moved(strip, ((s - begin) * rows + row) * terms), Left(1, height, 0)
+                        rows_a, rows_left = moved(strip, ((s - begin) * rows + row) * terms), Left(1, height, 0)
                     else:
-                        tile_a, tile_left = moved(a, s * left.segment + row * left.row), left
-                    tile_size = height, width, terms, 1
+                        rows_a, rows_left = moved(a, s * left.segment + row * left.row), left
+                    part = height, width, terms, 1
                     add = accumulate or s < segments - 1
-                    _panel_tile(
-                        arithmetic, tile_size, tile_out, out_row, tile_a, tile_left, tile_b, Right(width, 0), add
-                    )
+                    _multiply_panel(arithmetic, part, rows_out, out_row, rows_a, rows_left, rows_b, add)
         end = begin
     keep(panel_room)
     keep(strip_room)
@@ -164,14 +174,10 @@ def _pack(panels, size, b, b_row):
 def _multiply_panels(arithmetic, size, out, out_row, a, left, panels, accumulate):
     """:func:`_multiply` by a packed matrix."""
     rows, columns, terms, _ = size
-    tallest = tallest_tile(False)
     for column in range(0, columns, _panel(out)):
         width = min(_panel(out), columns - column)
-        panel = moved(panels, column * terms)
-        for row in range(0, rows, tallest):
-            tile_size = min(tallest, rows - row), width, terms, 1
-            tile_out, tile_a = moved(out, row * out_row + column), moved(a, row * left.row)
-            _panel_tile(arithmetic, tile_size, tile_out, out_row, tile_a, left, panel, Right(width, 0), accumulate)
+        part, panel = (rows, width, terms, 1), moved(panels, column * terms)
+        _multiply_panel(arithmetic, part, moved(out, column), out_row, a, left, panel, accumulate)
 
 
 @strict_part

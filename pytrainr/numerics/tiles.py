@@ -42,6 +42,7 @@ __all__ = [
     "single_tile",
     "tallest_tile",
     "transpose_square",
+    "widest_in_panel",
     "widest_tile",
 ]
 
@@ -69,19 +70,22 @@ class Shapes(NamedTuple):
     """The tiles there are. Entry k of each is the most vectors side by side in a tile of k + 1 rows.
 
     Loops over a product take as many rows at a time as there are, up to the tallest tile, and as many vectors as a
-    tile of these rows may have; the last rows, which are fewer, must then have a tile as wide.
+    tile of these rows may have; the last rows, which are fewer, must then have a tile as wide. ``panel`` is how many
+    vectors a panel of a packed matrix is wide: so many sums at once that a single row is not slow. Tiles that are less
+    wide take it in parts.
     """
 
     single: tuple[int, ...]
     segmented: tuple[int, ...]
+    panel: int
 
     def widths(self, segmented: bool) -> tuple[int, ...]:
         return self.segmented if segmented else self.single
 
     @property
-    def panel(self) -> int:
-        """Vectors across a panel of a packed matrix: the tallest tile's."""
-        return self.single[-1]
+    def in_panel(self) -> tuple[int, ...]:
+        """The same of tiles within a panel."""
+        return tuple(min(self.panel, width) for width in self.single)
 
     def checked(self, registers: int) -> Shapes:
         """Itself, if every loop finds its tile, and every tile room in so many registers; else ``ValueError``."""
@@ -92,25 +96,30 @@ class Shapes(NamedTuple):
             if list(widths) != sorted(widths, reverse=True):
                 raise ValueError(f"a tile should not be wider than a lower one: {widths}")
             for rows, vectors in enumerate(widths, 1):
-                needed = _registers_of_tile(rows, vectors, segmented)
+                needed = _registers_of_tile(rows, vectors)
                 if needed > registers:
                     raise ValueError(f"a tile of {rows} x {vectors} vectors needs {needed} registers of {registers}")
+        if not 1 <= self.panel <= self.single[0]:
+            raise ValueError(f"a panel should be 1 to {self.single[0]} vectors wide, not {self.panel}")
         return self
 
 
-def _registers_of_tile(rows: int, vectors: int, segmented: bool) -> int:
-    """Its sums, with segments their totals too, the vectors of the right factor that all rows need, and a product."""
-    return rows * vectors * (2 if segmented else 1) + (vectors if rows > 1 else 1) + 1
+def _registers_of_tile(rows: int, vectors: int) -> int:
+    """Its sums, the vectors of the right factor that all rows need, and a product.
+
+    The totals of segments, each needed once a segment, may wait in the first cache.
+    """
+    return rows * vectors + (vectors if rows > 1 else 1) + 1
 
 
 _MOST_VECTORS = 16
 _SHAPES = {  # by bytes and number of registers
     # measured by benchmarks/tiles.py: AVX-512 and AVX2
-    (64, 32): Shapes(single=(8, 8, 4, 4, 4, 4), segmented=(8, 6, 4, 3)),
-    (32, 16): Shapes(single=(6, 4, 3, 2, 2, 2), segmented=(6, 3, 2)),
+    (64, 32): Shapes(single=(8, 8, 4, 4, 4, 4), segmented=(8, 6, 4, 3), panel=4),
+    (32, 16): Shapes(single=(8, 4, 3, 2, 2, 2), segmented=(8, 4), panel=8),
     # the widest that LLVM compiles without spills: SSE and NEON
-    (16, 16): Shapes(single=(6, 4, 3, 2, 2, 2), segmented=(6, 3, 2)),
-    (16, 32): Shapes(single=(8, 6, 4, 4, 3, 3), segmented=(8, 4, 3, 2)),
+    (16, 16): Shapes(single=(6, 4, 3, 2, 2, 2), segmented=(6, 3, 2), panel=6),
+    (16, 32): Shapes(single=(8, 6, 4, 4, 3, 3), segmented=(8, 4, 3, 2), panel=6),
 }
 
 
@@ -330,26 +339,27 @@ def _emit_call(
     before_last = builder.udiv(builder.sub(columns, _ONE), ir.Constant(_INDEX, lane_count))
     last = builder.sub(columns, builder.mul(before_last, ir.Constant(_INDEX, lane_count)))
     is_whole = builder.zext(builder.icmp_unsigned("==", last, ir.Constant(_INDEX, lane_count)), _INDEX)
-    key = builder.add(builder.mul(rows, ir.Constant(_INDEX, _MOST_VECTORS)), before_last)
-    key = builder.add(builder.shl(key, _ONE), is_whole)
-    done = builder.append_basic_block("tile.done")
-    switch = builder.switch(key, done)
+    of_height = 2 * max(widths)
+    tiles: list[Tile] = []
     for height, widest in enumerate(widths, 1):
         for number in range(1, widest + 1):
-            case = (height * _MOST_VECTORS + number - 1) * 2
-            with_masks, without = [case, case + 1], []
-            if number == widest:
-                with_masks, without = [case], [case + 1]
-            for use_masks, cases in ((True, with_masks), (False, without)):
-                if not cases:
-                    continue
-                block = builder.append_basic_block("tile")
-                for value in cases:
-                    switch.add_case(value, block)
-                with builder.goto_block(block):
-                    builder.call(make(height, number, use_masks).declare(builder.module), [*arguments, last])
-                    builder.branch(done)
-    builder.position_at_end(done)
+            tiles += [make(height, number, True), make(height, number, number < widest)]
+        tiles += tiles[-1:] * (of_height - 2 * widest)  # to be found, never called
+    place = builder.add(builder.mul(builder.sub(rows, _ONE), ir.Constant(_INDEX, of_height)), is_whole)
+    place = builder.add(place, builder.shl(before_last, _ONE))
+    at = builder.gep(_table(builder.module, tiles, widths), [_ZERO, place])
+    builder.call(builder.load(at, typ=tiles[0].type.as_pointer()), [*arguments, last])
+
+
+def _table(module: Any, tiles: Sequence[Tile], widths: Sequence[int]) -> Any:
+    """Where these tiles' functions are, one after the other."""
+    name = f"{tiles[0].name}.and.{'.'.join(map(str, widths))}"
+    if name not in module.globals:
+        kind = ir.ArrayType(tiles[0].type.as_pointer(), len(tiles))
+        table = ir.GlobalVariable(module, kind, name)
+        table.linkage, table.global_constant = "internal", True
+        table.initializer = ir.Constant(kind, [tile.declare(module) for tile in tiles])
+    return module.globals[name]
 
 
 def _tile(widths: Callable[[], Sequence[int]], *, segmented: bool) -> Any:
@@ -380,7 +390,7 @@ def _tile(widths: Callable[[], Sequence[int]], *, segmented: bool) -> Any:
 
 
 single_tile = _tile(lambda: _shapes().single, segmented=False)
-panel_tile = _tile(lambda: [_shapes().panel] * len(_shapes().single), segmented=False)
+panel_tile = _tile(lambda: _shapes().in_panel, segmented=False)
 segments_tile = _tile(lambda: _shapes().segmented, segmented=True)
 
 
@@ -423,6 +433,15 @@ def _of_kind(builder: Any, segmented: Any, number: Callable[[bool], Any]) -> Any
     return builder.select(segmented, number(True), number(False))
 
 
+def _width_at(builder: Any, rows: Any, widths: Sequence[int]) -> Any:
+    """The entry of ``widths`` for so many rows."""
+    *lower, chosen = (ir.Constant(_INDEX, width) for width in widths)
+    for height, width in enumerate(lower, 1):
+        same = builder.icmp_signed("==", rows, ir.Constant(_INDEX, height))
+        chosen = builder.select(same, width, chosen)
+    return chosen
+
+
 @intrinsic
 def tallest_tile(typing: Any, segmented: Any) -> Any:
     """How many rows a tile can have."""
@@ -439,17 +458,19 @@ def widest_tile(typing: Any, rows: Any, segmented: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         rows, segmented = arguments
-
-        def widest(kind: bool) -> Any:
-            *lower, chosen = (ir.Constant(_INDEX, width) for width in _shapes().widths(kind))
-            for height, width in enumerate(lower, 1):
-                same = builder.icmp_signed("==", rows, ir.Constant(_INDEX, height))
-                chosen = builder.select(same, width, chosen)
-            return chosen
-
-        return _of_kind(builder, segmented, widest)
+        return _of_kind(builder, segmented, lambda kind: _width_at(builder, rows, _shapes().widths(kind)))
 
     return types.int64(types.int64, types.boolean), generate
+
+
+@intrinsic
+def widest_in_panel(typing: Any, rows: Any) -> Any:
+    """The same of tiles within a panel."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return _width_at(builder, arguments[0], _shapes().in_panel)
+
+    return types.int64(types.int64), generate
 
 
 @intrinsic

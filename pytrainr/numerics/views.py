@@ -9,20 +9,24 @@ from __future__ import annotations
 
 from typing import Any
 
+from llvmlite import ir
 from numba import types
 from numba.core import cgutils, errors
 from numba.extending import models, register_model
 from numba.np import arrayobj
 
 from pytrainr.numerics.jit import intrinsic, strict_part
+from pytrainr.numerics.vectors import counted
 
 __all__ = [
     "View",
+    "borrowed",
     "boxed",
     "columns",
     "contiguous_view",
     "four_gates",
     "keep",
+    "read_ahead",
     "three_gates",
     "unboxed",
     "view",
@@ -74,6 +78,48 @@ def keep(typing: Any, value: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(value), generate
+
+
+def _borrowed_kind(kind: types.Type) -> types.Type:
+    if isinstance(kind, types.Array):
+        return View(kind.dtype, kind.ndim, kind.layout)
+    if not isinstance(kind, types.BaseTuple):
+        return kind
+    fields = tuple(map(_borrowed_kind, kind.types))
+    if isinstance(kind, types.BaseNamedTuple):
+        return types.BaseTuple.from_types(fields, kind.instance_class)
+    return types.BaseTuple.from_types(fields)
+
+
+def _borrow(context: Any, builder: Any, kind: types.Type, value: Any) -> Any:
+    borrowed_kind = _borrowed_kind(kind)
+    if isinstance(kind, types.Array):
+        given, result = (arrayobj.make_array(each)(context, builder) for each in (kind, borrowed_kind))
+        given._setvalue(value)
+        null = cgutils.get_null_value(cgutils.voidptr_t)
+        result.meminfo, result.parent = null, null
+        for field in ("nitems", "itemsize", "data", "shape", "strides"):
+            setattr(result, field, getattr(given, field))
+        return result._getvalue()
+    if not isinstance(kind, types.BaseTuple):
+        return value
+    fields = cgutils.unpack_tuple(builder, value, len(kind))
+    return context.make_tuple(
+        builder, borrowed_kind, [_borrow(context, builder, *of) for of in zip(kind, fields, strict=True)]
+    )
+
+
+@intrinsic
+def borrowed(typing: Any, values: types.BaseTuple) -> Any:
+    """``values``, arrays and NamedTuples of arrays at any depth, with a view in place of each array.
+
+    The arrays must stay alive.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return _borrow(context, builder, values, arguments[0])
+
+    return _borrowed_kind(values)(values), generate
 
 
 @intrinsic
@@ -154,6 +200,42 @@ def columns(typing: Any, array: types.Array, first: Any, count: Any) -> Any:
         return result._getvalue()
 
     return kind(array, types.int64, types.int64), generate
+
+
+_LINE = 64  # bytes that come into the cache together
+_MOST_LINES = 8  # of a sample; the processor fetches the rest by itself
+_SAMPLES_AHEAD = 4
+
+
+@intrinsic
+def _fetch(typing: Any, array: types.Array, row: Any) -> Any:
+    """Begin to load ``array[row]`` into the cache."""
+    bits = ir.IntType(32)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        given = arrayobj.make_array(array)(context, builder, arguments[0])
+        step = cgutils.unpack_tuple(builder, given.strides)[0]
+        start = cgutils.pointer_add(builder, given.data, builder.mul(arguments[1], step), cgutils.voidptr_t)
+        kind = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, bits, bits, bits])
+        prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        most = ir.Constant(step.type, _MOST_LINES * _LINE)
+        end = builder.select(builder.icmp_signed("<", step, most), step, most)
+        with counted(builder, ir.Constant(step.type, 0), end, ir.Constant(step.type, _LINE)) as offset:
+            at = cgutils.pointer_add(builder, start, offset)
+            builder.call(prefetch, [at, bits(0), bits(3), bits(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64), generate
+
+
+@strict_part
+def read_ahead(samples, order, begin, end):
+    """Begin to load the ``samples`` (·, steps, variables) that come a little after those of ``order[begin:end]``.
+
+    They lie anywhere in memory, and to wait for each takes as long as a tenth of a small network's gradient.
+    """
+    for place in range(begin + _SAMPLES_AHEAD, min(end + _SAMPLES_AHEAD, order.size)):
+        _fetch(samples, order[place])
 
 
 @strict_part

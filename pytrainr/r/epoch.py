@@ -12,7 +12,7 @@ from pytrainr.numerics.elementwise import copy
 from pytrainr.numerics.jit import is_set, strict, strict_part
 from pytrainr.numerics.linalg import pack, product, transpose
 from pytrainr.numerics.vectors import memory_of
-from pytrainr.numerics.views import boxed, columns, keep, unboxed, view
+from pytrainr.numerics.views import boxed, columns, keep, read_ahead, unboxed, view
 from pytrainr.r.cells import (
     activate,
     add_updates,
@@ -407,6 +407,8 @@ def groups_in(cell, table, state, rule, batch, first, updating, stop, work, whol
         out = take(work.memory, work.out, steps, n, outputs)
         target = take(work.memory, work.target, steps, n, outputs)
         delta = take(work.memory, work.delta, steps, n, outputs)
+        read_ahead(batch.X, batch.order, begin, end)
+        read_ahead(batch.Y, batch.order, begin, end)
         gather(x, batch.X, batch.order[begin:end])
         gather(target, batch.Y, batch.order[begin:end])
         if crew.number == 0:

@@ -59,18 +59,19 @@ def test_loops_advance_and_find_their_tile(target: Target, segmented: bool) -> N
             assert 1 <= height <= len(widths)
             assert 1 <= widest <= widths[height - 1]
             row += height
-    assert 1 <= shapes(target.registers).panel <= min(shapes(target.registers).single)
+    assert 1 <= min(shapes(target.registers).in_panel) <= shapes(target.registers).panel
 
 
 @pytest.mark.parametrize(
     ("broken", "message"),
     [
-        (Shapes(single=(6, 4, 3, 2, 2, 2), segmented=(4, 2, 2, 0)), "wide at every height"),  # as it was on AVX2
-        (Shapes(single=(0,), segmented=(4, 2, 2)), "wide at every height"),
-        (Shapes(single=(), segmented=(4, 2, 2)), "wide at every height"),
-        (Shapes(single=(6, 2, 3), segmented=(4, 2, 2)), "wider than a lower one"),
-        (Shapes(single=(6, 4, 3, 3, 3), segmented=(4, 2, 2)), "needs 19 registers of 16"),
-        (Shapes(single=(6, 4, 3), segmented=(4, 2, 2, 2)), "needs 19 registers of 16"),
+        (Shapes(single=(6, 4, 3, 2, 2, 2), segmented=(4, 2, 2, 0), panel=2), "wide at every height"),  # once, on AVX2
+        (Shapes(single=(0,), segmented=(4, 2, 2), panel=1), "wide at every height"),
+        (Shapes(single=(), segmented=(4, 2, 2), panel=1), "wide at every height"),
+        (Shapes(single=(6, 2, 3), segmented=(4, 2, 2), panel=2), "wider than a lower one"),
+        (Shapes(single=(6, 4, 3, 3, 3), segmented=(4, 2, 2), panel=2), "needs 19 registers of 16"),
+        (Shapes(single=(6, 4, 3), segmented=(4, 4, 4), panel=2), "needs 17 registers of 16"),
+        (Shapes(single=(6, 4, 3), segmented=(4, 2, 2), panel=7), "a panel should be 1 to 6 vectors wide, not 7"),
     ],
 )
 def test_a_broken_table_is_refused_when_it_is_built(broken: Shapes, message: str) -> None:
