@@ -144,6 +144,10 @@ def _multiply(arithmetic, size, out, out_row, a, left, b, right, accumulate):
                 out[at] = out[at] + 0.0 if accumulate else 0.0
         return
     segmented = segments > 1
+    if segmented and terms == 1 and accumulate:  # one sum that begins with what is in ``out``
+        a, left = moved(a, (segments - 1) * left.segment), Left(left.row, -left.segment, left.segment)
+        b, right = moved(b, (segments - 1) * right.segment), Right(-right.segment, right.segment)
+        terms, segmented = segments, False
     tallest, widest = tallest_tile(segmented), widest_tile(rows, segmented)
     column = 0
     while column < columns:

@@ -8,7 +8,8 @@ side. A tile is a block of the result, a few rows by a few vectors, whose sums l
         out[row, column] += sum
 
 Each sum starts at 0 in R. Here it starts at its first product, and 0 is added to ``out`` instead: the bits are the
-same, as a sum that includes +0 is never -0, and an addition per segment is saved.
+same, as a sum that includes +0 is never -0, and an addition per segment is saved. Where each segment is a single term,
+``out`` itself is the running sum, and the segments are the terms of a tile without segments.
 
 A ``strict`` tile rounds product and sum separately; otherwise it uses fused multiply-adds. The last vector
 of a tile may be partly masked, so that any width works. The host's registers decide the number of lanes.
@@ -116,7 +117,7 @@ _MOST_VECTORS = 16
 _SHAPES = {  # by bytes and number of registers
     # measured by benchmarks/tiles.py: AVX-512 and AVX2
     (64, 32): Shapes(single=(8, 8, 4, 4, 4, 4), segmented=(8, 6, 4, 3), panel=4),
-    (32, 16): Shapes(single=(8, 4, 3, 2, 2, 2), segmented=(8, 4), panel=8),
+    (32, 16): Shapes(single=(8, 4, 3, 2, 2, 2), segmented=(6, 4, 2, 2), panel=8),
     # the widest that LLVM compiles without spills: SSE and NEON
     (16, 16): Shapes(single=(6, 4, 3, 2, 2, 2), segmented=(6, 3, 2), panel=6),
     (16, 32): Shapes(single=(8, 6, 4, 4, 3, 3), segmented=(8, 4, 3, 2), panel=6),
@@ -180,22 +181,29 @@ class Tile:
         self.a_row, self.a_term, self.b_term, self.terms = a_row, a_term, b_term, terms
         out_rows = [self._at(out, builder.mul(out_row, ir.Constant(_INDEX, i))) for i in range(self.rows)]
         if self.segmented:
-            totals = self._initial(function, out_rows, accumulate)
+            zeros = [self._zero()] * (self.rows * self.vectors)
+            accumulates = builder.icmp_unsigned("!=", accumulate, _ZERO)
+            totals = self._either(function, accumulates, lambda: self._all_loaded(out_rows), zeros)
             last = builder.sub(segments, _ONE)
             first_a = self._at(a, builder.mul(last, a_segment))
             first_b = self._at(b, builder.mul(last, b_segment))
             state = [segments, first_a, first_b, *totals]
             with self._loop(function, "segment", state) as (segment, current_a, current_b, *running):
-                sums = self._sums(function, current_a, current_b)
+                sums = self._sums(function, current_a, current_b, self._products(current_a, current_b, None))
                 state[:] = [
                     self.builder.sub(segment, _ONE),
                     self._at(current_a, self.builder.neg(a_segment)),
                     self._at(current_b, self.builder.neg(b_segment)),
-                    *(self.builder.fadd(total, value) for total, value in zip(running, sums, strict=True)),
+                    *self._added(running, sums),
                 ]
             self._store_all(state[3:], out_rows)
         else:
-            sums = self._sums(function, a, b)
+            first = self._products(a, b, None)
+            if self.strict:
+                runs = builder.icmp_unsigned(">", segments, _ONE)
+                first = self._either(function, runs, lambda: self._added(self._all_loaded(out_rows), first), first)
+                accumulate = self.builder.select(runs, _ZERO, accumulate)
+            sums = self._sums(function, a, b, first)
             # In two copies: what is loaded at once, and joined by a branch, needs as many registers as the sums.
             with self.builder.if_else(self.builder.icmp_unsigned("!=", accumulate, _ZERO)) as (added, alone):
                 with added:
@@ -211,23 +219,29 @@ class Tile:
         """``out + 0``."""
         return self.builder.fadd(self._load(row, index), self._zero())
 
-    def _initial(self, function: Any, out_rows: list, accumulate: Any) -> list:
-        """What the segments' sums are added to: ``out + 0``, or 0."""
+    def _all_loaded(self, out_rows: list) -> list:
+        return [self._loaded(row, v) for row in out_rows for v in range(self.vectors)]
+
+    def _added(self, values: list, others: list) -> list:
+        return [self.builder.fadd(value, other) for value, other in zip(values, others, strict=True)]
+
+    def _either(self, function: Any, condition: Any, emit: Callable[[], list], otherwise: list) -> list:
+        """What ``emit`` computes where ``condition`` holds, else ``otherwise``."""
         builder = self.builder
         before = builder.block
-        load, after = function.append_basic_block("load"), function.append_basic_block("loaded")
-        builder.cbranch(builder.icmp_unsigned("!=", accumulate, _ZERO), load, after)
-        builder.position_at_end(load)
-        loaded = [self._loaded(row, v) for row in out_rows for v in range(self.vectors)]
+        chosen, after = function.append_basic_block("chosen"), function.append_basic_block("either")
+        builder.cbranch(condition, chosen, after)
+        builder.position_at_end(chosen)
+        values = emit()
         builder.branch(after)
         builder.position_at_end(after)
-        totals = []
-        for value in loaded:
+        results = []
+        for value, other in zip(values, otherwise, strict=True):
             phi = builder.phi(self.vector)
-            phi.add_incoming(self._zero(), before)
-            phi.add_incoming(value, load)
-            totals.append(phi)
-        return totals
+            phi.add_incoming(other, before)
+            phi.add_incoming(value, chosen)
+            results.append(phi)
+        return results
 
     def _store_all(self, values: list, out_rows: list, initial: Callable | None = None) -> None:
         """Store all, each added to what ``initial`` makes of its place."""
@@ -235,11 +249,9 @@ class Tile:
             row, index = out_rows[number // self.vectors], number % self.vectors
             self._store(value if initial is None else self.builder.fadd(initial(row, index), value), row, index)
 
-    def _sums(self, function: Any, a: Any, b: Any) -> list:
-        """Σ_l a[row, l] · b[l, column], from the first product on."""
-        state = [self.terms, a, b, *self._products(a, b, None)]
-        state[0] = self.builder.sub(self.terms, _ONE)
-        state[1], state[2] = self._at(a, self.a_term), self._at(b, self.b_term)
+    def _sums(self, function: Any, a: Any, b: Any, first: list) -> list:
+        """Σ_l a[row, l] · b[l, column], from the ``first`` products on."""
+        state = [self.builder.sub(self.terms, _ONE), self._at(a, self.a_term), self._at(b, self.b_term), *first]
         with self._loop(function, "term", state, at_least_once=False) as (left, current_a, current_b, *sums):
             state[:] = [
                 self.builder.sub(left, _ONE),

@@ -95,24 +95,23 @@ class Assembly:
         self.lines = machine.emit_assembly(parsed).splitlines()
 
     def term_loops(self) -> list[list[str]]:
-        """The loops with products in them and no other loop inside."""
+        """The loops with products that are a single block: that of the segments has another within."""
         labels, loops = {}, []
         for number, line in enumerate(self.lines):
             if found := re.match(r"(\.L\w+):", line):
                 labels[found[1]] = number
             elif found := re.match(r"\s+(?:j\w+|b|b\.\w+|cbn?z\s+\w+,)\s+(\.L\w+)", line):
                 loops.append((labels.get(found[1], number), number))
-        inner = [one for one in loops if one[0] < one[1] and not any(_inside(other, one) for other in loops)]
-        found_loops = [self.lines[first : last + 1] for first, last in inner]
+        found_loops = [
+            self.lines[first : last + 1]
+            for first, last in loops
+            if first < last and not any(first < label <= last for label in labels.values())
+        ]
         return [loop for loop in found_loops if any(re.search(r"\bv?f?mul|fmadd|fmla", line) for line in loop)]
 
     def register_kinds(self) -> set[str]:
         """ "x", "y" and "z" for xmm and the like, or "v"."""
         return set(re.findall(r"%([xyz])mm\d", "\n".join(self.lines))) or {"v"}
-
-
-def _inside(loop: tuple[int, int], other: tuple[int, int]) -> bool:
-    return loop != other and loop[0] < loop[1] and other[0] <= loop[0] and loop[1] <= other[1]
 
 
 VECTOR_TO_STACK = re.compile(r"\bv?mov\w*\s+%[xyz]mm\d+, \S*\(%rsp\)|\bst[rp]\s+[qdv]\d.*\[sp")
