@@ -39,6 +39,7 @@ from pytrainr_server.security.tls import server_credentials
 from pytrainr_server.security.tokens import TokenStore
 from pytrainr_server.service import connections
 from pytrainr_server.service.admission import Admission
+from pytrainr_server.service.computed_models import ComputedModels
 from pytrainr_server.service.datasets import DatasetService
 from pytrainr_server.service.fair_threads import FairThreads
 from pytrainr_server.service.guard import Guard, current_owner_or_none
@@ -201,16 +202,17 @@ class Server:
         admission = Admission(self._store, config, self._name, self._runner)
         self._training = TrainingService(self._store, config, admission, run, self._remove, self._name)
         training_pb2_grpc.add_TrainingServiceServicer_to_server(self._training, server)
-        models = ModelService(self._store, config, run, self._remove)
+        computed = ComputedModels(self._store, config, self._prediction_threads)
+        models = ModelService(self._store, config, run, self._remove, computed)
         model_pb2_grpc.add_ModelServiceServicer_to_server(models, server)
-        predictions = PredictionService(self._store, config, run, self._prediction_threads)
+        predictions = PredictionService(config, run, computed)
         prediction_pb2_grpc.add_PredictionServiceServicer_to_server(predictions, server)
         datasets = DatasetService(self._store, config, run)
         dataset_pb2_grpc.add_DatasetServiceServicer_to_server(datasets, server)
         server_info_pb2_grpc.add_ServerInfoServiceServicer_to_server(
             ServerInfoService(self._store, config, run), server
         )
-        self._website = self._make_website(guard, predictions, (self._training, models, datasets), tokens)
+        self._website = self._make_website(guard, computed, (self._training, models, predictions, datasets), tokens)
         self._health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         shown = [*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME]
@@ -224,7 +226,7 @@ class Server:
         return server
 
     def _make_website(
-        self, guard: Guard, predictions: PredictionService, services: Sequence[Any], tokens: TokenStore
+        self, guard: Guard, computed: ComputedModels, services: Sequence[Any], tokens: TokenStore
     ) -> Website | None:
         if not self.config.web:
             return None
@@ -234,8 +236,8 @@ class Server:
             from pytrainr_server.web.website import Website
         except ModuleNotFoundError as error:
             raise ConfigError(f"the page needs {error.name}: pip install 'pytrainr[web]'") from error
-        calls = Calls(guard, self._run, (*services, predictions))
-        api = Api(self._store, self.config, self._run, calls, predictions, self.addresses, tokens.all)
+        calls = Calls(guard, self._run, services)
+        api = Api(self._store, self.config, self._run, calls, computed, self.addresses, tokens.all)
         return Website(self.config, api)
 
     def _bind(self) -> None:

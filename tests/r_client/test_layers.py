@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
@@ -16,18 +17,37 @@ from pytrainr.exact.layer_list import described, snake_case
 from pytrainr.layers import (
     GRU,
     LAYERS,
+    LSTM,
+    NTM,
     TCN,
+    Activation,
+    AdaptiveComputation,
+    Attention,
+    AttentionPooling,
+    AveragePooling1D,
     Bidirectional,
     Conv1D,
+    Decoder,
     Dense,
     Dropout,
+    EchoState,
     Embedding,
+    Flatten,
+    GlobalAveragePooling1D,
     GlobalMaxPooling1D,
+    Jordan,
+    LastSteps,
     LayerNormalization,
     MaxPooling1D,
     MultiHeadAttention,
+    PositionalEncoding,
+    PositionEmbedding,
+    Pyramid,
+    RepeatVector,
     Residual,
     Sequential,
+    SimpleRNN,
+    SpatialDropout1D,
     TimeDistributed,
 )
 from tests.r_client.r import R, what_is_missing
@@ -247,6 +267,83 @@ def test_layers_in_r_speak_r(r_is: str, r: R) -> None:
         assert word in rest, rest
     for word in ("True", "False", "None", "no error"):
         assert word not in rest
+
+
+SHAPES: list[tuple[str, list[Any]]] = [
+    ("simple_rnn(3)", [SimpleRNN(3)]),
+    ("jordan(3, outputs = 2, return_sequences = TRUE)", [Jordan(3, outputs=2, return_sequences=True)]),
+    ("lstm(3, projection = 2, return_sequences = TRUE)", [LSTM(3, projection=2, return_sequences=True)]),
+    ("ntm(3, memory_slots = 4, memory_width = 2)", [NTM(3, memory_slots=4, memory_width=2)]),
+    ("echo_state(5, return_sequences = TRUE), dense(2)", [EchoState(5, return_sequences=True), Dense(2)]),
+    ("decoder(gru(4), steps = 3)", [Decoder(GRU(4), 3)]),
+    ("decoder(lstm(4), steps = 3, output = dense(2))", [Decoder(LSTM(4), 3, output=Dense(2))]),
+    ("adaptive_computation(gru(4, return_sequences = TRUE))", [AdaptiveComputation(GRU(4, return_sequences=True))]),
+    ('bidirectional(gru(4), merge_mode = "sum"), repeat_vector(5)', [Bidirectional(GRU(4), "sum"), RepeatVector(5)]),
+    ("bidirectional(lstm(4, return_sequences = TRUE))", [Bidirectional(LSTM(4, return_sequences=True))]),
+    ("conv_1d(5, 3, strides = 2), conv_1d(4, 2, dilation_rate = 2)", [Conv1D(5, 3, 2), Conv1D(4, 2, dilation_rate=2)]),
+    (
+        'conv_1d(5, 3, 2, "same"), max_pooling_1d(), average_pooling_1d(2, 1), average_pooling_1d(3, padding = "same")',
+        [Conv1D(5, 3, 2, "same"), MaxPooling1D(), AveragePooling1D(2, 1), AveragePooling1D(3, padding="same")],
+    ),
+    ("global_max_pooling_1d(), activation('tanh')", [GlobalMaxPooling1D(), Activation("tanh")]),
+    ("last_steps(3), global_average_pooling_1d()", [LastSteps(3), GlobalAveragePooling1D()]),
+    ("last_steps(30), flatten(), dense(3), dropout(0.1)", [LastSteps(30), Flatten(), Dense(3), Dropout(0.1)]),
+    (
+        "pyramid(3), layer_normalization(), spatial_dropout_1d(0.1)",
+        [Pyramid(3), LayerNormalization(), SpatialDropout1D(0.1)],
+    ),
+    ("time_distributed(dense(7)), residual(dense(7))", [TimeDistributed(Dense(7)), Residual(Dense(7))]),
+    ("attention(), attention_pooling()", [Attention(), AttentionPooling()]),
+    (
+        "multi_head_attention(2, 3), positional_encoding(), position_embedding(20)",
+        [MultiHeadAttention(2, 3), PositionalEncoding(), PositionEmbedding(20)],
+    ),
+    ("tcn(4, dilations = c(1, 2))", [TCN(4, dilations=(1, 2))]),
+]
+
+
+@here
+def test_shapes_in_r_are_those_of_the_server(r_is: str, r: R) -> None:
+    """15.3: summary() has Keras's output shapes; every layer is in one of these cases."""
+    said = {kind for _, layers in SHAPES for kind in re.findall(r"'kind': '(\w+)'", str(described(layers)))}
+    assert set(LAYERS) - said == {"Embedding"}  # it reads tokens: below
+    codes = ", ".join(f"list({code})" for code, _ in SHAPES)
+    printed = r.run(
+        f"""
+        library(rnnremote)
+        for (layers in list({codes})) cat(c(t(rnnremote:::output_shapes(layers, c(11, 3)))), "\n")
+        cat(c(t(rnnremote:::output_shapes(list(embedding(9, 4), gru(2)), c(11, 1)))), "\n")
+        """
+    )
+    expected = [shapes_of(layers, 11, 3) for _, layers in SHAPES] + [shapes_of([Embedding(9, 4), GRU(2)], 11, 1)]
+    assert [list(map(int, line.split())) for line in printed.splitlines() if line.strip()] == expected
+
+
+def shapes_of(layers: list[Any], steps: int, width: int) -> list[int]:
+    """What the library says comes out of each layer of a list."""
+    shapes: list[int] = []
+    for layer in layers:
+        steps, width = layer.output_shape(steps, width)
+        shapes += (steps, width)
+    return shapes
+
+
+@here
+def test_the_table_of_a_trained_list(r_is: str, r: R) -> None:
+    """15.3: the table that R prints is that of ``Model.summary``, line by line."""
+    code = """
+        library(rnnremote); X <- array(runif(240), c(10, 8, 3))
+        model <- suppressMessages(trainr(X[, 1, 1, drop = FALSE], X, exact = TRUE, learningrate = 0.1, layers = list(
+          conv_1d(4, 3, activation = "relu"), max_pooling_1d(), bidirectional(gru(5)), dense(1))))
+        cat(gsub("-+", "", capture.output(summary(model))), sep = "\n")"""
+    printed = r.run(code, seconds=500)
+    X = np.random.default_rng(0).random((4, 8, 3))
+    layers = [Conv1D(4, 3, activation="relu"), MaxPooling1D(), Bidirectional(GRU(5)), Dense(1)]
+    options: dict[str, Any] = {"learningrate": 0.1, "epoch_function": (), "rng": RRandom(1)}
+    model = pytrainr.trainr(X[:, :1, :1], X, exact=True, layers=layers, **options)
+    for line in model.summary().splitlines()[2:]:
+        if "─" not in line:
+            assert line.split() in [other.split() for other in printed.splitlines()], line
 
 
 def test_descriptions_are_plain() -> None:

@@ -237,7 +237,7 @@ def test_a_job_is_trained_on_and_its_code_is_true(watched: LocalServer) -> None:
 
 
 def test_a_downloaded_model_is_whole(alice: Browser, guarded: SecureServer, trained: str, tmp_path: Any) -> None:
-    for kind, read in (("model", pytrainr.Model.load), ("rds", pytrainr.read_r_model)):
+    for kind, read in (("trainr", pytrainr.Model.load), ("rds", pytrainr.read_r_model)):
         response = alice.send("GET", f"/api/models/adder/1/file?format={kind}")
         assert "attachment" in response.headers["Content-Disposition"]
         (tmp_path / kind).write_bytes(response.read())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -359,6 +361,43 @@ class Client:
                 yield model_pb2.ImportModelRequest(model_id=model_id, request_id=request_id, part=part)
 
         return self.retried(lambda: self._models.ImportModel(requests())).name
+
+    def export_model(
+        self,
+        model: pytrainr.Model | str,
+        path: str | os.PathLike[str],
+        format: str | None = None,
+        *,
+        name: str | None = None,
+    ) -> None:
+        """Write a model, or a stored one by its name ("models/adder@prod"), to a file; the server makes it.
+
+        Parameters
+        ----------
+        path
+            The file. What was there stays where anything goes wrong.
+        format
+            "trainr" (the library's own, for ``Model.load``), "rds" (for R), "c" or "onnx"; default: what the path ends
+            in.
+        name
+            For C: what the functions' names begin with; default: the file's name.
+
+        Raises ``ValueError`` for another format, and ``ServerError`` with the reason NOT_EXPORTABLE that names what the
+        format cannot say.
+        """
+        request = model_pb2.WriteModelFileRequest(
+            format=models.file_format(path, format), name=Path(path).stem if name is None else name
+        )
+        if isinstance(model, str):
+            request.stored_model = model
+        elif isinstance(model, pytrainr.Model):
+            request.model.CopyFrom(models.message_of(model, without=TRAINING_SIZED))
+            uploader = self._uploader()
+            for tensor in wire.tensors(request):
+                uploader.lighten(tensor)
+        else:
+            raise _no_model(model)
+        self.retried(lambda: models.write_file(path, self._models.WriteModelFile(request)))
 
     def set_alias(self, name: str, alias: str, *, remove: bool = False) -> None:
         """Let ``alias`` ("prod") mean this version from now on, or take it away."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from trainr import wire
@@ -10,6 +12,9 @@ from trainr.v1 import model_pb2
 
 import pytrainr
 from pytrainr.function_names import function_named
+from pytrainr.storage import write_atomically
+
+_FORMATS = {name.rpartition("_")[2].lower(): name for name, number in model_pb2.ModelFileFormat.items() if number}
 
 
 def model_of(parts: Iterable[model_pb2.ModelPart], functions: Mapping[str, Callable] | None = None) -> pytrainr.Model:
@@ -37,3 +42,18 @@ def message_of(model: pytrainr.Model, *, without: Iterable[str] = ()) -> model_p
         return wire.encode_model(fields)
     except wire.WireError as error:
         raise TypeError(f"model.{error}") from None
+
+
+def file_format(path: str | os.PathLike[str], format: str | None) -> str:
+    """The wire's name of the format that is asked for by name, or that the path ends in."""
+    chosen = Path(path).suffix.lower().removeprefix(".") if format is None else format
+    if chosen not in _FORMATS:
+        of = "format" if format is not None else "path"
+        shown = format if format is not None else os.fspath(path)
+        raise ValueError(f"{of} is {shown!r}; it should be or end in one of {', '.join(_FORMATS)}")
+    return _FORMATS[chosen]
+
+
+def write_file(path: str | os.PathLike[str], parts: Iterator[model_pb2.ModelFilePart]) -> None:
+    """Write what comes in parts to a file."""
+    write_atomically(path, (part.data for part in parts), durable=False)

@@ -149,7 +149,7 @@ job_wait <- function(job, connection = NULL) {
 # The model of a job that has ended; stops with the condition that trainr would have stopped with.
 received_from <- function(run) {
   tryCatch(stop_unless_succeeded(run$finished), rnnremote_failed_precondition = function(condition) stop_diverged(run, condition))
-  received <- export_model(run$connection, run$finished$model)
+  received <- stored_fields(run$connection, run$finished$model)
   completed(run$plan, received)
 }
 

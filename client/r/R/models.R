@@ -12,11 +12,11 @@
 #'   \code{model_list}: a data frame, newest first. \code{model_delete}: the number of versions deleted.
 #' @export
 model_fetch <- function(name, connection = NULL) {
-  as_trained(received_model(export_model(use_connection(connection), name)))
+  as_trained(received_model(stored_fields(use_connection(connection), name)))
 }
 
 # The fields of a stored model.
-export_model <- function(connection, name) {
+stored_fields <- function(connection, name) {
   request <- to_bytes(new_message("ExportModelRequest", name = name))
   with_patience(function() {
     join <- model_joiner(function_named)

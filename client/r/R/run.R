@@ -45,7 +45,7 @@ interrupted_model <- function(run) {
   if (is.null(job) || !nzchar(job$model)) {
     stop_condition("rnnremote_interrupted", "interrupted before the first epoch was complete: there is no model")
   }
-  model <- completed(run$plan, export_model(run$connection, job$model), run$model, run$answered == 0)
+  model <- completed(run$plan, stored_fields(run$connection, job$model), run$model, run$answered == 0)
   run$finished <- job
   warning(structure(
     class = c("rnnremote_interrupted", "warning", "condition"),
@@ -58,7 +58,7 @@ interrupted_model <- function(run) {
 stop_diverged <- function(run, condition) {
   name <- condition$metadata[["model"]]
   if (!identical(condition$reason, "DIVERGED") || is.null(name)) stop(condition)
-  condition$model <- completed(run$plan, export_model(run$connection, name), run$model, run$answered == 0)
+  condition$model <- completed(run$plan, stored_fields(run$connection, name), run$model, run$answered == 0)
   condition$epoch <- as.integer(condition$metadata[["epoch"]])
   stop(condition)
 }

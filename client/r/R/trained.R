@@ -154,7 +154,7 @@ print.summary.trainr <- function(x, ...) {
   invisible(x)
 }
 
-# A row for each layer: `layer`, `output` (its shape for one sample), `parameters`.
+# A row for each layer: `layer`, `output` (its shape), `parameters`.
 layer_table <- function(model) {
   if (!is.null(model[["layers"]])) return(listed_layers(model))
   weights <- weights_of(model)
@@ -164,7 +164,7 @@ layer_table <- function(model) {
   }, 0)
   attention <- sum(lengths(model[grepl("^attention_(query|key|score)$", names(model))]))
   names <- c(paste0(model$network_type, "_", seq_along(model$hidden_dim)), "output")
-  table <- data.frame(layer = names, output = paste0("(", model$time_dim, ", ", units, ")"), parameters = counts)
+  table <- data.frame(layer = names, output = shape_text(model$time_dim, units), parameters = counts)
   if (attention > 0) table <- rbind(table, data.frame(layer = "attention", output = "", parameters = attention))
   table
 }
@@ -172,20 +172,18 @@ layer_table <- function(model) {
 # The layers of a model of `layers = list(...)`: their weights are in the fields "<name>_weights", in the order of layers.
 listed_layers <- function(model) {
   kinds <- vapply(model$layers, function(layer) layer$kind, "")
-  snake <- tolower(gsub("([a-z0-9])([A-Z])", "\\1_\\2", gsub("([a-z])([A-Z][a-z])", "\\1_\\2", kinds)))
+  snake <- layer_name(kinds)
   seen <- ave(seq_along(snake), snake, FUN = seq_along) - 1
   names <- ifelse(seen > 0, paste0(snake, "_", seen), snake)
   counts <- vapply(names, function(name) sum(lengths(model[[paste0(name, "_weights")]])), 0)
-  units <- vapply(model$layers, layer_units, "")
-  data.frame(layer = paste0(names, " (", kinds, ")"), output = units, parameters = unname(counts))
+  shapes <- output_shapes(model$layers, c(model$time_dim, model$input_dim))
+  data.frame(
+    layer = paste0(names, " (", kinds, ")"), output = shape_text(shapes[, 1], shapes[, 2]), parameters = unname(counts)
+  )
 }
 
-# How wide a layer's output is, where it says so itself.
-layer_units <- function(layer) {
-  for (field in c("units", "filters", "output_dim", "outputs")) if (!is.null(layer[[field]])) return(paste(layer[[field]], "units"))
-  if (!is.null(layer[["layer"]])) return(layer_units(layer[["layer"]]))
-  ""
-}
+# Of any number of samples, as Keras has it.
+shape_text <- function(steps, variables) paste0("(None, ", steps, ", ", variables, ")")
 
 # The weights of a model, without what update rules keep beside them.
 weights_of <- function(model) {

@@ -37,7 +37,7 @@ def save_model(
 ) -> NewModel:
     """Write a model's file, unless it is a job's and small; the row for it is to be added to the database next."""
     key, content = new_key(), None
-    if job_id and _array_bytes(model) <= KEPT_INLINE_BYTES:
+    if job_id and array_bytes(model) <= KEPT_INLINE_BYTES:
         content = message_of(model).SerializeToString()
         size_bytes = len(content)
     else:
@@ -121,9 +121,10 @@ def or_null(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _array_bytes(value: Any) -> int:
+def array_bytes(value: Any) -> int:
+    """Bytes of all arrays in a model, or in one of its fields."""
     if isinstance(value, np.ndarray):
         return value.nbytes
     if isinstance(value, (Mapping, pytrainr.Model)):
-        return sum(_array_bytes(item) for _, item in value.items())
-    return sum(_array_bytes(item) for item in value) if isinstance(value, (list, tuple)) else 0
+        return sum(array_bytes(item) for _, item in value.items())
+    return sum(array_bytes(item) for item in value) if isinstance(value, (list, tuple)) else 0

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Row
 from trainr import wire
 from trainr.v1 import model_pb2, model_pb2_grpc
 
-import pytrainr
-from pytrainr.network import network_of
 from pytrainr_server.config import Config
 from pytrainr_server.errors import exhausted, invalid
 from pytrainr_server.jobs import specification
 from pytrainr_server.jobs.stored_models import parts_of_stored, save_model
+from pytrainr_server.service.computed_models import ComputedModels, check_model
 from pytrainr_server.service.follow import Run, sent
 from pytrainr_server.service.guard import Context, current_owner
 from pytrainr_server.service.messages import model_message
 from pytrainr_server.service.missing import deleted_or_missing
+from pytrainr_server.service.model_files import file_format, file_parts, model_parts, spooled, written
 from pytrainr_server.store import files, names
 from pytrainr_server.store.models import NEWEST
 from pytrainr_server.store.pages import decode_token, encode_token, page_size
@@ -30,11 +32,12 @@ RETRY_SECONDS = 1.0
 class ModelService(model_pb2_grpc.ModelServiceServicer):
     """Keeps models: see proto/trainr/v1/model.proto for what each call does."""
 
-    def __init__(self, store: Store, config: Config, run: Run, remove: Run) -> None:
+    def __init__(self, store: Store, config: Config, run: Run, remove: Run, computed: ComputedModels) -> None:
         self._store = store
         self._config = config
         self._run = run
         self._remove = remove
+        self._computed = computed
         self._importing = 0
 
     def _message(self, model: Row[Any]) -> model_pb2.StoredModel:
@@ -155,15 +158,43 @@ class ModelService(model_pb2_grpc.ModelServiceServicer):
         key = self._store.models.get(owner, *names.model_parts(name)).key
         return parts_of_stored(self._store, key, self._config.chunk_bytes)
 
+    async def WriteModelFile(  # noqa: N802
+        self, request: model_pb2.WriteModelFileRequest, context: Context[Any, Any]
+    ) -> AsyncIterator[model_pb2.ModelFilePart]:
+        """A model as a file."""
+        with spooled(self._store.directories) as path:
+            await self._computed.run(self._write_file, current_owner(), request, path)
+            with open(path, "rb") as file:
+                for part in file_parts(file, path.stat().st_size, self._config.chunk_bytes):
+                    yield part
+                    await asyncio.sleep(0)  # between large parts others have their turn
 
-def check_model(model: pytrainr.Model) -> None:
-    """Refuse what cannot predict: a model must describe a network, and have its weights in the right shapes.
+    def _write_file(self, owner: str, request: model_pb2.WriteModelFileRequest, path: Path) -> None:
+        format = file_format(request.format)
+        written(self._computed.get(owner, request, whole=True), format, request.name, path)
 
-    Raises INVALID_ARGUMENT that names the field.
-    """
-    try:
-        network_of(model).layout.check(model)
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
-        raise specification.named_argument(error, dict(model.items())) from error
-    except (MemoryError, OverflowError) as error:
-        raise exhausted("OUT_OF_MEMORY", f"The model's dimensions are too large: {error}") from error
+    async def ReadModelFile(  # noqa: N802
+        self, request: AsyncIterator[model_pb2.ModelFilePart], context: Context[Any, Any]
+    ) -> AsyncIterator[model_pb2.ModelPart]:
+        """What a model file holds."""
+        claimed = announced = received = 0
+        try:
+            with spooled(self._store.directories) as path:
+                with open(path, "wb") as file:
+                    async for part in request:
+                        if not claimed:
+                            announced = part.size_bytes
+                            if not 0 < announced <= self._config.max_stored_bytes:
+                                raise invalid("size_bytes", f"is {announced}; it should be the bytes of the file")
+                            claimed = self._claim(announced)
+                        received += len(part.data)
+                        if received > announced:
+                            raise invalid("data", f"goes on after the {announced} bytes that were announced")
+                        await self._run(file.write, part.data)
+                if not announced or received < announced:
+                    raise invalid("data", f"ends after {received} of {announced} bytes")
+                parts = await self._computed.run(model_parts, path, self._config.chunk_bytes)
+                async for model_part in sent(parts):
+                    yield model_part
+        finally:
+            self._importing -= claimed

@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-import tempfile
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,8 +20,9 @@ from pytrainr_server.config import Config
 from pytrainr_server.errors import Code, ServiceError, invalid, precondition
 from pytrainr_server.jobs import specification
 from pytrainr_server.security.callers import LOCAL_OWNER
+from pytrainr_server.service.computed_models import ComputedModels
 from pytrainr_server.service.follow import Run
-from pytrainr_server.service.prediction import PredictionService
+from pytrainr_server.service.model_files import FORMATS as FILE_FORMATS
 from pytrainr_server.store import names
 from pytrainr_server.store.job_files import EpochLog
 from pytrainr_server.store.jobs import random_state_of, training_of
@@ -41,13 +40,8 @@ PAGE = 100
 LIVE_JOBS = 100
 MAX_EPOCHS = 2_000_000
 MAX_USERS_LOOKED_AT = 1000
-FORMATS: dict[str, tuple[str, Callable[[pytrainr.Model, Path], None]]] = {
-    "model": (".trainr", lambda model, path: model.save(path)),
-    "rds": (".rds", pytrainr.write_r_model),
-    "c": (".c", lambda model, path: model.to_c(path)),
-    "onnx": (".onnx", lambda model, path: model.to_onnx(path)),
-}
-"""The ending of a downloaded file, and what writes it."""
+FORMATS = {model_pb2.ModelFileFormat.Name(number).rpartition("_")[2].lower(): number for number in FILE_FORMATS}
+"""What ``format`` may be in the address of a model's file: "trainr", "rds", "c", "onnx"."""
 
 
 class Api:
@@ -59,7 +53,7 @@ class Api:
         config: Config,
         run: Run,
         calls: Calls,
-        predictions: PredictionService,
+        computed: ComputedModels,
         addresses: list[str],
         tokens: Callable[[], list[Row[Any]]],
     ) -> None:
@@ -67,7 +61,7 @@ class Api:
         self._config = config
         self._run = run
         self.calls = calls
-        self._predictions = predictions
+        self._computed = computed
         self._addresses = addresses
         self._tokens = tokens
         self._trainings = Trainings(store.jobs)
@@ -285,12 +279,8 @@ class Api:
         inside = await self._inside(request, "LookAtModel", views.model_json)
         return web.json_response({**_stored(stored), **inside})
 
-    async def _inside(
-        self, request: web.Request, name: str, look: Callable[[pytrainr.Model], Any], whole: bool = False
-    ) -> Any:
-        return await self.calls.aside(
-            request[CALLER], name, self._predictions.look_at, _model_name(request), look, whole
-        )
+    async def _inside(self, request: web.Request, name: str, look: Callable[[pytrainr.Model], Any]) -> Any:
+        return await self.calls.aside(request[CALLER], name, self._computed.look_at, _model_name(request), look)
 
     async def _weights(self, request: web.Request) -> web.StreamResponse:
         wanted = request.query.get("name", "")
@@ -305,16 +295,28 @@ class Api:
 
     async def _file(self, request: web.Request) -> web.StreamResponse:
         """The model as a file, to be kept."""
-        format = request.query.get("format", "model")
+        format = request.query.get("format", "trainr")
         if format not in FORMATS:
             raise invalid("format", f"is {format[:40]!r}; it should be one of {', '.join(FORMATS)}")
-        content = await self._inside(request, "DownloadModel", lambda model: _file_of(model, format), whole=True)
-        name = f"{request.match_info['id']}-{request.match_info['version']}{FORMATS[format][0]}"
-        return web.Response(
-            body=content,
-            content_type="application/octet-stream",
-            headers={"Content-Disposition": f'attachment; filename="{name}"'},
+        ending = FILE_FORMATS[FORMATS[format]].ending
+        name = f"{request.match_info['id']}-{request.match_info['version']}{ending}"
+        asked = model_pb2.WriteModelFileRequest(
+            stored_model=_model_name(request), format=FORMATS[format], name=request.match_info["id"]
         )
+        response = web.StreamResponse(
+            headers={
+                "Content-Type": "application/octet-stream",
+                "Content-Disposition": f'attachment; filename="{name}"',
+            }
+        )
+        put_headers(response, request)
+        async with aclosing(self.calls.many(request[CALLER], "WriteModelFile", asked)) as parts:
+            async for part in parts:
+                if not response.prepared:
+                    response.content_length = part.size_bytes
+                    await response.prepare(request)
+                await response.write(part.data)
+        return response
 
     async def _alias(self, request: web.Request) -> web.StreamResponse:
         body = await self.body(request)
@@ -472,16 +474,6 @@ def _stored(model: model_pb2.StoredModel) -> dict[str, Any]:
         "numepochs": model.numepochs,
         "error": views.number(model.final_error),
     }
-
-
-def _file_of(model: pytrainr.Model, format: str) -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model"
-        try:
-            FORMATS[format][1](model, path)
-        except (ValueError, TypeError, ImportError) as error:  # what the format cannot say, or the server lacks
-            raise precondition("NOT_EXPORTABLE", str(error)) from error
-        return path.read_bytes()
 
 
 async def _stream(request: web.Request, messages: AsyncGenerator[str, None]) -> web.StreamResponse:

@@ -1,10 +1,24 @@
 from trainr.v1 import tensor_pb2 as _tensor_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Mapping, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class ModelFileFormat(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    MODEL_FILE_FORMAT_UNSPECIFIED: _ClassVar[ModelFileFormat]
+    MODEL_FILE_FORMAT_TRAINR: _ClassVar[ModelFileFormat]
+    MODEL_FILE_FORMAT_RDS: _ClassVar[ModelFileFormat]
+    MODEL_FILE_FORMAT_C: _ClassVar[ModelFileFormat]
+    MODEL_FILE_FORMAT_ONNX: _ClassVar[ModelFileFormat]
+MODEL_FILE_FORMAT_UNSPECIFIED: ModelFileFormat
+MODEL_FILE_FORMAT_TRAINR: ModelFileFormat
+MODEL_FILE_FORMAT_RDS: ModelFileFormat
+MODEL_FILE_FORMAT_C: ModelFileFormat
+MODEL_FILE_FORMAT_ONNX: ModelFileFormat
 
 class Null(_message.Message):
     __slots__ = ()
@@ -173,3 +187,23 @@ class ExportModelRequest(_message.Message):
     NAME_FIELD_NUMBER: _ClassVar[int]
     name: str
     def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class WriteModelFileRequest(_message.Message):
+    __slots__ = ("stored_model", "model", "format", "name")
+    STORED_MODEL_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    FORMAT_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    stored_model: str
+    model: Model
+    format: ModelFileFormat
+    name: str
+    def __init__(self, stored_model: _Optional[str] = ..., model: _Optional[_Union[Model, _Mapping]] = ..., format: _Optional[_Union[ModelFileFormat, str]] = ..., name: _Optional[str] = ...) -> None: ...
+
+class ModelFilePart(_message.Message):
+    __slots__ = ("size_bytes", "data")
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    size_bytes: int
+    data: bytes
+    def __init__(self, size_bytes: _Optional[int] = ..., data: _Optional[bytes] = ...) -> None: ...

@@ -65,6 +65,16 @@ class ModelServiceStub(object):
                 request_serializer=trainr_dot_v1_dot_model__pb2.ExportModelRequest.SerializeToString,
                 response_deserializer=trainr_dot_v1_dot_model__pb2.ModelPart.FromString,
                 _registered_method=True)
+        self.WriteModelFile = channel.unary_stream(
+                '/trainr.v1.ModelService/WriteModelFile',
+                request_serializer=trainr_dot_v1_dot_model__pb2.WriteModelFileRequest.SerializeToString,
+                response_deserializer=trainr_dot_v1_dot_model__pb2.ModelFilePart.FromString,
+                _registered_method=True)
+        self.ReadModelFile = channel.stream_stream(
+                '/trainr.v1.ModelService/ReadModelFile',
+                request_serializer=trainr_dot_v1_dot_model__pb2.ModelFilePart.SerializeToString,
+                response_deserializer=trainr_dot_v1_dot_model__pb2.ModelPart.FromString,
+                _registered_method=True)
 
 
 class ModelServiceServicer(object):
@@ -113,6 +123,21 @@ class ModelServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WriteModelFile(self, request, context):
+        """Writes a model as a file. FAILED_PRECONDITION with the reason NOT_EXPORTABLE names what the format cannot say.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReadModelFile(self, request_iterator, context):
+        """The content of a file in the format MODEL_FILE_FORMAT_TRAINR, of which nothing is stored. All of it must have come
+        before the first answer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ModelServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -144,6 +169,16 @@ def add_ModelServiceServicer_to_server(servicer, server):
             'ExportModel': grpc.unary_stream_rpc_method_handler(
                     servicer.ExportModel,
                     request_deserializer=trainr_dot_v1_dot_model__pb2.ExportModelRequest.FromString,
+                    response_serializer=trainr_dot_v1_dot_model__pb2.ModelPart.SerializeToString,
+            ),
+            'WriteModelFile': grpc.unary_stream_rpc_method_handler(
+                    servicer.WriteModelFile,
+                    request_deserializer=trainr_dot_v1_dot_model__pb2.WriteModelFileRequest.FromString,
+                    response_serializer=trainr_dot_v1_dot_model__pb2.ModelFilePart.SerializeToString,
+            ),
+            'ReadModelFile': grpc.stream_stream_rpc_method_handler(
+                    servicer.ReadModelFile,
+                    request_deserializer=trainr_dot_v1_dot_model__pb2.ModelFilePart.FromString,
                     response_serializer=trainr_dot_v1_dot_model__pb2.ModelPart.SerializeToString,
             ),
     }
@@ -309,6 +344,60 @@ class ModelService(object):
             target,
             '/trainr.v1.ModelService/ExportModel',
             trainr_dot_v1_dot_model__pb2.ExportModelRequest.SerializeToString,
+            trainr_dot_v1_dot_model__pb2.ModelPart.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WriteModelFile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/trainr.v1.ModelService/WriteModelFile',
+            trainr_dot_v1_dot_model__pb2.WriteModelFileRequest.SerializeToString,
+            trainr_dot_v1_dot_model__pb2.ModelFilePart.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadModelFile(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/trainr.v1.ModelService/ReadModelFile',
+            trainr_dot_v1_dot_model__pb2.ModelFilePart.SerializeToString,
             trainr_dot_v1_dot_model__pb2.ModelPart.FromString,
             options,
             channel_credentials,

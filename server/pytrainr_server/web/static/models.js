@@ -4,7 +4,7 @@ import { heatMap, lines } from "./charts.js";
 import { bytes, facts, h, number, replace, say, table, time } from "./dom.js";
 import { get, keep, post } from "./server_calls.js";
 
-const FILES = [["model", "Model file"], ["rds", "R (.rds)"], ["c", "C"], ["onnx", "ONNX"]];
+const FILES = [["trainr", "Model file"], ["rds", "R (.rds)"], ["c", "C"], ["onnx", "ONNX"]];
 const COLUMNS = [
   ["Model", (model) => h("a", { href: `#/models/${model.id}/${model.version}` }, `${model.id}@${model.version}`), "wide"],
   ["Aliases", (model) => model.aliases.map((alias) => h("span", {}, alias, " "))],
