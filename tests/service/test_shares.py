@@ -20,7 +20,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from pytrainr_client import Client, ServerError
 from pytrainr_server import LocalServer, start_local_server
 from pytrainr_server.jobs.stored_models import save_model
-from pytrainr_server.service.prediction import ModelCache
+from pytrainr_server.service.computed_models import ModelCache
 from pytrainr_server.store.store import Store, StoreSettings
 from trainr import wire
 from trainr.v1 import model_pb2, model_pb2_grpc, training_pb2, training_pb2_grpc
