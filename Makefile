@@ -10,7 +10,7 @@ WORKERS ?= 2
 # The oldest that Python 3.13 has a wheel of: what it generates runs on every protobuf and gRPC from then on.
 PROTOC := grpcio-tools==1.67.1
 
-.PHONY: demo test again portable versions lint format proto proto-check warmup benchmark ratios arm64 clean
+.PHONY: demo test again portable versions lint format proto proto-check r-reference warmup benchmark ratios arm64 clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python examples/demo.py
@@ -41,6 +41,10 @@ proto: $(VENV)/proto/.$(PROTOC)
 
 proto-check: $(VENV)/proto/.$(PROTOC)
 	$(VENV)/proto/bin/python proto/generate.py --check
+
+# The functions of the R package for the docs, from its manual pages.
+r-reference:
+	Rscript client/r/reference.R
 
 benchmark: $(VENV)/.test
 	$(BIN)/python benchmarks/widths.py

@@ -9,6 +9,14 @@
 #' @return The model. \code{epoch_print} has printed the epoch, the learning rate and the epoch's mean error;
 #'   \code{epoch_annealing} has multiplied the learning rate by \code{learningrate_decay}; \code{loss_L1} has multiplied
 #'   the pending updates by the learning rate.
+#' @examples
+#' halve_every_tenth <- function(model) {
+#'   if (model$current_epoch %% 10 == 0) model$learningrate <- model$learningrate / 2
+#'   model
+#' }
+#' \dontrun{
+#' model <- trainr(Y, X, learningrate = 1, numepochs = 30, epoch_function = c(epoch_print, halve_every_tenth))
+#' }
 #' @export
 epoch_print <- function(model) {
   message("Trained epoch: ", model$current_epoch, " - Learning rate: ", model$learningrate)

@@ -23,6 +23,14 @@
 #'   \code{plot} and \code{as.data.frame}.
 #' @references Stankeviciute, Alaa, van der Schaar (2021), Conformal time-series forecasting, without its correction for
 #'   several steps: each step's interval holds by itself.
+#' @examples
+#' \dontrun{
+#' model <- trainr_series(nottem, exact = TRUE, output = "linear", learningrate = 0.01)
+#' ahead <- forecast(model, h = 12, level = c(80, 95))
+#' ahead
+#' plot(ahead, include = 60)
+#' as.data.frame(ahead)
+#' }
 #' @export
 forecast <- function(object, ...) UseMethod("forecast")
 
@@ -278,6 +286,13 @@ baseline_after <- function(values, origins, h, method, period) {
 #'   \code{actual}, and a column for the \code{network} and for each \code{\link{baseline}}. \code{summary}: the mean absolute
 #'   error and the root of the mean squared error of each, and their ratios to the seasonal one's; \code{print} shows that.
 #'   \code{plot}: the mean absolute error by steps ahead.
+#' @examples
+#' \dontrun{
+#' model <- trainr_series(nottem, exact = TRUE, output = "linear", learningrate = 0.01)
+#' test <- backtest(model, h = 12)
+#' test
+#' plot(test)
+#' }
 #' @export
 backtest <- function(model, h = 1, part = c("test", "validation"), period = NULL, connection = NULL) {
   if (!inherits(model, "trainr_series")) stop("`model` should be a model of trainr_series()", call. = FALSE)

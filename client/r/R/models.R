@@ -10,6 +10,15 @@
 #' @param connection A connection of \code{\link{trainr_connect}} other than the session's.
 #' @return \code{model_fetch}: the model. \code{model_store} and \code{model_alias}: the stored model's name.
 #'   \code{model_list}: a data frame, newest first. \code{model_delete}: the number of versions deleted.
+#' @examples
+#' \dontrun{
+#' model_store(model, "adder") # "models/adder@@1"
+#' model_alias("models/adder", "prod")
+#' model_list(pattern = "adder")
+#' predictr("models/adder@@prod", X)
+#' model <- model_fetch("models/adder@@prod")
+#' model_delete("models/adder@@1")
+#' }
 #' @export
 model_fetch <- function(name, connection = NULL) {
   as_trained(received_model(stored_fields(use_connection(connection), name)))

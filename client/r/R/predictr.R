@@ -13,6 +13,12 @@
 #' @param connection A connection of \code{\link{trainr_connect}} other than the session's.
 #' @return The predictions: a matrix (samples, time) or an array (samples, time, variables); with \code{hidden} a list.
 #'   With \code{return_state = TRUE} a list of \code{prediction} and \code{state}.
+#' @examples
+#' \dontrun{
+#' predictr(model, X)
+#' predictr("models/adder@@prod", X)
+#' states <- predictr(model, X, hidden = TRUE)
+#' }
 #' @export
 predictr <- function(model, X, hidden = FALSE, real_output = TRUE, ..., connection = NULL) {
   connection <- use_connection(connection)

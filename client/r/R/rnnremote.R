@@ -17,6 +17,11 @@
 #'   \item{\code{rnnremote.keep_store_limit}}{bytes above which \code{keep_store = TRUE} is refused (default 2^30).}
 #'   \item{\code{rnnremote.patience}}{seconds for which a server that has gone away is asked again (default 60).}
 #' }
+#' @examples
+#' \dontrun{
+#' trainr_server()
+#' model <- trainr(Y, X, learningrate = 1, hidden_dim = 16, numepochs = 10)
+#' }
 #' @keywords internal
 "_PACKAGE"
 
