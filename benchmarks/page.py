@@ -2,12 +2,14 @@
 
 Usage: python benchmarks/page.py [--jobs N] [--watchers N] [--seconds S]
 
-Prints how long the server takes to answer (median and worst), and its memory before and after the watching.
+Prints how long the server takes to answer (median and worst), and its memory before and after the watching: half of the
+browsers look at the list, half at the curve of a job that trains meanwhile.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import socket
 import statistics
@@ -18,7 +20,9 @@ import time
 import urllib.request
 from pathlib import Path
 
+import numpy as np
 import psutil
+import pytrainr_client
 from pytrainr_server import start_local_server
 from pytrainr_server.config import Config
 from pytrainr_server.server import store_settings
@@ -27,7 +31,7 @@ from pytrainr_server.store.schema import State
 from pytrainr_server.store.store import Store
 from trainr.v1 import tensor_pb2, training_pb2
 
-EPOCHS, CURVES, ASKED = 10_000, 100, 30
+EPOCHS, CURVES, ASKED, MEASURED = 10_000, 100, 30, 6
 MEMORY = Path("/dev/shm")
 
 
@@ -67,19 +71,28 @@ class Browser:
             found = response.read()
         return json.loads(found), 1000 * (time.perf_counter() - began)
 
-    def watch(self, ended: threading.Event) -> None:
-        """Read the live list until the end."""
+    def watch(self, path: str, ended: threading.Event) -> None:
+        """Read a stream of events until the end; goes on as a browser does where it breaks off."""
         host, port = self.page.removeprefix("http://").strip("/").split(":")
-        with socket.create_connection((host, int(port))) as connection:
-            connection.sendall(
-                f"GET /api/live HTTP/1.1\r\nHost: {host}:{port}\r\nCookie: {self.cookie}\r\n\r\n".encode()
-            )
-            connection.settimeout(1.0)
-            while not ended.is_set():
-                try:
-                    connection.recv(1 << 16)
-                except TimeoutError:
-                    continue
+        while not ended.is_set():
+            with socket.create_connection((host, int(port))) as connection:
+                asked = f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nCookie: {self.cookie}\r\n\r\n"
+                connection.sendall(asked.encode())
+                connection.settimeout(1.0)
+                while not ended.is_set():
+                    with contextlib.suppress(TimeoutError):
+                        if not connection.recv(1 << 16):
+                            break
+
+
+def train(address: str) -> None:
+    """Begin a job that ends some epochs a second for as long as anybody watches; few samples, for the model grows by
+    their errors."""
+    random = np.random.default_rng(1)
+    X, Y = random.uniform(0, 1, (5, 2000, 2)), random.uniform(0, 1, (5, 2000, 1))
+    with pytrainr_client.connect(address) as client:
+        job = client.train_async(Y, X, learningrate=0.001, hidden_dim=64, numepochs=500_000, job_id="trains")
+        next(job.watch())  # compiled
 
 
 def main() -> None:
@@ -103,23 +116,23 @@ def main() -> None:
             }.items():
                 times = [browser.get(path)[1] for _ in range(ASKED)]
                 print(f"{name:28} {statistics.median(times):7.1f} ms, worst {max(times):7.1f} ms")
-            began = time.perf_counter()
-            for number in range(given.jobs - CURVES, given.jobs):
-                browser.get(f"api/jobs/job-{number:05}/curve?points=200")
-            print(f"{CURVES} curves to compare        {1000 * (time.perf_counter() - began):7.1f} ms in all")
+            compared = ",".join(f"job-{number:05}" for number in range(given.jobs - CURVES, given.jobs))
+            times = [browser.get(f"api/compare?jobs={compared}")[1] for _ in range(ASKED)]
+            print(f"{f'{CURVES} curves to compare':28} {statistics.median(times):7.1f} ms, worst {max(times):7.1f} ms")
             ended = threading.Event()
-            watchers = [threading.Thread(target=Browser.watch, args=(browser, ended)) for _ in range(given.watchers)]
+            train(server.address)
+            paths = [("/api/live", "/api/jobs/trains/watch")[number % 2] for number in range(given.watchers)]
+            watchers = [threading.Thread(target=browser.watch, args=(path, ended)) for path in paths]
             for watcher in watchers:
                 watcher.start()
-            time.sleep(min(10.0, given.seconds / 10))
-            before, cpu = process.memory_info().rss, sum(process.cpu_times()[:2])
-            time.sleep(given.seconds)
-            after, used = process.memory_info().rss, sum(process.cpu_times()[:2]) - cpu
+            time.sleep(min(10.0, given.seconds / 10))  # until all are there
+            memory = []
+            for measured in range(MEASURED):
+                time.sleep(given.seconds / (MEASURED - 1) if measured else 0.0)
+                memory.append(f"{process.memory_info().rss >> 20}")
             times = [browser.get("api/jobs")[1] for _ in range(ASKED)]
-            print(
-                f"{given.watchers} watchers, {given.seconds:.0f} s: memory {before >> 20} MiB, then {after >> 20} MiB; "
-                f"{100 * used / given.seconds:.1f} % of a processor; jobs {statistics.median(times):.1f} ms meanwhile"
-            )
+            print(f"{given.watchers} watchers, {given.seconds:.0f} s: memory {', '.join(memory)} MiB")
+            print(f"{'jobs, meanwhile':28} {statistics.median(times):7.1f} ms, worst {max(times):7.1f} ms")
             ended.set()
             for watcher in watchers:
                 watcher.join()

@@ -105,7 +105,7 @@ class Config:
     # seen from outside
     metrics: str = _setting("", "HOST:PORT on which Prometheus finds /metrics (default: none)")
     web: str = _setting("", "HOST:PORT of the page that shows what is training (default: none)")
-    web_operators: tuple[str, ...] = _setting((), "owners whose page shows the queue, the disk and all tokens")
+    web_operators: tuple[str, ...] = _setting((), "owners whose page lists the jobs of all, the queue, disk and tokens")
     tracing: str = _setting(
         "none",
         "OpenTelemetry spans: none, console, or otlp (to $OTEL_EXPORTER_OTLP_ENDPOINT)",

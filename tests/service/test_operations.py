@@ -265,7 +265,7 @@ def test_an_older_schema_is_migrated_and_a_newer_one_refused(tmp_path: Path) -> 
 VERSION_1 = """
 ALTER TABLE jobs ADD COLUMN training BLOB;
 UPDATE jobs SET training = (SELECT training FROM trainings WHERE job_key = key);
-DROP TABLE trainings; DROP TABLE epoch_logs; DROP TABLE model_contents;
+DROP TABLE trainings; DROP TABLE epoch_logs; DROP TABLE model_contents; DROP TABLE job_lines;
 ALTER TABLE jobs DROP COLUMN server_deaths; ALTER TABLE jobs DROP COLUMN worker_deaths;
 ALTER TABLE jobs DROP COLUMN memory_bytes; ALTER TABLE jobs DROP COLUMN random_state_sha256;
 ALTER TABLE continuations DROP COLUMN sha256;

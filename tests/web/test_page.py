@@ -76,10 +76,34 @@ def test_a_jobs_curve_grows_and_the_job_is_cancelled(page: Page, client: Client)
     expect(legend).to_contain_text("mean error")
     page.get_by_label("logarithmic").check()
     page.get_by_label("smoothing").fill("0.9")
-    picture(page, "job")
+    expect(legend).to_contain_text("mean error, smoothed")
+    page.get_by_role("button", name="Cancel").focus()
+    page.wait_for_timeout(2500)  # the page has been written anew meanwhile
+    assert page.evaluate("document.activeElement.textContent") == "Cancel"
     page.get_by_role("button", name="Cancel").click()
     expect(page.get_by_role("button", name="Delete")).to_be_visible()
     assert client.job("trainingJobs/growing").info().state == "CANCELLED"
+
+
+def test_validation_learning_rate_and_the_log_are_shown(page: Page, client: Client) -> None:
+    X, Y = adder(200)
+    job = client.train_async(
+        *(Y, X),
+        **{"rng": RRandom(1), "exact": True, "network_type": "lstm", "hidden_dim": 6, "update_rule": "adam"},
+        **{"learningrate": 0.01, "learningrate_decay": 0.98, "numepochs": 60, "validation": 0.3, "job_id": "held-out"},
+    )
+    job.wait()
+    page.goto(page.url.partition("#")[0] + "#/jobs/held-out")
+    expect(page.get_by_role("heading", name="Job held-out")).to_be_visible()
+    errors, rates = page.locator(".u-legend").nth(0), page.locator(".u-legend").nth(1)
+    expect(errors).to_contain_text("validation")
+    expect(rates).to_contain_text("learning rate")
+    page.get_by_label("smoothing").fill("0.5")
+    expect(errors).to_contain_text("validation, smoothed")
+    log = page.get_by_role("log")
+    expect(log).to_contain_text("Started by")
+    expect(log).to_contain_text("Succeeded after 60 epochs.")
+    picture(page, "job")
 
 
 def test_the_list_is_as_it_is_now(page: Page, client: Client) -> None:
@@ -119,7 +143,7 @@ def test_jobs_are_compared(page: Page, client: Client) -> None:
 def test_a_model_is_named_tried_and_taken_home(page: Page, client: Client, faults: Faults, tmp_path: Path) -> None:
     X, Y = adder(40)
     model = client.train_async(
-        Y, X, rng=RRandom(1), learningrate=0.1, numepochs=3, hidden_dim=5, model_id="tried"
+        Y, X, rng=RRandom(1), learningrate=0.1, numepochs=3, hidden_dim=5, network_type="lstm", model_id="tried"
     ).wait()
     page.get_by_role("link", name="Models").click()
     page.get_by_role("link", name="tried@1").click()
@@ -128,7 +152,7 @@ def test_a_model_is_named_tried_and_taken_home(page: Page, client: Client, fault
     expect(page.get_by_label("remove the alias prod")).to_be_visible()
     assert client.predictr("models/tried@prod", X).shape == (40, 8)
     page.get_by_label("Array").select_option("recurrent_synapse 1")
-    expect(page.get_by_label("recurrent_synapse 1, 5 × 5")).to_be_visible()
+    expect(page.get_by_label("recurrent_synapse 1, 5 × 5 × 4")).to_be_visible()
 
     page.get_by_label("Rows as CSV").fill("a,b\n0.25,0.5\n1,0")
     page.get_by_role("button", name="Predict").click()
@@ -136,6 +160,12 @@ def test_a_model_is_named_tried_and_taken_home(page: Page, client: Client, fault
     shown = page.get_by_role("status").locator("pre")
     expect(shown).to_be_visible()
     np.testing.assert_allclose([float(each) for each in shown.inner_text().split(",")], expected, rtol=1e-4)
+    for gate in ("forget", "input", "candidate", "output"):
+        expect(page.get_by_label(f"lstm, {gate}, 5 × 2", exact=False)).to_be_visible()
+    page.get_by_label("as lines").first.check()
+    expect(page.get_by_text("time step, lstm, forget").first).to_be_attached()
+    expect(page.locator(".maps").first.locator("canvas.map")).to_have_count(0)
+    page.get_by_label("as lines").first.uncheck()
     picture(page, "model")
     page.get_by_label("Rows as CSV").fill("0.25\n1,x")
     page.get_by_role("button", name="Predict").click()

@@ -48,11 +48,18 @@ class JobInfo(NamedTuple):
 
 
 class EpochInfo(NamedTuple):
-    """One whole epoch of a job."""
+    """One whole epoch of a job; ``validation_loss`` is None in a training without ``validation``."""
 
     epoch: int
     mean_error: float
     learningrate: float
+    validation_loss: float | None = None
+
+
+def epoch_of(message: training_pb2.EpochEvent) -> EpochInfo:
+    """The message as a tuple."""
+    held_out = message.validation_loss if message.HasField("validation_loss") else None
+    return EpochInfo(message.epoch, message.mean_error, message.learningrate, held_out)
 
 
 def info_of(message: training_pb2.TrainingJob) -> JobInfo:
@@ -96,7 +103,7 @@ class Job:
                     patience.succeeded()
                     for epoch in event.epochs.epoch:
                         after_epoch = epoch.epoch
-                        yield EpochInfo(epoch.epoch, epoch.mean_error, epoch.learningrate)
+                        yield epoch_of(epoch)
                 return
             except grpc.RpcError as error:
                 patience.wait(error)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +20,7 @@ from trainr import wire
 from trainr.v1 import training_pb2
 
 import pytrainr
+from pytrainr import kernels
 from pytrainr.memory import limited_memory
 from pytrainr.model_fields import check_trainable
 from pytrainr.threads import limited_threads, thread_count
@@ -31,6 +33,7 @@ from pytrainr_server.jobs.pause import Pause, control
 from pytrainr_server.jobs.stored_models import load_model, mean_of, or_null, save_model
 from pytrainr_server.store.checksums import checksum
 from pytrainr_server.store.job_files import DamagedCheckpointError, Epoch, JobFiles, Restored
+from pytrainr_server.store.job_lines import Line, host_of, line
 from pytrainr_server.store.jobs import LeaseLostError, Wishes, error_values, training_of
 from pytrainr_server.store.models import NewModel
 from pytrainr_server.store.schema import State
@@ -126,6 +129,10 @@ class Worker:
         self._training: Training | None = None
         self._files: JobFiles | None = None
         self._logged = 0
+        self._lines: dict[str, Line] = {}  # said, and not yet stored
+        self._first_lines = self._job.resumed == 0
+        self._last_line = self._checkpoint_line = ""
+        self._checkpoints = 0
         self._suspected = self._job.server_deaths > 0
         self._next_checkpoint = self._next_notice = 0.0
         self._renewed = time.monotonic()  # the lease is fresh
@@ -153,15 +160,32 @@ class Worker:
             self._fail(specification.named_argument(error, {}))
         except OSError as error:
             self._try_later(error)
-        except Exception:
+        except Exception as error:
             log.exception("job failed", extra={"job": self._job.id})
+            self._say(f"The server failed ({type(error).__name__}).", logging.ERROR)
             self._fail(ServiceError(Code.INTERNAL, "INTERNAL", "The server failed; its log says why."))
         finally:
             if self._files is not None:
                 self._files.close()
 
+    def _say(self, text: str, level: int = logging.INFO, key: str = "") -> str:
+        """Say it to the job's owner; with a ``key``, in the place of the line that has it."""
+        said = line(text, level, key)
+        self._lines[said.key] = said
+        self._last_line = said.key
+        return said.key
+
+    def _me(self) -> str:
+        return f"{host_of(self._job.worker)}, process {os.getpid()}"
+
+    def _said(self) -> list[Line]:
+        """What is to be stored."""
+        return list(self._lines.values())
+
     def _run(self) -> None:
         failpoint("after-lease")
+        if not self._job.resumed:
+            self._say(f"Started by {self._me()}.")
         training = self._prepare()
         self._next_notice = time.monotonic() + NOTIFY_SECONDS
         with changes.listening(control(self._key), self._interrupt):
@@ -195,13 +219,17 @@ class Worker:
 
     def _open_files(self, training: Training) -> tuple[Training, JobFiles]:
         """The training as its checkpoint left it, or from the beginning, and the files to go on with."""
-        files = JobFiles(self._store.directories.job(self._key), training.model.error.shape[0])
+        directory, samples = self._store.directories.job(self._key), training.model.error.shape[0]
+        files = JobFiles(directory, samples, validated=training.validation is not None)
         try:
             restored = None if self._prepared else files.open()  # a job just accepted has no files yet
             if restored is not None:
                 self._restore(training, restored)
+            elif self._job.resumed:
+                self._say(f"Taken up again by {self._me()}; without a checkpoint it begins anew.")
         except (DamagedCheckpointError, CheckpointError) as error:
             log.error("damaged checkpoint, the job begins anew: %s", error, extra={"job": self._job.id})
+            self._say("The checkpoint is damaged on the server: the training begins anew.", logging.ERROR)
             telemetry.damaged_checkpoints.inc()
             if self._job.pauses:
                 raise ServiceError(
@@ -219,10 +247,12 @@ class Worker:
     def _restore(self, training: Training, restored: Restored) -> None:
         training.restore(restored.checkpoint, restored.error_columns)
         log.info("job goes on from its checkpoint", extra={"job": self._job.id, "epoch": training.epoch})
+        self._say(f"Taken up again by {self._me()}, from the checkpoint after epoch {training.epoch}.")
 
     # training -------------------------------------------------------------------------------------------------------
 
     def _train(self, training: Training, files: JobFiles) -> None:
+        began, compiled = time.monotonic(), kernels.compiled_so_far()
         while not training.finished and not (self._pause and self._pause.finish):
             learningrate = float(training.model.learningrate)
             try:
@@ -234,6 +264,9 @@ class Worker:
             if completed:
                 self._log_epoch(training, files, learningrate)
             now = time.monotonic()
+            if kernels.compiled_so_far() > compiled:
+                compiled = kernels.compiled_so_far()
+                self._say(f"Kernels were compiled, once for this machine ({now - began:.1f} s).")
             if now >= self._next_notice:
                 self._show_epochs(files)
             if now >= self._renewed + REPORT_SECONDS:
@@ -245,7 +278,8 @@ class Worker:
         model, epoch = training.model, training.epoch
         column = model.error[:, epoch - 1]
         mean_error = mean_of(column)
-        files.append(Epoch(epoch, mean_error, learningrate, float(model.learningrate)), column)
+        held_out = None if training.validation is None else float(model.validation_loss[epoch - 1])
+        files.append(Epoch(epoch, mean_error, learningrate, float(model.learningrate), held_out), column)
         self._logged = epoch
         telemetry.epochs_trained.inc()
         telemetry.samples_trained.inc(column.shape[0])
@@ -269,8 +303,11 @@ class Worker:
         except OSError as error:
             # The last checkpoint still stands; what counts is that the next one comes through.
             log.error("no checkpoint: %s", error, extra={"job": self._job.id})
+            why = error.strerror or "the disk fails"
+            self._say(f"No checkpoint after epoch {self._logged} ({why}); the one before still stands.", logging.ERROR)
             telemetry.failed_checkpoints.inc()
         else:
+            self._say_checkpoint()
             if self._pause:
                 self._store.jobs.drop_continuations(self._key, self._logged)
             if self._suspected:
@@ -278,6 +315,14 @@ class Worker:
                 self._suspected = False
         telemetry.checkpoint_seconds.observe(time.monotonic() - started)
         self._next_checkpoint = time.monotonic() + self._settings.checkpoint_seconds
+
+    def _say_checkpoint(self) -> None:
+        """One line for all checkpoints between which nothing else is said."""
+        again = self._checkpoint_line != "" and self._last_line == self._checkpoint_line
+        self._checkpoints = self._checkpoints + 1 if again else 1
+        count = f"{self._checkpoints} checkpoints, the last" if again else "Checkpoint"
+        key = self._checkpoint_line if again else ""
+        self._checkpoint_line = self._say(f"{count} after epoch {self._logged}.", logging.DEBUG, key)
 
     def _show_life(self, state: State) -> None:
         """Renew the lease, report, and see whether the job may go on."""
@@ -290,7 +335,10 @@ class Worker:
             values |= {"epoch": training.epoch, "progress": min(float(training.progress), 1.0)}
             if training.epoch and state == State.RUNNING:
                 values["mean_error"] = or_null(mean_of(training.model.error[:, training.epoch - 1]))
-        wishes = self._store.jobs.update(self._key, self._lease, self._settings.lease_seconds, **values)
+        lines = self._said()
+        wishes = self._store.jobs.update(self._key, self._lease, self._settings.lease_seconds, lines, **values)
+        self._first_lines = self._first_lines and not lines
+        self._lines.clear()
         self._renewed = time.monotonic()
         return wishes
 
@@ -361,7 +409,8 @@ class Worker:
         What is kept in files (a large model, a long log) is on the disk before.
         """
         records = b"" if self._files is None else self._files.complete()
-        self._store.publish(self._key, self._lease, state, model, records, **values)
+        said = {"lines": self._said(), "first_lines": self._first_lines}
+        self._store.publish(self._key, self._lease, state, model, records, **said, **values)
         changes.notify(self._key)
 
     def _random_state(self) -> dict[str, bytes]:
@@ -392,17 +441,21 @@ class Worker:
 
     def _give_back(self) -> None:
         if self._pause is not None and self._pause.waits:
-            self._store.jobs.park(self._key, self._lease, self._settings.pause_seconds)
+            self._say("Waits for its caller's epoch functions, without a thread.")
+            self._store.jobs.park(self._key, self._lease, self._settings.pause_seconds, self._said())
         else:
-            self._store.jobs.release(self._key, self._lease)
+            self._say("Given back to the queue: the server goes down, or another owner has a turn.")
+            self._store.jobs.release(self._key, self._lease, lines=self._said())
         log.info("job given back, it goes on later", extra={"job": self._job.id})
 
     def _try_later(self, error: Exception) -> None:
         log.error("job waits: %s", error, extra={"job": self._job.id})
         why = error.message if isinstance(error, ServiceError) else getattr(error, "strerror", None) or "it says why"
         message = f"The server could not store the job's results ({why}). The job goes on by itself once it can."
+        self._say(message, logging.ERROR)
         with contextlib.suppress(ServiceError):  # not even this can be stored: the lease runs out, and all begins again
-            self._store.jobs.release(self._key, self._lease, seconds=RETRY_SECONDS, message=message)
+            lines = self._said()
+            self._store.jobs.release(self._key, self._lease, seconds=RETRY_SECONDS, message=message, lines=lines)
 
 
 def build(

@@ -50,6 +50,7 @@ def epochs_event(epochs: Sequence[Epoch]) -> training_pb2.TrainingEvent:
             mean_error=epoch.mean_error,
             learningrate=epoch.learningrate,
             next_learningrate=epoch.next_learningrate,
+            validation_loss=epoch.validation_loss,
         )
         for epoch in epochs
     ]

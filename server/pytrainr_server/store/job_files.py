@@ -14,7 +14,7 @@ import shutil
 import struct
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -24,9 +24,12 @@ from pytrainr_server.failpoints import failpoint
 from pytrainr_server.store.checksums import damaged
 from pytrainr_server.store.files import KEPT_INLINE_BYTES, replacing, sync_directory
 
-_RECORD = struct.Struct("<IIddd")
-"""An epoch's number, a checksum (0: written before there were any), the three numbers of :class:`Epoch`."""
-_CHECKED = struct.Struct("<Iddd")
+_PLAIN, _VALIDATED = struct.Struct("<IIddd"), struct.Struct("<IIdddd")
+"""A record of the log: an epoch's number, a checksum (0: written before there were any), the numbers of :class:`Epoch`;
+in a training with data held out with the loss there. A log has records of one kind, which the first number tells."""
+_VALIDATED_BIT = 1 << 31
+_NUMBER = struct.Struct("<I")
+_CHECKED = {3: struct.Struct("<Iddd"), 4: struct.Struct("<Idddd")}
 _COPY_BYTES = 1 << 20
 _OWN = "server."
 
@@ -36,12 +39,14 @@ class DamagedCheckpointError(Exception):
 
 
 class Epoch(NamedTuple):
-    """One whole epoch: its number from 1, the mean error, the learning rate during and after it."""
+    """One whole epoch: its number from 1, the mean error, the learning rate during and after it, and the mean loss of
+    the data held out where there are any."""
 
     epoch: int
     mean_error: float
     learningrate: float
     next_learningrate: float
+    validation_loss: float | None = None
 
 
 class Restored(NamedTuple):
@@ -62,51 +67,76 @@ class EpochLog:
 
         Raises DATA_LOSS for damaged ones.
         """
+        with self._opened(stored) as file:
+            record = _record_of(file)
+            if after * record.size >= file.seek(0, os.SEEK_END):
+                return []
+            file.seek(after * record.size)
+            data = file.read(limit * record.size)
+        whole = len(data) - len(data) % record.size  # one may just be written
+        return self._epochs_of(record.iter_unpack(data[:whole]), after, stored)
+
+    def thinned(self, points: int, stored: bytes | None = None) -> list[Epoch]:
+        """At most so many of the epochs: evenly chosen, the first and the last always; otherwise as :meth:`read`."""
+        with self._opened(stored) as file:
+            record = _record_of(file)
+            data = file.read()
+        count = len(data) // record.size
+        places = range(count) if count <= points else np.linspace(0, count - 1, points).round().astype(int).tolist()
+        return self._epochs_of((record.unpack_from(data, place * record.size) for place in places), 0, stored)
+
+    def _opened(self, stored: bytes | None) -> BinaryIO:
         if stored is not None:
-            asked = stored[after * _RECORD.size : (after + limit) * _RECORD.size]
-            return _epochs_of(asked, f"{self.path.parent.name} in the database", after)
+            return io.BytesIO(stored)
         try:
-            with open(self.path, "rb") as file:
-                if after * _RECORD.size >= os.fstat(file.fileno()).st_size:
-                    return []
-                file.seek(after * _RECORD.size)
-                data = file.read(limit * _RECORD.size)
+            return open(self.path, "rb")
         except FileNotFoundError:
-            return []
-        return _epochs_of(data, str(self.path), after)
+            return io.BytesIO()
+
+    def _epochs_of(self, records: Iterable[tuple[Any, ...]], after: int, stored: bytes | None) -> list[Epoch]:
+        found: list[Epoch] = []
+        for number, checksum, *rest in records:
+            epoch = Epoch(number & ~_VALIDATED_BIT, *rest)
+            if checksum and checksum != _checksum(epoch):
+                where = str(self.path) if stored is None else f"{self.path.parent.name} in the database"
+                message = (
+                    f"The log of the job's epochs is damaged on the server, at or after epoch {after + len(found)}."
+                )
+                raise damaged("epochs", where, message)
+            found.append(epoch)
+        return found
 
 
-def _epochs_of(records: bytes, where: str, after: int) -> list[Epoch]:
-    """The epochs of bytes that begin in a log after one epoch. Whole records only: one may just be written."""
-    whole = len(records) - len(records) % _RECORD.size
-    found: list[Epoch] = []
-    for number, checksum, *rest in _RECORD.iter_unpack(records[:whole]):
-        epoch = Epoch(number, *rest)
-        if checksum and checksum != _checksum(epoch):
-            message = f"The log of the job's epochs is damaged on the server, at or after epoch {after + len(found)}."
-            raise damaged("epochs", where, message)
-        found.append(epoch)
-    return found
+def _record_of(log: BinaryIO) -> struct.Struct:
+    """The kind of a log's records; reads from its beginning, and goes back there."""
+    begin = log.read(_NUMBER.size)
+    log.seek(0)
+    validated = len(begin) == _NUMBER.size and _NUMBER.unpack(begin)[0] & _VALIDATED_BIT
+    return _VALIDATED if validated else _PLAIN
 
 
-def _packed(epoch: Epoch) -> bytes:
-    number, *rest = epoch
-    return _RECORD.pack(number, _checksum(epoch), *rest)
+def _packed(epoch: Epoch, record: struct.Struct) -> bytes:
+    if record is _PLAIN:
+        epoch = epoch._replace(validation_loss=None)
+        return record.pack(epoch.epoch, _checksum(epoch), *epoch[1:4])
+    return record.pack(epoch.epoch | _VALIDATED_BIT, _checksum(epoch), *epoch[1:])
 
 
 def _checksum(epoch: Epoch) -> int:
-    return zlib.crc32(_CHECKED.pack(*epoch)) or 1
+    numbers = epoch[1:4] if epoch.validation_loss is None else epoch[1:]
+    return zlib.crc32(_CHECKED[len(numbers)].pack(epoch.epoch, *numbers)) or 1
 
 
 class JobFiles:
-    """What the worker of a job writes."""
+    """What the worker of a job writes; ``validated``: whether its epochs have a loss on data held out."""
 
-    def __init__(self, directory: Path, samples: int) -> None:
+    def __init__(self, directory: Path, samples: int, *, validated: bool = False) -> None:
         self.directory = directory
         self.samples = samples
         self.log = EpochLog(directory)
         self._errors_path = directory / "errors"
         self._checkpoint_path = directory / "checkpoint.npz"
+        self._record = _VALIDATED if validated else _PLAIN
         self._checksum = 0
         self._epochs: BinaryIO | None = None
         self._errors: BinaryIO | None = None
@@ -140,7 +170,10 @@ class JobFiles:
         if not self.directory.exists():
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             sync_directory(self.directory.parent)  # else a checkpoint could be lost with the directory that it is in
-        self._epochs = _cut(self.log.path, epochs * _RECORD.size)
+        if epochs:  # one that a server began which logged no validation goes on without
+            with open(self.log.path, "rb") as log:
+                self._record = _record_of(log)
+        self._epochs = _cut(self.log.path, epochs * self._record.size)
         self._errors = _cut(self._errors_path, epochs * 8 * self.samples)
 
     def _load(self) -> Restored | None:
@@ -175,7 +208,7 @@ class JobFiles:
         data = np.ascontiguousarray(error_column, dtype="<f8").tobytes()
         self._checksum = zlib.crc32(data, self._checksum)
         self._held_errors.append(data)
-        self._held_epochs.append(_packed(epoch))
+        self._held_epochs.append(_packed(epoch, self._record))
 
     def flush(self) -> None:
         """Let everyone see the epochs that were logged."""
@@ -221,7 +254,7 @@ class JobFiles:
 
         Where there is a file, it is durable when this returns.
         """
-        if self._epochs is None and len(self._held_epochs) * _RECORD.size <= KEPT_INLINE_BYTES:
+        if self._epochs is None and len(self._held_epochs) * self._record.size <= KEPT_INLINE_BYTES:
             return b"".join(self._held_epochs)
         self.flush()
         assert self._epochs is not None

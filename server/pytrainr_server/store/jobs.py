@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from pytrainr_server.failpoints import failpoint
 from pytrainr_server.shown import one_line
 from pytrainr_server.store.checksums import checksum, sound
 from pytrainr_server.store.database import Database
+from pytrainr_server.store.job_lines import Line, host_of, line, lines_of, put_lines
 from pytrainr_server.store.names import job_name, new_key
 from pytrainr_server.store.schema import (
     UNFINISHED,
@@ -24,6 +26,7 @@ from pytrainr_server.store.schema import (
     datasets,
     epoch_logs,
     job_datasets,
+    job_lines,
     jobs,
     models,
     trainings,
@@ -149,6 +152,14 @@ class Taken(NamedTuple):
     owner: str
     memory_bytes: int
     alone: bool
+
+
+class Working(NamedTuple):
+    """A worker, how many jobs it has, and until when it need not show life (seconds since 1970)."""
+
+    worker: str
+    jobs: int
+    until: float
 
 
 class Wishes(NamedTuple):
@@ -311,6 +322,11 @@ class JobStore:
                 records = connection.execute(_LOG, {"key": key}).scalar()
             return Look(job, position, records)
 
+    def lines(self, key: str) -> list[Line]:
+        """What was said about the job of this key, oldest first."""
+        with self._database.read() as connection:
+            return lines_of(connection, key)
+
     def to_do(self, key: str) -> Row[Any]:
         """The job of this key with its training. Raises NOT_FOUND once it was deleted."""
         with self._database.read() as connection:
@@ -320,10 +336,18 @@ class JobStore:
         return found
 
     def page(
-        self, owner: str, states: Sequence[int], size: int, after: tuple[float, str] | None, containing: str = ""
+        self,
+        owner: str | None,
+        states: Sequence[int],
+        size: int,
+        after: tuple[float, str] | None,
+        containing: str = "",
     ) -> list[Row[Any]]:
-        """The owner's jobs, newest first, from one position on; those whose id or model's name contains a text."""
-        query = select(*WITHOUT_HASH).where(jobs.c.owner == owner)
+        """The owner's jobs, or all, newest first, from one position on; those whose id or model's name contains a
+        text."""
+        query = select(*WITHOUT_HASH)
+        if owner is not None:
+            query = query.where(jobs.c.owner == owner)
         if containing:
             query = query.where(
                 or_(*(column.contains(containing, autoescape=True) for column in (jobs.c.id, jobs.c.model_name)))
@@ -342,6 +366,19 @@ class JobStore:
         with self._database.read() as connection:
             found = connection.execute(query if owner is None else query.where(jobs.c.owner == owner))
             return {State(state): count for state, count in found}
+
+    def queue(self) -> dict[str, Any]:
+        """How many jobs wait for a thread, and since when the one that has waited for longest (0 for none)."""
+        query = select(func.count().label("waiting"), func.coalesce(func.min(jobs.c.create_time), 0.0).label("since"))
+        with self._database.read() as connection:
+            return dict(connection.execute(query.where(jobs.c.state == int(State.QUEUED))).one()._mapping)
+
+    def workers(self) -> list[Working]:
+        """Who trains, on how many jobs, and until when the first of their leases holds."""
+        query = select(jobs.c.worker, func.count().label("jobs"), func.min(jobs.c.lease_until).label("until"))
+        busy = query.where(jobs.c.state.in_([int(State.RUNNING), int(State.PAUSED)]), jobs.c.worker != "")
+        with self._database.read() as connection:
+            return [Working(*row) for row in connection.execute(busy.group_by(jobs.c.worker).order_by(jobs.c.worker))]
 
     # working: every change is bound to the lease -----------------------------------------------------------------
 
@@ -394,16 +431,22 @@ class JobStore:
         with self._database.write(durable=False) as connection:
             if connection.execute(_TAKE.values(**values), unchanged).rowcount != 1:
                 return None
+            if candidate.worker:
+                before, now = host_of(candidate.worker), host_of(worker)
+                gone = line(f"{before}, which trained it, shows no life: {now} takes it.", logging.WARNING)
+                put_lines(connection, candidate.key, [gone])
         alone = candidate.server_deaths >= SUSPECT_DEATHS or candidate.worker_deaths > 0
         return Taken(candidate.key, lease, candidate.owner, candidate.memory_bytes, alone)
 
-    def update(self, key: str, lease: str, lease_seconds: float, **values: Any) -> Wishes:
-        """Show life and store ``values``; what others wish of the job. Raises :class:`LeaseLostError`."""
+    def update(self, key: str, lease: str, lease_seconds: float, lines: Sequence[Line] = (), **values: Any) -> Wishes:
+        """Show life and store ``values`` and what is said; what others wish of the job. Raises
+        :class:`LeaseLostError`."""
         with self._database.write(durable=False) as connection:
             mine = {"its_key": key, "its_lease": lease, "lease_until": clock.now() + lease_seconds}
             changed = connection.execute(_MINE, {**mine, **values})
             if changed.rowcount == 0:
                 raise LeaseLostError(key)
+            put_lines(connection, key, lines)
             return self._wishes(connection, key)
 
     def renew_all(self, worker: str, keys: Sequence[str], lease_seconds: float) -> None:
@@ -441,15 +484,15 @@ class JobStore:
         with self._database.read() as connection:
             return list(connection.execute(query).scalars())
 
-    def park(self, key: str, lease: str, seconds: float) -> None:
+    def park(self, key: str, lease: str, seconds: float, lines: Sequence[Line] = ()) -> None:
         """The job waits for its caller without a worker; it is taken up when the answer comes, for so long."""
         values = {"state": State.PAUSED, "worker": "", "lease": "", "lease_until": clock.now() + seconds}
         with self._database.write() as connection:
             if self._answered(connection, key):
                 values["lease_until"] = 0.0
-            connection.execute(
-                jobs.update().where(jobs.c.key == key, jobs.c.lease == lease).values(yield_requested=False, **values)
-            )
+            mine = jobs.update().where(jobs.c.key == key, jobs.c.lease == lease)
+            if connection.execute(mine.values(yield_requested=False, **values)).rowcount:
+                put_lines(connection, key, lines)
 
     def _answered(self, connection: Connection, key: str) -> bool:
         query = select(jobs.c.key).where(
@@ -476,21 +519,16 @@ class JobStore:
         with self._database.read() as connection:
             return connection.execute(query).scalar_one()
 
-    def release(self, key: str, lease: str, *, seconds: float = 0.0, message: str = "") -> None:
+    def release(
+        self, key: str, lease: str, *, seconds: float = 0.0, message: str = "", lines: Sequence[Line] = ()
+    ) -> None:
         """Give the job back to the queue, to be taken again after some time."""
+        values = {"state": State.QUEUED, "worker": "", "lease": "", "lease_until": 0.0}
+        values |= {"not_before": clock.now() + seconds if seconds else 0.0, "error_message": message[:4000]}
         with self._database.write() as connection:
-            connection.execute(
-                jobs.update()
-                .where(jobs.c.key == key, jobs.c.lease == lease)
-                .values(
-                    state=State.QUEUED,
-                    worker="",
-                    lease="",
-                    lease_until=0.0,
-                    not_before=clock.now() + seconds if seconds else 0.0,
-                    error_message=message[:4000],
-                )
-            )
+            mine = jobs.update().where(jobs.c.key == key, jobs.c.lease == lease)
+            if connection.execute(mine.values(**values)).rowcount:
+                put_lines(connection, key, lines)
 
     def release_all(self, worker: str, *, crashed: bool = False) -> int:
         """Give back every job of this worker: it was killed, for it begins only now.
@@ -501,6 +539,9 @@ class JobStore:
         deaths = jobs.c.server_deaths + (SUSPECT_DEATHS if crashed else 1)
         with self._database.write() as connection:
             connection.execute(jobs.update().where(mine, jobs.c.state == State.RUNNING).values(server_deaths=deaths))
+            died = "by a fault of its own" if crashed else "stopped or killed"
+            for key in connection.execute(select(jobs.c.key).where(mine, jobs.c.start_time > 0)).scalars().all():
+                put_lines(connection, key, [line(f"The server died while it had this job ({died}).", logging.WARNING)])
             released = connection.execute(
                 jobs.update().where(mine).values(state=State.QUEUED, worker="", lease="", lease_until=0.0)
             )
@@ -533,16 +574,31 @@ class JobStore:
                 )
                 end(connection, key, lease, State.FAILED, **error_values(error))
                 return True
+            why = "The process of its own that trained it died (memory exhausted, or a fault); it is tried once more."
+            put_lines(connection, key, [line(why, logging.WARNING)])
             connection.execute(
                 jobs.update().where(mine).values(state=State.QUEUED, worker="", lease="", lease_until=0.0)
             )
             return False
 
     def finish(
-        self, connection: Connection, key: str, lease: str, state: State, records: bytes = b"", **values: Any
+        self,
+        connection: Connection,
+        key: str,
+        lease: str,
+        state: State,
+        records: bytes = b"",
+        lines: Sequence[Line] = (),
+        *,
+        first_lines: bool = False,
+        **values: Any,
     ) -> None:
-        """End the job, within a transaction; ``records`` is its log. Raises :class:`LeaseLostError`."""
+        """End the job, within a transaction; ``records`` is its log, ``lines`` what is left to be said of it.
+
+        Raises :class:`LeaseLostError`.
+        """
         end(connection, key, lease, state, **values)
+        put_lines(connection, key, lines, first=first_lines)
         if records:
             connection.execute(_ADD_LOG, {"job_key": key, "records": records})
 
@@ -551,10 +607,12 @@ class JobStore:
     def cancel(self, owner: str, id: str) -> Row[Any]:
         """Ask for a job to be cancelled; one that waits in the queue is so at once."""
         with self._database.write() as connection:
-            self._cancel(connection, self._get(connection, owner, id))
+            self._cancel(connection, self._get(connection, owner, id), "Its owner asked for it to be cancelled.")
             return self._get(connection, owner, id)
 
-    def _cancel(self, connection: Connection, job: Row[Any]) -> None:
+    def _cancel(self, connection: Connection, job: Row[Any], why: str) -> None:
+        if job.state in UNFINISHED and not job.cancel_requested:
+            put_lines(connection, job.key, [line(why)])
         if job.state == State.QUEUED:
             cancelled = ServiceError(Code.CANCELLED, "CANCELLED", "The job was cancelled before it began.")
             end(connection, job.key, "", State.CANCELLED, **error_values(cancelled))
@@ -612,7 +670,7 @@ class JobStore:
         with self._database.write() as connection:
             found = connection.execute(select(*WITHOUT_HASH).where(abandoned)).all()
             for job in found:
-                self._cancel(connection, job)
+                self._cancel(connection, job, "The call that waited for it is gone: it is cancelled.")
             return [job.key for job in found]
 
     # the callers' epoch functions ----------------------------------------------------------------------------------
@@ -660,7 +718,7 @@ def end(connection: Connection, key: str, lease: str, state: State, **values: An
 
 def forget(connection: Connection, key: str) -> None:
     """Remove a job and all that refers to it."""
-    for table in (continuations, job_datasets, trainings, epoch_logs):
+    for table in (continuations, job_datasets, job_lines, trainings, epoch_logs):
         connection.execute(table.delete().where(table.c.job_key == key))
     connection.execute(jobs.delete().where(jobs.c.key == key))
 

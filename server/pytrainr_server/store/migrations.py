@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy import Column, Connection, LargeBinary, MetaData, String, Table, inspect, select
 
-from pytrainr_server.store.schema import metadata, schema_version, trainings
+from pytrainr_server.store.schema import job_lines, metadata, schema_version, trainings
 
 Migration = Callable[[Connection], None]
 
@@ -52,7 +52,12 @@ def _checksums(connection: Connection) -> None:
             connection.exec_driver_sql(f"ALTER TABLE {table} ADD COLUMN {name} {binary}")
 
 
-MIGRATIONS: tuple[Migration, ...] = (_create, _trainings_apart, _deaths_and_memory, _checksums)
+def _lines(connection: Connection) -> None:
+    """Version 5: what is said about a job."""
+    metadata.create_all(connection, tables=[job_lines])
+
+
+MIGRATIONS: tuple[Migration, ...] = (_create, _trainings_apart, _deaths_and_memory, _checksums, _lines)
 
 
 def current_version(connection: Connection) -> int:

@@ -122,6 +122,18 @@ epoch_logs = Table(
     Column("records", LargeBinary, nullable=False),
 )
 
+# What is said about a job, for its owner to read.
+job_lines = Table(
+    "job_lines",
+    metadata,
+    Column("key", String(32), primary_key=True),
+    Column("job_key", String(32), nullable=False),
+    Column("time", Double, nullable=False),
+    Column("level", Integer, nullable=False),
+    Column("text", String(1000), nullable=False),
+)
+Index("job_lines_of_job", job_lines.c.job_key, job_lines.c.time)
+
 # The answers of a caller's epoch functions, kept until a checkpoint includes them.
 continuations = Table(
     "continuations",

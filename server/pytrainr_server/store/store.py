@@ -73,15 +73,14 @@ class Store:
         with self.database.read() as connection:
             return stored_bytes(connection, owner)
 
-    def publish(
-        self, key: str, lease: str, state: State, model: NewModel | None, records: bytes, **values: Any
-    ) -> None:
-        """End a job with its model and its log, in one transaction: all is there, or nothing."""
+    def publish(self, key: str, lease: str, state: State, model: NewModel | None, records: bytes, **more: Any) -> None:
+        """End a job with its model and its log, in one transaction: all is there, or nothing. What ``more`` there is
+        goes to :meth:`JobStore.finish`."""
         with self.keeping_known(model), self.database.write() as connection:
             if model is not None:
                 version = self.models.add(connection, model)
-                values |= {"model_key": model.key, "model_name": model_name(model.id, version)}
-            self.jobs.finish(connection, key, lease, state, records, **values)
+                more |= {"model_key": model.key, "model_name": model_name(model.id, version)}
+            self.jobs.finish(connection, key, lease, state, records, **more)
             failpoint("mid-publish")
 
     def add_imported(self, model: NewModel) -> Row[Any]:

@@ -16,6 +16,7 @@ from trainr import wire
 from trainr.v1 import dataset_pb2, model_pb2, prediction_pb2, tensor_pb2, training_pb2
 
 import pytrainr
+from pytrainr_server import clock
 from pytrainr_server.config import Config
 from pytrainr_server.errors import Code, ServiceError, invalid, precondition
 from pytrainr_server.jobs import specification
@@ -30,15 +31,17 @@ from pytrainr_server.store.schema import UNFINISHED, State
 from pytrainr_server.store.store import Store
 from pytrainr_server.web import rows, views
 from pytrainr_server.web.calls import Caller, Calls
+from pytrainr_server.web.code import python_code, r_code
 from pytrainr_server.web.headers import put_headers
 from pytrainr_server.web.live import Feed
-from pytrainr_server.web.trainings import Trainings, options_of, python_code, r_code
+from pytrainr_server.web.trainings import Trainings, options_of
 
 CALLER, SESSION = "caller", "session"
 """Where a request keeps its ``Caller`` and its ``Session``, None for one that is not signed in."""
 PAGE = 100
 LIVE_JOBS = 100
-MAX_EPOCHS = 2_000_000
+MAX_COMPARED = 100
+COMPARED_POINTS = 20_000
 MAX_USERS_LOOKED_AT = 1000
 FORMATS = {model_pb2.ModelFileFormat.Name(number).rpartition("_")[2].lower(): number for number in FILE_FORMATS}
 """What ``format`` may be in the address of a model's file: "trainr", "rds", "c", "onnx"."""
@@ -65,7 +68,8 @@ class Api:
         self._addresses = addresses
         self._tokens = tokens
         self._trainings = Trainings(store.jobs)
-        self._feeds: dict[str, Feed] = {}
+        self._feeds: dict[str | None, Feed] = {}
+        self._began = clock.now()
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
         """Say which path is answered by what."""
@@ -76,6 +80,7 @@ class Api:
             "/api/jobs/{id}": self._job,
             "/api/jobs/{id}/curve": self._curve,
             "/api/jobs/{id}/watch": self._watch,
+            "/api/compare": self._compare,
             "/api/models": self._models,
             "/api/models/{id}": self._versions,
             "/api/models/{id}/{version}": self._model,
@@ -116,7 +121,8 @@ class Api:
             session, needed = None, True
         if session is None:
             return web.json_response({"owner": None, "token_needed": needed})
-        return web.json_response({"owner": owner, "secret": session.secret})
+        shown = {"owner": owner, "secret": session.secret, "operator": self.is_operator(owner)}
+        return web.json_response(shown)
 
     # jobs -------------------------------------------------------------------------------------------------------------
 
@@ -125,9 +131,8 @@ class Api:
         query = request.query
         states = [State[name.upper()] for name in query.getall("state", []) if name.upper() in State.__members__]
         after = names_after(query.get("after", ""))
-        found, counts = await self.calls.look(
-            request[CALLER], "ListJobs", self._page, states, query.get("search", "")[:100], after
-        )
+        search, everyone = query.get("search", "")[:100], bool(query.get("all"))
+        found, counts = await self.calls.look(request[CALLER], "ListJobs", self._page, states, search, after, everyone)
         last = found[PAGE - 1] if len(found) > PAGE else None
         return web.json_response(
             {
@@ -138,12 +143,20 @@ class Api:
         )
 
     def _page(
-        self, owner: str, states: list[State], search: str, after: tuple[float, str] | None
+        self, owner: str, states: list[State], search: str, after: tuple[float, str] | None, everyone: bool
     ) -> tuple[list[dict[str, Any]], dict[str, int]]:
-        found = self._store.jobs.page(owner, states, PAGE + 1, after, containing=search)
-        return [*map(self._job_json, found)], self._counts(owner)
+        whose = self._whose(owner, everyone)
+        found = self._store.jobs.page(whose, states, PAGE + 1, after, containing=search)
+        return [*map(self._job_json, found)], self._counts(whose)
 
-    def _counts(self, owner: str) -> dict[str, int]:
+    def _whose(self, owner: str, everyone: bool) -> str | None:
+        """Whose jobs are listed: the owner's, or, for who may see what concerns all, everyone's (None)."""
+        if everyone and not self.is_operator(owner):
+            message = "Only owners named by --web-operators see the jobs of all."
+            raise ServiceError(Code.PERMISSION_DENIED, "NOT_AN_OPERATOR", message)
+        return None if everyone else owner
+
+    def _counts(self, owner: str | None) -> dict[str, int]:
         return {state.name.lower(): count for state, count in self._store.jobs.counts(owner).items()}
 
     def _job_json(self, job: Row[Any]) -> dict[str, Any]:
@@ -152,23 +165,23 @@ class Api:
     async def _live(self, request: web.Request) -> web.StreamResponse:
         """Events: the newest jobs, those that run, and how many there are in each state."""
         caller = request[CALLER]
-        owner = await self.calls.owner(caller)
-        if owner not in self._feeds:
-            self._feeds[owner] = Feed(lambda: self._run(self._newest, owner))
+        whose = self._whose(await self.calls.owner(caller), bool(request.query.get("all")))
+        if whose not in self._feeds:
+            self._feeds[whose] = Feed(lambda: self._run(self._newest, whose))
 
         async def news() -> AsyncGenerator[str, None]:
-            async with self.calls.held(caller, "Live"), aclosing(self._feeds[owner].messages()) as messages:
+            async with self.calls.held(caller, "Live"), aclosing(self._feeds[whose].messages()) as messages:
                 async for message in messages:
                     await self.calls.owner(caller)  # a token may have been revoked meanwhile
                     yield message
 
         return await _stream(request, news())
 
-    def _newest(self, owner: str) -> dict[str, Any]:
-        running = self._store.jobs.page(owner, [State.RUNNING, State.PAUSED], LIVE_JOBS, None)
-        newest = self._store.jobs.page(owner, [], LIVE_JOBS, None)
-        found = {job.id: job for job in (*running, *newest)}
-        return {"jobs": [*map(self._job_json, found.values())], "counts": self._counts(owner)}
+    def _newest(self, whose: str | None) -> dict[str, Any]:
+        running = self._store.jobs.page(whose, [State.RUNNING, State.PAUSED], LIVE_JOBS, None)
+        newest = self._store.jobs.page(whose, [], LIVE_JOBS, None)
+        found = {job.key: job for job in (*running, *newest)}
+        return {"jobs": [*map(self._job_json, found.values())], "counts": self._counts(whose)}
 
     async def _job(self, request: web.Request) -> web.StreamResponse:
         found = await self.calls.look(request[CALLER], "GetJob", self._whole_job, request.match_info["id"])
@@ -177,15 +190,11 @@ class Api:
     def _whole_job(self, owner: str, id: str) -> dict[str, Any]:
         job = self._store.jobs.get(owner, names.checked_id(id, "id"))
         training = self._trainings.of(job.key)
-        try:
-            checkpoint = (self._store.directories.job(job.key) / "checkpoint.npz").stat().st_mtime
-        except OSError:
-            checkpoint = 0.0
         address = self._addresses[0] if self._addresses else ""
         return {
             **views.job_json(job, training),
             "options": options_of(training),
-            "history": views.history_of(job, checkpoint),
+            "log": views.log_of(job, self._store.jobs.lines(job.key)),
             "python": python_code(training, address),
             "r": r_code(training, address),
         }
@@ -200,8 +209,23 @@ class Api:
     def _epochs(self, owner: str, id: str, points: int) -> dict[str, Any]:
         job = self._store.jobs.get(owner, names.checked_id(id, "id"))
         _, _, records = self._store.jobs.look(job.key)
-        epochs = EpochLog(self._store.directories.job(job.key)).read(0, MAX_EPOCHS, records)
-        return {**views.curve(epochs, points), "last": epochs[-1].epoch if epochs else 0}
+        return views.curve(EpochLog(self._store.directories.job(job.key)).thinned(points, records))
+
+    async def _compare(self, request: web.Request) -> web.StreamResponse:
+        """Several jobs with their options and curves."""
+        ids = [*dict.fromkeys(request.query.get("jobs", "").split(","))]
+        if len(ids) > MAX_COMPARED:
+            raise invalid("jobs", f"are {len(ids)}; at most {MAX_COMPARED} are compared at once")
+        return web.json_response(await self.calls.look(request[CALLER], "CompareJobs", self._compared, ids))
+
+    def _compared(self, owner: str, ids: list[str]) -> dict[str, Any]:
+        found, points = [], COMPARED_POINTS // len(ids)
+        for id in ids:
+            job = self._store.jobs.get(owner, names.checked_id(id, "jobs"))
+            options = options_of(self._trainings.of(job.key))
+            curve = self._epochs(owner, id, min(points, views.MAX_POINTS))
+            found.append({**self._job_json(job), "options": options, "curve": curve})
+        return {"jobs": found}
 
     async def _watch(self, request: web.Request) -> web.StreamResponse:
         """Events: a job's epochs from one on, its progress, its end."""
@@ -213,11 +237,7 @@ class Api:
         async for event in self.calls.many(caller, "WatchTrainingJob", asked):
             kind = event.WhichOneof("event")
             if kind == "epochs":
-                found = [
-                    [epoch.epoch, views.number(epoch.mean_error), views.number(epoch.learningrate)]
-                    for epoch in event.epochs.epoch
-                ]
-                yield json.dumps({"epochs": found})
+                yield json.dumps({"epochs": [*map(views.epoch_json, event.epochs.epoch)]})
             elif kind == "progress":
                 shown = event.progress
                 yield json.dumps(
@@ -339,7 +359,8 @@ class Api:
         predicted = wire.decode_array(answer.prediction, "prediction")
         found = {"prediction": views.sequences(predicted), "x": views.sequences(x)}
         if body.get("states"):
-            found["states"] = await self._inside(request, "Predict", lambda model: views.states_of(model, x))
+            found["states"] = await self._inside(request, "LookAtStates", lambda model: views.states_of(model, x))
+            found["gates"] = await self._inside(request, "LookAtGates", lambda model: views.gates_of(model, x))
         return web.json_response(found)
 
     # data sets --------------------------------------------------------------------------------------------------------
@@ -417,6 +438,9 @@ class Api:
         }
         if self.is_operator(owner):
             found["all_jobs"] = {state.name.lower(): count for state, count in self._store.jobs.counts().items()}
+            found["began"] = self._began
+            found["queue"] = self._store.jobs.queue()
+            found["workers"] = [worker._asdict() for worker in self._store.jobs.workers()]
             found["disk"] = {"free": disk.free, "total": disk.total}
             found["tokens"] = [
                 {

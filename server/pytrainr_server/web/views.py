@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -13,8 +14,9 @@ from trainr.v1 import training_pb2
 import pytrainr
 from pytrainr_server import clock
 from pytrainr_server.store.job_files import Epoch
+from pytrainr_server.store.job_lines import Line
 from pytrainr_server.store.jobs import or_nan
-from pytrainr_server.store.schema import UNFINISHED, State
+from pytrainr_server.store.schema import State
 from pytrainr_server.web.trainings import network_of, shape_of
 
 MAX_CELLS = 96
@@ -22,9 +24,9 @@ MAX_POINTS = 2000
 MAX_SEQUENCES, MAX_STEPS, MAX_VARIABLES = 6, 1000, 8
 
 
-def number(value: float) -> float | None:
-    """A number as JSON has it: null for what is not finite."""
-    return float(value) if math.isfinite(value) else None
+def number(value: float | None) -> float | None:
+    """A number as JSON has it: null for what is not finite, or not there."""
+    return float(value) if value is not None and math.isfinite(value) else None
 
 
 def job_json(job: Row[Any], training: training_pb2.Training) -> dict[str, Any]:
@@ -34,6 +36,7 @@ def job_json(job: Row[Any], training: training_pb2.Training) -> dict[str, Any]:
     rate = done / max(clock.now() - started, 1e-3) if running and started and done else None
     return {
         "id": job.id,
+        "owner": job.owner,
         "state": State(job.state).name.lower(),
         "epoch": job.epoch,
         "numepochs": job.numepochs,
@@ -43,6 +46,7 @@ def job_json(job: Row[Any], training: training_pb2.Training) -> dict[str, Any]:
         "started": started,
         "ended": job.end_time,
         "expires": job.expire_time,
+        "epochs_a_second": rate,
         "seconds_left": (job.numepochs - done) / rate if rate else None,
         "model": job.model_name.removeprefix("models/"),
         "message": job.error_message,
@@ -55,33 +59,38 @@ def job_json(job: Row[Any], training: training_pb2.Training) -> dict[str, Any]:
     }
 
 
-def history_of(job: Row[Any], checkpoint_time: float) -> list[dict[str, Any]]:
-    """What has happened to a job, oldest first: (time, what)."""
-    found: list[dict[str, Any]] = [{"time": job.create_time, "what": "accepted"}]
-    if job.start_time:
-        found.append({"time": job.start_time, "what": "started"})
-    if job.resumed:
-        found.append({"time": None, "what": f"taken up again from a checkpoint, {job.resumed} times"})
-    if checkpoint_time and job.state in UNFINISHED:
-        found.append({"time": checkpoint_time, "what": "last checkpoint"})
-    if job.cancel_requested and job.state in UNFINISHED:
-        found.append({"time": None, "what": "cancelling"})
+def log_of(job: Row[Any], lines: Sequence[Line]) -> list[dict[str, Any]]:
+    """What has happened to a job, oldest first: (time, level, text)."""
+    found = [Line("", job.create_time, logging.INFO, "Accepted.")]
+    if job.start_time and (not lines or lines[0].time > job.start_time + 1.0):
+        found.append(Line("", job.start_time, logging.INFO, "Started."))  # what else is known is not stored yet
+    found += lines
     if job.end_time:
-        found.append({"time": job.end_time, "what": State(job.state).name.lower()})
-    return found
+        ended, good = State(job.state).name.capitalize(), job.state in (State.SUCCEEDED, State.CANCELLED)
+        why = f": {job.error_message}" if job.error_message else f" after {job.epoch} epochs."
+        found.append(Line("", job.end_time, logging.INFO if good else logging.ERROR, ended + why))
+    return [
+        {"time": each.time, "level": logging.getLevelName(each.level).lower(), "text": each.text}
+        for each in sorted(found, key=lambda each: each.time)
+    ]
 
 
-def curve(epochs: Sequence[Epoch], points: int) -> dict[str, list[Any]]:
-    """Epochs as columns, at most so many of them: evenly chosen, the first and the last always."""
-    chosen = range(len(epochs))
-    if len(epochs) > points:
-        chosen = np.unique(np.linspace(0, len(epochs) - 1, points).round().astype(int)).tolist()
-    kept = [epochs[place] for place in chosen]
+def curve(epochs: Sequence[Epoch]) -> dict[str, list[Any]]:
+    """Epochs as columns."""
     return {
-        "epoch": [epoch.epoch for epoch in kept],
-        "error": [number(epoch.mean_error) for epoch in kept],
-        "learningrate": [number(epoch.learningrate) for epoch in kept],
+        "epoch": [epoch.epoch for epoch in epochs],
+        "error": [number(epoch.mean_error) for epoch in epochs],
+        "learningrate": [number(epoch.learningrate) for epoch in epochs],
+        "validation": [number(epoch.validation_loss) for epoch in epochs]
+        if any(epoch.validation_loss is not None for epoch in epochs)
+        else [],
     }
+
+
+def epoch_json(epoch: training_pb2.EpochEvent) -> list[float | None]:
+    """An epoch as it ends: its number, error, learning rate, and the loss on what is held out."""
+    held_out = number(epoch.validation_loss) if epoch.HasField("validation_loss") else None
+    return [epoch.epoch, number(epoch.mean_error), number(epoch.learningrate), held_out]
 
 
 # arrays and models ----------------------------------------------------------------------------------------------------
@@ -104,8 +113,9 @@ def sequences(array: np.ndarray) -> dict[str, Any]:
     }
 
 
-def heat_map(name: str, array: np.ndarray) -> dict[str, Any]:
-    """A matrix for a picture; one too large for the screen by the means of its blocks."""
+def heat_map(name: str, array: np.ndarray, largest: float | None = None) -> dict[str, Any]:
+    """A matrix for a picture, up to its own largest number or to one given; one too large for the screen by the means
+    of its blocks."""
     matrix = np.asarray(array, dtype=np.float64)
     matrix = matrix.reshape(len(matrix), -1) if matrix.ndim > 1 else matrix[None, :]
     shape = matrix.shape
@@ -120,7 +130,7 @@ def heat_map(name: str, array: np.ndarray) -> dict[str, Any]:
         "name": name,
         "dim": list(np.shape(array)),
         "thinned": matrix.shape != shape,
-        "largest": number(finite.max()) if finite.size else 0.0,
+        "largest": largest or (number(finite.max()) if finite.size else 0.0),
         "values": [[number(value) for value in row] for row in matrix],
     }
 
@@ -154,6 +164,27 @@ def weights_of(model: pytrainr.Model) -> dict[str, np.ndarray]:
 
 
 def states_of(model: pytrainr.Model, x: np.ndarray) -> list[dict[str, Any]]:
-    """The states of every layer over one sequence, units × time."""
-    store = pytrainr.predictr(model, x[:1], hidden=True)
-    return [heat_map(f"layer {place}", np.asarray(layer)[0].T) for place, layer in enumerate(store, start=1)]
+    """The outputs of every layer over the first sequence, units × time."""
+    store = pytrainr.predictr(model, _first_of(model, x), hidden=True)
+    states = [layer[0, ..., 0] if layer.ndim == 4 else layer[0] for layer in store]  # of a gru's and lstm's arrays, h
+    return [heat_map(f"layer {place}", state.T) for place, state in enumerate(states, start=1)]
+
+
+def gates_of(model: pytrainr.Model, x: np.ndarray) -> list[dict[str, Any]]:
+    """Every gate over the first sequence, units × time; none where the network has no gates."""
+    try:
+        layers = pytrainr.gates(model, _first_of(model, x))
+    except pytrainr.ArgumentError as error:
+        if error.argument != "model":
+            raise
+        return []
+    return [
+        heat_map(f"{layer}, {gate}", activations[0].T, largest=1.0)
+        for layer, gates in layers.items()
+        for gate, activations in gates.items()
+    ]
+
+
+def _first_of(model: pytrainr.Model, x: np.ndarray) -> np.ndarray:
+    """The first sequence, no longer than can be shown; a network that goes on after the input takes it whole."""
+    return x[:1] if model.get("seq_to_seq_unsync") else x[:1, :MAX_STEPS]

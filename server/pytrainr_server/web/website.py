@@ -141,7 +141,8 @@ class Website:
         owner = await self._api.calls.owner(_caller(request, token))
         self._sign_ins.forgive(request.remote or "")  # a classroom behind one address signs in at once
         id, session = self._sessions.begin(token)
-        response = web.json_response({"owner": owner, "secret": session.secret})
+        shown = {"owner": owner, "secret": session.secret, "operator": self._api.is_operator(owner)}
+        response = web.json_response(shown)
         response.set_cookie(COOKIE, id, httponly=True, samesite="Strict", secure=request.secure, path="/")
         return response
 

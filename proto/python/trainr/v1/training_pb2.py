@@ -26,53 +26,53 @@ from trainr.v1 import model_pb2 as trainr_dot_v1_dot_model__pb2
 from trainr.v1 import tensor_pb2 as trainr_dot_v1_dot_tensor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18trainr/v1/training.proto\x12\ttrainr.v1\x1a\x15trainr/v1/model.proto\x1a\x16trainr/v1/tensor.proto\"\xc9\x04\n\x0fTrainingOptions\x12\x19\n\x0clearningrate\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x1f\n\x12learningrate_decay\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x15\n\x08momentum\x18\x03 \x01(\x01H\x02\x88\x01\x01\x12\x12\n\nhidden_dim\x18\x04 \x03(\x03\x12\x14\n\x0cnetwork_type\x18\x05 \x01(\t\x12\x16\n\tnumepochs\x18\x06 \x01(\x03H\x03\x88\x01\x01\x12\x0f\n\x07sigmoid\x18\x07 \x01(\t\x12\x15\n\x08use_bias\x18\x08 \x01(\x08H\x04\x88\x01\x01\x12\x17\n\nbatch_size\x18\t \x01(\x01H\x05\x88\x01\x01\x12\x1e\n\x11seq_to_seq_unsync\x18\n \x01(\x08H\x06\x88\x01\x01\x12\x13\n\x0bupdate_rule\x18\x0b \x01(\t\x12\x16\n\x0e\x65poch_function\x18\x0c \x03(\t\x12\x15\n\rloss_function\x18\r \x01(\t\x12\x17\n\nkeep_store\x18\x0e \x01(\x08H\x07\x88\x01\x01\x12\x12\n\x05\x65xact\x18\x0f \x01(\x08H\x08\x88\x01\x01\x12 \n\x05\x65xtra\x18\x10 \x03(\x0b\x32\x11.trainr.v1.Option\x12\x1f\n\x05layer\x18\x11 \x03(\x0b\x32\x10.trainr.v1.LayerB\x0f\n\r_learningrateB\x15\n\x13_learningrate_decayB\x0b\n\t_momentumB\x0c\n\n_numepochsB\x0b\n\t_use_biasB\r\n\x0b_batch_sizeB\x14\n\x12_seq_to_seq_unsyncB\r\n\x0b_keep_storeB\x08\n\x06_exact\"\xb5\x02\n\x08Training\x12\x1c\n\x01y\x18\x01 \x01(\x0b\x32\x11.trainr.v1.Tensor\x12\x1c\n\x01x\x18\x02 \x01(\x0b\x32\x11.trainr.v1.Tensor\x12\x1f\n\x05model\x18\x03 \x01(\x0b\x32\x10.trainr.v1.Model\x12\x14\n\x0cstored_model\x18\x04 \x01(\t\x12+\n\x07options\x18\x05 \x01(\x0b\x32\x1a.trainr.v1.TrainingOptions\x12,\n\x0crandom_state\x18\x06 \x01(\x0b\x32\x16.trainr.v1.RandomState\x12\x11\n\x04seed\x18\x07 \x01(\x03H\x00\x88\x01\x01\x12\x18\n\x10pause_each_epoch\x18\x08 \x01(\x08\x12\x10\n\x08model_id\x18\t \x01(\t\x12\x13\n\x0bttl_seconds\x18\n \x01(\x03\x42\x07\n\x05_seed\"\xa1\x03\n\x0bTrainingJob\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\"\n\x05state\x18\x02 \x01(\x0e\x32\x13.trainr.v1.JobState\x12\r\n\x05\x65poch\x18\x03 \x01(\x03\x12\x11\n\tnumepochs\x18\x04 \x01(\x03\x12\x10\n\x08progress\x18\x05 \x01(\x01\x12\x12\n\nmean_error\x18\x06 \x01(\x01\x12\x13\n\x0b\x63reate_time\x18\x07 \x01(\x01\x12\x12\n\nstart_time\x18\x08 \x01(\x01\x12\x10\n\x08\x65nd_time\x18\t \x01(\x01\x12\r\n\x05model\x18\n \x01(\t\x12,\n\x0crandom_state\x18\x0b \x01(\x0b\x32\x16.trainr.v1.RandomState\x12\x12\n\nerror_code\x18\x0c \x01(\x05\x12\x14\n\x0c\x65rror_reason\x18\r \x01(\t\x12\x15\n\rerror_message\x18\x0e \x01(\t\x12\x12\n\nrequest_id\x18\x0f \x01(\t\x12\x10\n\x08\x64\x65tached\x18\x10 \x01(\x08\x12\x0f\n\x07resumed\x18\x11 \x01(\x03\x12\x13\n\x0b\x65xpire_time\x18\x12 \x01(\x01\x12\x13\n\x0b\x65rror_field\x18\x13 \x01(\t\"`\n\nEpochEvent\x12\r\n\x05\x65poch\x18\x01 \x01(\x03\x12\x12\n\nmean_error\x18\x02 \x01(\x01\x12\x14\n\x0clearningrate\x18\x03 \x01(\x01\x12\x19\n\x11next_learningrate\x18\x04 \x01(\x01\"3\n\x0b\x45pochsEvent\x12$\n\x05\x65poch\x18\x01 \x03(\x0b\x32\x15.trainr.v1.EpochEvent\"[\n\rProgressEvent\x12\r\n\x05\x65poch\x18\x01 \x01(\x03\x12\x10\n\x08progress\x18\x02 \x01(\x01\x12\x16\n\x0equeue_position\x18\x03 \x01(\x03\x12\x11\n\tcompiling\x18\x04 \x01(\t\"I\n\nPauseEvent\x12\r\n\x05\x65poch\x18\x01 \x01(\x03\x12,\n\x0crandom_state\x18\x02 \x01(\x0b\x32\x16.trainr.v1.RandomState\"\x97\x02\n\rTrainingEvent\x12*\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x0b\x32\x16.trainr.v1.TrainingJobH\x00\x12(\n\x06\x65pochs\x18\x02 \x01(\x0b\x32\x16.trainr.v1.EpochsEventH\x00\x12,\n\x08progress\x18\x03 \x01(\x0b\x32\x18.trainr.v1.ProgressEventH\x00\x12&\n\x05pause\x18\x04 \x01(\x0b\x32\x15.trainr.v1.PauseEventH\x00\x12%\n\x05model\x18\x05 \x01(\x0b\x32\x14.trainr.v1.ModelPartH\x00\x12*\n\x08\x66inished\x18\x06 \x01(\x0b\x32\x16.trainr.v1.TrainingJobH\x00\x42\x07\n\x05\x65vent\"n\n\x0cTrainRequest\x12%\n\x08training\x18\x01 \x01(\x0b\x32\x13.trainr.v1.Training\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x13\n\x0b\x61\x66ter_epoch\x18\x03 \x01(\x03\x12\x0e\n\x06\x64\x65tach\x18\x04 \x01(\x08\"n\n\x18\x43reateTrainingJobRequest\x12%\n\x08training\x18\x01 \x01(\x0b\x32\x13.trainr.v1.Training\x12\x17\n\x0ftraining_job_id\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"%\n\x15GetTrainingJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"d\n\x17ListTrainingJobsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\"\n\x05state\x18\x03 \x03(\x0e\x32\x13.trainr.v1.JobState\"b\n\x18ListTrainingJobsResponse\x12-\n\rtraining_jobs\x18\x01 \x03(\x0b\x32\x16.trainr.v1.TrainingJob\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"(\n\x18\x43\x61ncelTrainingJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"?\n\x18\x44\x65leteTrainingJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\rallow_missing\x18\x02 \x01(\x08\",\n\x19\x44\x65leteTrainingJobResponse\x12\x0f\n\x07\x64\x65leted\x18\x01 \x01(\x03\"<\n\x17WatchTrainingJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x61\x66ter_epoch\x18\x02 \x01(\x03\"\x96\x01\n\x17\x43ontinueTrainingRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x03\x12 \n\x05\x66ield\x18\x03 \x03(\x0b\x32\x11.trainr.v1.Option\x12,\n\x0crandom_state\x18\x04 \x01(\x0b\x32\x16.trainr.v1.RandomState\x12\x0e\n\x06\x66inish\x18\x05 \x01(\x08\"(\n\x18\x44\x65tachTrainingJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t*\xb0\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10JOB_STATE_QUEUED\x10\x01\x12\x15\n\x11JOB_STATE_RUNNING\x10\x02\x12\x14\n\x10JOB_STATE_PAUSED\x10\x03\x12\x17\n\x13JOB_STATE_SUCCEEDED\x10\x04\x12\x14\n\x10JOB_STATE_FAILED\x10\x05\x12\x17\n\x13JOB_STATE_CANCELLED\x10\x06\x32\xf2\x05\n\x0fTrainingService\x12<\n\x05Train\x12\x17.trainr.v1.TrainRequest\x1a\x18.trainr.v1.TrainingEvent0\x01\x12N\n\x10\x43ontinueTraining\x12\".trainr.v1.ContinueTrainingRequest\x1a\x16.trainr.v1.TrainingJob\x12P\n\x11\x44\x65tachTrainingJob\x12#.trainr.v1.DetachTrainingJobRequest\x1a\x16.trainr.v1.TrainingJob\x12P\n\x11\x43reateTrainingJob\x12#.trainr.v1.CreateTrainingJobRequest\x1a\x16.trainr.v1.TrainingJob\x12J\n\x0eGetTrainingJob\x12 .trainr.v1.GetTrainingJobRequest\x1a\x16.trainr.v1.TrainingJob\x12[\n\x10ListTrainingJobs\x12\".trainr.v1.ListTrainingJobsRequest\x1a#.trainr.v1.ListTrainingJobsResponse\x12P\n\x11\x43\x61ncelTrainingJob\x12#.trainr.v1.CancelTrainingJobRequest\x1a\x16.trainr.v1.TrainingJob\x12^\n\x11\x44\x65leteTrainingJob\x12#.trainr.v1.DeleteTrainingJobRequest\x1a$.trainr.v1.DeleteTrainingJobResponse\x12R\n\x10WatchTrainingJob\x12\".trainr.v1.WatchTrainingJobRequest\x1a\x18.trainr.v1.TrainingEvent0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18trainr/v1/training.proto\x12\ttrainr.v1\x1a\x15trainr/v1/model.proto\x1a\x16trainr/v1/tensor.proto\"\xc9\x04\n\x0fTrainingOptions\x12\x19\n\x0clearningrate\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x1f\n\x12learningrate_decay\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x15\n\x08momentum\x18\x03 \x01(\x01H\x02\x88\x01\x01\x12\x12\n\nhidden_dim\x18\x04 \x03(\x03\x12\x14\n\x0cnetwork_type\x18\x05 \x01(\t\x12\x16\n\tnumepochs\x18\x06 \x01(\x03H\x03\x88\x01\x01\x12\x0f\n\x07sigmoid\x18\x07 \x01(\t\x12\x15\n\x08use_bias\x18\x08 \x01(\x08H\x04\x88\x01\x01\x12\x17\n\nbatch_size\x18\t \x01(\x01H\x05\x88\x01\x01\x12\x1e\n\x11seq_to_seq_unsync\x18\n \x01(\x08H\x06\x88\x01\x01\x12\x13\n\x0bupdate_rule\x18\x0b \x01(\t\x12\x16\n\x0e\x65poch_function\x18\x0c \x03(\t\x12\x15\n\rloss_function\x18\r \x01(\t\x12\x17\n\nkeep_store\x18\x0e \x01(\x08H\x07\x88\x01\x01\x12\x12\n\x05\x65xact\x18\x0f \x01(\x08H\x08\x88\x01\x01\x12 \n\x05\x65xtra\x18\x10 \x03(\x0b\x32\x11.trainr.v1.Option\x12\x1f\n\x05layer\x18\x11 \x03(\x0b\x32\x10.trainr.v1.LayerB\x0f\n\r_learningrateB\x15\n\x13_learningrate_decayB\x0b\n\t_momentumB\x0c\n\n_numepochsB\x0b\n\t_use_biasB\r\n\x0b_batch_sizeB\x14\n\x12_seq_to_seq_unsyncB\r\n\x0b_keep_storeB\x08\n\x06_exact\"\xb5\x02\n\x08Training\x12\x1c\n\x01y\x18\x01 \x01(\x0b\x32\x11.trainr.v1.Tensor\x12\x1c\n\x01x\x18\x02 \x01(\x0b\x32\x11.trainr.v1.Tensor\x12\x1f\n\x05model\x18\x03 \x01(\x0b\x32\x10.trainr.v1.Model\x12\x14\n\x0cstored_model\x18\x04 \x01(\t\x12+\n\x07options\x18\x05 \x01(\x0b\x32\x1a.trainr.v1.TrainingOptions\x12,\n\x0crandom_state\x18\x06 \x01(\x0b\x32\x16.trainr.v1.RandomState\x12\x11\n\x04seed\x18\x07 \x01(\x03H\x00\x88\x01\x01\x12\x18\n\x10pause_each_epoch\x18\x08 \x01(\x08\x12\x10\n\x08model_id\x18\t \x01(\t\x12\x13\n\x0bttl_seconds\x18\n \x01(\x03\x42\x07\n\x05_seed\"\xa1\x03\n\x0bTrainingJob\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\"\n\x05state\x18\x02 \x01(\x0e\x32\x13.trainr.v1.JobState\x12\r\n\x05\x65poch\x18\x03 \x01(\x03\x12\x11\n\tnumepochs\x18\x04 \x01(\x03\x12\x10\n\x08progress\x18\x05 \x01(\x01\x12\x12\n\nmean_error\x18\x06 \x01(\x01\x12\x13\n\x0b\x63reate_time\x18\x07 \x01(\x01\x12\x12\n\nstart_time\x18\x08 \x01(\x01\x12\x10\n\x08\x65nd_time\x18\t \x01(\x01\x12\r\n\x05model\x18\n \x01(\t\x12,\n\x0crandom_state\x18\x0b \x01(\x0b\x32\x16.trainr.v1.RandomState\x12\x12\n\nerror_code\x18\x0c \x01(\x05\x12\x14\n\x0c\x65rror_reason\x18\r \x01(\t\x12\x15\n\rerror_message\x18\x0e \x01(\t\x12\x12\n\nrequest_id\x18\x0f \x01(\t\x12\x10\n\x08\x64\x65tached\x18\x10 \x01(\x08\x12\x0f\n\x07resumed\x18\x11 \x01(\x03\x12\x13\n\x0b\x65xpire_time\x18\x12 \x01(\x01\x12\x13\n\x0b\x65rror_field\x18\x13 \x01(\t\"\x92\x01\n\nEpochEvent\x12\r\n\x05\x65poch\x18\x01 \x01(\x03\x12\x12\n\nmean_error\x18\x02 \x01(\x01\x12\x14\n\x0clearningrate\x18\x03 \x01(\x01\x12\x19\n\x11next_learningrate\x18\x04 \x01(\x01\x12\x1c\n\x0fvalidation_loss\x18\x05 \x01(\x01H\x00\x88\x01\x01\x42\x12\n\x10_validation_loss\"3\n\x0b\x45pochsEvent\x12$\n\x05\x65poch\x18\x01 \x03(\x0b\x32\x15.trainr.v1.EpochEvent\"[\n\rProgressEvent\x12\r\n\x05\x65poch\x18\x01 \x01(\x03\x12\x10\n\x08progress\x18\x02 \x01(\x01\x12\x16\n\x0equeue_position\x18\x03 \x01(\x03\x12\x11\n\tcompiling\x18\x04 \x01(\t\"I\n\nPauseEvent\x12\r\n\x05\x65poch\x18\x01 \x01(\x03\x12,\n\x0crandom_state\x18\x02 \x01(\x0b\x32\x16.trainr.v1.RandomState\"\x97\x02\n\rTrainingEvent\x12*\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x0b\x32\x16.trainr.v1.TrainingJobH\x00\x12(\n\x06\x65pochs\x18\x02 \x01(\x0b\x32\x16.trainr.v1.EpochsEventH\x00\x12,\n\x08progress\x18\x03 \x01(\x0b\x32\x18.trainr.v1.ProgressEventH\x00\x12&\n\x05pause\x18\x04 \x01(\x0b\x32\x15.trainr.v1.PauseEventH\x00\x12%\n\x05model\x18\x05 \x01(\x0b\x32\x14.trainr.v1.ModelPartH\x00\x12*\n\x08\x66inished\x18\x06 \x01(\x0b\x32\x16.trainr.v1.TrainingJobH\x00\x42\x07\n\x05\x65vent\"n\n\x0cTrainRequest\x12%\n\x08training\x18\x01 \x01(\x0b\x32\x13.trainr.v1.Training\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x13\n\x0b\x61\x66ter_epoch\x18\x03 \x01(\x03\x12\x0e\n\x06\x64\x65tach\x18\x04 \x01(\x08\"n\n\x18\x43reateTrainingJobRequest\x12%\n\x08training\x18\x01 \x01(\x0b\x32\x13.trainr.v1.Training\x12\x17\n\x0ftraining_job_id\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"%\n\x15GetTrainingJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"d\n\x17ListTrainingJobsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\"\n\x05state\x18\x03 \x03(\x0e\x32\x13.trainr.v1.JobState\"b\n\x18ListTrainingJobsResponse\x12-\n\rtraining_jobs\x18\x01 \x03(\x0b\x32\x16.trainr.v1.TrainingJob\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"(\n\x18\x43\x61ncelTrainingJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"?\n\x18\x44\x65leteTrainingJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\rallow_missing\x18\x02 \x01(\x08\",\n\x19\x44\x65leteTrainingJobResponse\x12\x0f\n\x07\x64\x65leted\x18\x01 \x01(\x03\"<\n\x17WatchTrainingJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x61\x66ter_epoch\x18\x02 \x01(\x03\"\x96\x01\n\x17\x43ontinueTrainingRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x03\x12 \n\x05\x66ield\x18\x03 \x03(\x0b\x32\x11.trainr.v1.Option\x12,\n\x0crandom_state\x18\x04 \x01(\x0b\x32\x16.trainr.v1.RandomState\x12\x0e\n\x06\x66inish\x18\x05 \x01(\x08\"(\n\x18\x44\x65tachTrainingJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t*\xb0\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10JOB_STATE_QUEUED\x10\x01\x12\x15\n\x11JOB_STATE_RUNNING\x10\x02\x12\x14\n\x10JOB_STATE_PAUSED\x10\x03\x12\x17\n\x13JOB_STATE_SUCCEEDED\x10\x04\x12\x14\n\x10JOB_STATE_FAILED\x10\x05\x12\x17\n\x13JOB_STATE_CANCELLED\x10\x06\x32\xf2\x05\n\x0fTrainingService\x12<\n\x05Train\x12\x17.trainr.v1.TrainRequest\x1a\x18.trainr.v1.TrainingEvent0\x01\x12N\n\x10\x43ontinueTraining\x12\".trainr.v1.ContinueTrainingRequest\x1a\x16.trainr.v1.TrainingJob\x12P\n\x11\x44\x65tachTrainingJob\x12#.trainr.v1.DetachTrainingJobRequest\x1a\x16.trainr.v1.TrainingJob\x12P\n\x11\x43reateTrainingJob\x12#.trainr.v1.CreateTrainingJobRequest\x1a\x16.trainr.v1.TrainingJob\x12J\n\x0eGetTrainingJob\x12 .trainr.v1.GetTrainingJobRequest\x1a\x16.trainr.v1.TrainingJob\x12[\n\x10ListTrainingJobs\x12\".trainr.v1.ListTrainingJobsRequest\x1a#.trainr.v1.ListTrainingJobsResponse\x12P\n\x11\x43\x61ncelTrainingJob\x12#.trainr.v1.CancelTrainingJobRequest\x1a\x16.trainr.v1.TrainingJob\x12^\n\x11\x44\x65leteTrainingJob\x12#.trainr.v1.DeleteTrainingJobRequest\x1a$.trainr.v1.DeleteTrainingJobResponse\x12R\n\x10WatchTrainingJob\x12\".trainr.v1.WatchTrainingJobRequest\x1a\x18.trainr.v1.TrainingEvent0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'trainr.v1.training_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_JOBSTATE']._serialized_start=2883
-  _globals['_JOBSTATE']._serialized_end=3059
+  _globals['_JOBSTATE']._serialized_start=2934
+  _globals['_JOBSTATE']._serialized_end=3110
   _globals['_TRAININGOPTIONS']._serialized_start=87
   _globals['_TRAININGOPTIONS']._serialized_end=672
   _globals['_TRAINING']._serialized_start=675
   _globals['_TRAINING']._serialized_end=984
   _globals['_TRAININGJOB']._serialized_start=987
   _globals['_TRAININGJOB']._serialized_end=1404
-  _globals['_EPOCHEVENT']._serialized_start=1406
-  _globals['_EPOCHEVENT']._serialized_end=1502
-  _globals['_EPOCHSEVENT']._serialized_start=1504
-  _globals['_EPOCHSEVENT']._serialized_end=1555
-  _globals['_PROGRESSEVENT']._serialized_start=1557
-  _globals['_PROGRESSEVENT']._serialized_end=1648
-  _globals['_PAUSEEVENT']._serialized_start=1650
-  _globals['_PAUSEEVENT']._serialized_end=1723
-  _globals['_TRAININGEVENT']._serialized_start=1726
-  _globals['_TRAININGEVENT']._serialized_end=2005
-  _globals['_TRAINREQUEST']._serialized_start=2007
-  _globals['_TRAINREQUEST']._serialized_end=2117
-  _globals['_CREATETRAININGJOBREQUEST']._serialized_start=2119
-  _globals['_CREATETRAININGJOBREQUEST']._serialized_end=2229
-  _globals['_GETTRAININGJOBREQUEST']._serialized_start=2231
-  _globals['_GETTRAININGJOBREQUEST']._serialized_end=2268
-  _globals['_LISTTRAININGJOBSREQUEST']._serialized_start=2270
-  _globals['_LISTTRAININGJOBSREQUEST']._serialized_end=2370
-  _globals['_LISTTRAININGJOBSRESPONSE']._serialized_start=2372
-  _globals['_LISTTRAININGJOBSRESPONSE']._serialized_end=2470
-  _globals['_CANCELTRAININGJOBREQUEST']._serialized_start=2472
-  _globals['_CANCELTRAININGJOBREQUEST']._serialized_end=2512
-  _globals['_DELETETRAININGJOBREQUEST']._serialized_start=2514
-  _globals['_DELETETRAININGJOBREQUEST']._serialized_end=2577
-  _globals['_DELETETRAININGJOBRESPONSE']._serialized_start=2579
-  _globals['_DELETETRAININGJOBRESPONSE']._serialized_end=2623
-  _globals['_WATCHTRAININGJOBREQUEST']._serialized_start=2625
-  _globals['_WATCHTRAININGJOBREQUEST']._serialized_end=2685
-  _globals['_CONTINUETRAININGREQUEST']._serialized_start=2688
-  _globals['_CONTINUETRAININGREQUEST']._serialized_end=2838
-  _globals['_DETACHTRAININGJOBREQUEST']._serialized_start=2840
-  _globals['_DETACHTRAININGJOBREQUEST']._serialized_end=2880
-  _globals['_TRAININGSERVICE']._serialized_start=3062
-  _globals['_TRAININGSERVICE']._serialized_end=3816
+  _globals['_EPOCHEVENT']._serialized_start=1407
+  _globals['_EPOCHEVENT']._serialized_end=1553
+  _globals['_EPOCHSEVENT']._serialized_start=1555
+  _globals['_EPOCHSEVENT']._serialized_end=1606
+  _globals['_PROGRESSEVENT']._serialized_start=1608
+  _globals['_PROGRESSEVENT']._serialized_end=1699
+  _globals['_PAUSEEVENT']._serialized_start=1701
+  _globals['_PAUSEEVENT']._serialized_end=1774
+  _globals['_TRAININGEVENT']._serialized_start=1777
+  _globals['_TRAININGEVENT']._serialized_end=2056
+  _globals['_TRAINREQUEST']._serialized_start=2058
+  _globals['_TRAINREQUEST']._serialized_end=2168
+  _globals['_CREATETRAININGJOBREQUEST']._serialized_start=2170
+  _globals['_CREATETRAININGJOBREQUEST']._serialized_end=2280
+  _globals['_GETTRAININGJOBREQUEST']._serialized_start=2282
+  _globals['_GETTRAININGJOBREQUEST']._serialized_end=2319
+  _globals['_LISTTRAININGJOBSREQUEST']._serialized_start=2321
+  _globals['_LISTTRAININGJOBSREQUEST']._serialized_end=2421
+  _globals['_LISTTRAININGJOBSRESPONSE']._serialized_start=2423
+  _globals['_LISTTRAININGJOBSRESPONSE']._serialized_end=2521
+  _globals['_CANCELTRAININGJOBREQUEST']._serialized_start=2523
+  _globals['_CANCELTRAININGJOBREQUEST']._serialized_end=2563
+  _globals['_DELETETRAININGJOBREQUEST']._serialized_start=2565
+  _globals['_DELETETRAININGJOBREQUEST']._serialized_end=2628
+  _globals['_DELETETRAININGJOBRESPONSE']._serialized_start=2630
+  _globals['_DELETETRAININGJOBRESPONSE']._serialized_end=2674
+  _globals['_WATCHTRAININGJOBREQUEST']._serialized_start=2676
+  _globals['_WATCHTRAININGJOBREQUEST']._serialized_end=2736
+  _globals['_CONTINUETRAININGREQUEST']._serialized_start=2739
+  _globals['_CONTINUETRAININGREQUEST']._serialized_end=2889
+  _globals['_DETACHTRAININGJOBREQUEST']._serialized_start=2891
+  _globals['_DETACHTRAININGJOBREQUEST']._serialized_end=2931
+  _globals['_TRAININGSERVICE']._serialized_start=3113
+  _globals['_TRAININGSERVICE']._serialized_end=3867
 # @@protoc_insertion_point(module_scope)

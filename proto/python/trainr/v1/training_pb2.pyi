@@ -130,16 +130,18 @@ class TrainingJob(_message.Message):
     def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[JobState, str]] = ..., epoch: _Optional[int] = ..., numepochs: _Optional[int] = ..., progress: _Optional[float] = ..., mean_error: _Optional[float] = ..., create_time: _Optional[float] = ..., start_time: _Optional[float] = ..., end_time: _Optional[float] = ..., model: _Optional[str] = ..., random_state: _Optional[_Union[_tensor_pb2.RandomState, _Mapping]] = ..., error_code: _Optional[int] = ..., error_reason: _Optional[str] = ..., error_message: _Optional[str] = ..., request_id: _Optional[str] = ..., detached: bool = ..., resumed: _Optional[int] = ..., expire_time: _Optional[float] = ..., error_field: _Optional[str] = ...) -> None: ...
 
 class EpochEvent(_message.Message):
-    __slots__ = ("epoch", "mean_error", "learningrate", "next_learningrate")
+    __slots__ = ("epoch", "mean_error", "learningrate", "next_learningrate", "validation_loss")
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     MEAN_ERROR_FIELD_NUMBER: _ClassVar[int]
     LEARNINGRATE_FIELD_NUMBER: _ClassVar[int]
     NEXT_LEARNINGRATE_FIELD_NUMBER: _ClassVar[int]
+    VALIDATION_LOSS_FIELD_NUMBER: _ClassVar[int]
     epoch: int
     mean_error: float
     learningrate: float
     next_learningrate: float
-    def __init__(self, epoch: _Optional[int] = ..., mean_error: _Optional[float] = ..., learningrate: _Optional[float] = ..., next_learningrate: _Optional[float] = ...) -> None: ...
+    validation_loss: float
+    def __init__(self, epoch: _Optional[int] = ..., mean_error: _Optional[float] = ..., learningrate: _Optional[float] = ..., next_learningrate: _Optional[float] = ..., validation_loss: _Optional[float] = ...) -> None: ...
 
 class EpochsEvent(_message.Message):
     __slots__ = ("epoch",)

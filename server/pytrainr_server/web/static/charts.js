@@ -1,23 +1,25 @@
 // Curves by uPlot, matrices and parallel coordinates by hand.
 
 import uPlot from "./vendor/uplot.js";
-import { h, number } from "./dom.js";
+import { h, number, replace } from "./dom.js";
 
 const COLOURS = ["#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf", "#8c564b", "#e377c2"];
 const colour = (place) => COLOURS[place % COLOURS.length];
 const WHOLE = Array.from({ length: 12 }, (_, power) => [1, 2, 5].map((each) => each * 10 ** power)).flat();
+const decades = (_, ticks) => ticks.map((each) => (Number.isInteger(+Math.log10(each).toFixed(9)) ? each : null));
+const DECADES = { grid: { stroke: "#8884", filter: decades }, ticks: { stroke: "#8884", filter: decades } };
 const ink = () => getComputedStyle(document.body).color;
 
-// Lines over x: `series` is [{label, values}]. Returns {element, set(x, columns)}.
+// Lines over x: `series` is [{label, colour, dashed}]. Returns {element, set(x, columns)}.
 export function lines(series, { logarithmic = false, label = "epoch", height = 280 } = {}) {
   const element = h("div", { role: "img", "aria-label": `${series.map((each) => each.label).join(", ")} by ${label}` });
   const axis = { stroke: ink, grid: { stroke: "#8884" }, ticks: { stroke: "#8884" } };
   const options = {
     width: 600, height,
     scales: { x: { time: false }, y: logarithmic ? { distr: 3 } : {} },
-    axes: [{ ...axis, label, incrs: WHOLE }, { ...axis, size: 70, values: (_, ticks) => ticks.map((each) => each == null ? "" : number(each)) }],
+    axes: [{ ...axis, label, incrs: WHOLE }, { ...axis, ...(logarithmic ? DECADES : {}), size: 70, values: (_, ticks) => ticks.map((each) => each == null ? "" : number(each)) }],
     series: [{ label }, ...series.map((each, place) => ({
-      label: each.label, stroke: colour(place), width: 1.5, spanGaps: true, points: { show: false },
+      label: each.label, stroke: colour(each.colour ?? place), width: 1.5, dash: each.dashed ? [6, 4] : undefined, spanGaps: true, points: { show: false },
       value: (_, value) => number(value),
     }))],
   };
@@ -37,12 +39,12 @@ export function smoothed(column, weight) {
   });
 }
 
-// Columns of several jobs over all of their epochs.
-export function joined(curves) {
+// One column of several jobs' curves over all of their epochs.
+export function joined(curves, column) {
   const places = [...new Set(curves.flatMap((curve) => curve.epoch))].sort((one, other) => one - other);
   const columns = curves.map((curve) => {
-    const errors = new Map(curve.epoch.map((epoch, place) => [epoch, curve.error[place]]));
-    return places.map((epoch) => errors.get(epoch) ?? null);
+    const values = new Map(curve.epoch.map((epoch, place) => [epoch, curve[column][place]]));
+    return places.map((epoch) => values.get(epoch) ?? null);
   });
   return [places, columns];
 }
@@ -64,6 +66,26 @@ export function heatMap(found) {
     `${found.name}: ${found.dim.join(" × ")}${found.thinned ? ", means of blocks" : ""}; from blue −${number(found.largest)} to red ${number(found.largest)}`));
 }
 
+const MOST_UNITS = 8;
+
+// Matrices of units × time steps: as pictures, or as a line for each of the first units.
+export function overTime(maps) {
+  const place = h("div", { class: "columns maps" });
+  const unit = (found) => {
+    const rows = found.values.slice(0, MOST_UNITS);
+    const plot = lines(rows.map((_, row) => ({ label: `unit ${row + 1}` })), { label: `time step, ${found.name}`, height: 200 });
+    const steps = found.values[0].length, stride = found.dim[1] / steps;
+    plot.set(found.values[0].map((_, step) => 1 + Math.floor(step * stride)), rows);
+    return plot.element;
+  };
+  const draw = (asLines) => replace(place, maps.map(asLines ? unit : heatMap));
+  draw(false);
+  const id = `lines-${++drawn}`;
+  return h("div", {}, h("p", { class: "bar" }, h("input", { type: "checkbox", id, onchange: (event) => draw(event.target.checked) }),
+    h("label", { for: id }, `as lines, the first ${MOST_UNITS} units`)), place);
+}
+let drawn = 0;
+
 // One line a job across one axis an option; the best is last and thick.
 export function parallel(axes, jobs, best) {
   const width = Math.max(360, 150 * axes.length), height = 260, top = 30, bottom = height - 30;
@@ -75,7 +97,7 @@ export function parallel(axes, jobs, best) {
   };
   const places = axes.map((axis, place) => {
     const values = jobs.map((job) => axis.of(job)), numbers = values.filter((value) => typeof value === "number");
-    const kinds = [...new Set(values.map(String))].sort();
+    const kinds = [...new Set(values.map(String))].sort((one, other) => one.localeCompare(other, [], { numeric: true }));
     const least = Math.min(...numbers), range = Math.max(...numbers) - least || 1;
     const part = (value) => numbers.length === values.length
       ? (value - least) / range : kinds.indexOf(String(value)) / Math.max(kinds.length - 1, 1);
@@ -83,7 +105,7 @@ export function parallel(axes, jobs, best) {
     return { ...axis, x: 60 + (place * (width - 120)) / Math.max(axes.length - 1, 1), y: (job) => bottom - part(axis.of(job)) * (bottom - top), ends };
   });
   const ordered = [...jobs].sort((one, other) => (one === best) - (other === best));
-  return svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `options of ${jobs.length} jobs; best ${best ? best.id : "unknown"}` },
+  return svg("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": `options of ${jobs.length} jobs; best ${best ? best.id : "unknown"}` },
     ...places.flatMap((axis) => [
       svg("line", { class: "axis", x1: axis.x, x2: axis.x, y1: top, y2: bottom }),
       svg("text", { x: axis.x, y: 12, "text-anchor": "middle" }, axis.name),

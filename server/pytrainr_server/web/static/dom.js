@@ -11,8 +11,12 @@ export function h(tag, attributes = {}, ...children) {
   return element;
 }
 
+// What has the focus keeps it where its like is there afterwards.
 export function replace(element, ...children) {
+  const focused = element.contains(document.activeElement) ? document.activeElement : null;
   element.replaceChildren(...children.flat(Infinity).filter((child) => child != null && child !== false));
+  const name = focused && ["aria-label", "href", "id", "name"].find((each) => focused.hasAttribute(each));
+  if (name) element.querySelector(`[${name}="${CSS.escape(focused.getAttribute(name))}"]`)?.focus();
 }
 
 export function say(text) {
@@ -45,9 +49,12 @@ export function number(value) {
   return Math.abs(value) >= 1e-4 && Math.abs(value) < 1e6 ? String(+value.toPrecision(5)) : value.toExponential(3);
 }
 
+// A moment: of today the time alone.
 export function time(seconds) {
-  return seconds ? h("time", { datetime: new Date(seconds * 1000).toISOString() },
-    new Date(seconds * 1000).toLocaleString()) : "–";
+  if (!seconds) return "–";
+  const moment = new Date(seconds * 1000), today = moment.toDateString() === new Date().toDateString();
+  return h("time", { datetime: moment.toISOString(), title: moment.toLocaleString() },
+    today ? moment.toLocaleTimeString() : moment.toLocaleString([], { dateStyle: "short", timeStyle: "short" }));
 }
 
 export function duration(seconds) {

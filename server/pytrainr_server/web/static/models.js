@@ -1,6 +1,6 @@
 // Models, their versions, and one of them from within.
 
-import { heatMap, lines } from "./charts.js";
+import { heatMap, lines, overTime } from "./charts.js";
 import { bytes, facts, h, number, replace, say, table, time } from "./dom.js";
 import { get, keep, post } from "./server_calls.js";
 
@@ -36,8 +36,9 @@ export async function model(id, version) {
   const path = `/api/models/${id}/${version}`;
   const found = await get(path);
   const curve = found.job && await get(`/api/jobs/${found.job}/curve`).catch(() => null);  // the job may be deleted
-  const errors = lines([{ label: "mean error" }]);
-  if (curve) errors.set(curve.epoch, [curve.error]);
+  const columns = curve?.validation.length ? { "mean error": curve.error, validation: curve.validation } : { "mean error": curve?.error };
+  const errors = lines(Object.keys(columns).map((label) => ({ label })));
+  if (curve) errors.set(curve.epoch, Object.values(columns));
   const map = h("div"), aliases = h("div", { class: "bar" });
   const show = async (name) => replace(map, heatMap(await get(`${path}/weights?name=${encodeURIComponent(name)}`)));
   const names = h("select", { id: "weights", onchange: (event) => show(event.target.value) }, found.weights.map((each) => h("option", { value: each.name }, `${each.name} (${each.dim.join(" × ")})`)));
@@ -61,15 +62,23 @@ export async function model(id, version) {
     aliases,
     h("div", { class: "columns" },
       h("section", {}, h("h2", {}, "Network"), found.summary ? h("pre", {}, found.summary) : facts({ network: found.network, units: found.dims.join(" – "), parameters: found.parameters })),
-      h("section", {}, h("h2", {}, "Options"), facts(found.options))),
+      h("section", {}, h("h2", {}, "Options"), h("details", {}, h("summary", {}, `${Object.keys(found.options).length} fields`), facts(found.options)))),
     curve && [h("h2", {}, "Error by epoch"), errors.element],
     h("h2", {}, "Weights"), h("div", { class: "bar" }, h("label", { for: "weights" }, "Array"), names), map,
-    h("h2", {}, "Try it"), trial(path, found)] };
+    h("h2", {}, "Try it"), await trial(path, found)] };
 }
 
-function trial(path, found) {
+// The stored data sets that were some job's X with as many variables as the model takes.
+async function fitting(variables) {
+  const { datasets } = await get("/api/datasets");
+  const found = datasets.map((data) => [data, data.users.find((use) => use.as === "X" && use.dim.at(-1) === variables)]);
+  return found.filter(([, use]) => use).map(([data, use]) => h("option", { value: use.job }, `data set ${data.sha256.slice(0, 8)}… (${use.dim.join(" × ")})`));
+}
+
+async function trial(path, found) {
   const rows = h("textarea", { id: "rows", placeholder: Array.from({ length: 3 }, () => Array(found.input_dim || 1).fill("0.5").join(", ")).join("\n") });
-  const data = h("select", { id: "data" }, h("option", { value: "" }, "the rows below"), found.job && h("option", { value: found.job }, `X of ${found.job}`));
+  const data = h("select", { id: "data" }, h("option", { value: "" }, "the rows below"), found.job && h("option", { value: found.job }, `X of ${found.job}`),
+    found.input_dim ? await fitting(found.input_dim) : []);
   const result = h("div", { role: "status" });
   const predict = async () => {
     replace(result, "…");
@@ -79,7 +88,8 @@ function trial(path, found) {
       const plot = lines(sequences.flatMap((sequence, sample) => sequence.map((_, output) => ({ label: `sample ${sample + 1}${sequence.length > 1 ? `, output ${output + 1}` : ""}` }))), { label: "time step" });
       replace(result, h("p", {}, `Prediction ${dim.join(" × ")} (samples × time × outputs)`), plot.element,
         h("pre", {}, sequences[0].map((output) => output.map(number).join(", ")).join("\n")),
-        h("h2", {}, "States over the first sequence (units × time)"), (answer.states ?? []).map(heatMap));
+        answer.gates.length > 0 && [h("h2", {}, "Gates over the first sequence (units × time)"), overTime(answer.gates)],
+        h("h2", {}, "States over the first sequence (units × time)"), overTime(answer.states));
       plot.set(sequences[0][0].map((_, step) => step + 1), sequences.flat());
     } catch (error) {
       replace(result, h("p", { class: "error", role: "alert" }, error.message));

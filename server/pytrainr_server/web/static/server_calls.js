@@ -2,6 +2,9 @@
 
 let secret = "";
 
+// Who is signed in, and whether they may see what concerns all.
+export const me = { owner: null, operator: false };
+
 export class Refused extends Error {
   constructor(status, message) {
     super(message);
@@ -26,13 +29,16 @@ export const remove = (path) => ask("DELETE", path);
 export async function session() {
   const found = await get("/api/session");
   if (found.owner == null) return found.token_needed ? null : signIn("");
-  secret = found.secret;
-  return found.owner;
+  return signedIn(found);
 }
 
 export async function signIn(token) {
-  const found = await post("/api/sign-in", { token });
+  return signedIn(await post("/api/sign-in", { token }));
+}
+
+function signedIn(found) {
   secret = found.secret;
+  Object.assign(me, { owner: found.owner, operator: found.operator });
   return found.owner;
 }
 
