@@ -111,4 +111,4 @@ def test_names_and_texts_cannot_become_code() -> None:
     assert seen == {"learningrate": 0.1, "sigmoid": wild, wild: wild, "if": float("inf")}
     in_r = r_code(training, wild)
     assert len(in_r.splitlines()) == 7
-    assert '`a"; system("rm") #\\n\\``' in in_r or '`a"; system("rm") #' in in_r
+    assert r'`a"; system("rm") #\n\`` = "a\"; system(\"rm\") #\n`"' in in_r

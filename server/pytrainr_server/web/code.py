@@ -15,6 +15,7 @@ from trainr.v1 import model_pb2, tensor_pb2, training_pb2
 
 from pytrainr.exact.layer_list import snake_case
 from pytrainr.r_text import number_text
+from pytrainr_server.shown import one_line
 
 __all__ = ["ArrayGiven", "FunctionGiven", "LayerGiven", "arguments_of", "python_code", "r_code"]
 
@@ -176,7 +177,7 @@ def r_value(name: str, value: Any) -> str:
         given = ", ".join(f"{_r_name(option)} = {r_value(option, each)}" for option, each in value.options.items())
         return f"{snake_case(value.kind)}({given})"
     if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+        return _r_quoted(value, '"')
     if isinstance(value, dict):
         pairs = (f"{_r_name(key)} = {r_value(_within(name, key), each)}" for key, each in value.items())
         return f"list({', '.join(pairs)})"
@@ -189,7 +190,11 @@ def r_value(name: str, value: Any) -> str:
 
 def _r_name(name: str) -> str:
     plain = name.isidentifier() and name.isascii() and not name.startswith("_") and name not in _R_RESERVED
-    return name if plain else "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
+    return name if plain else _r_quoted(name, "`")
+
+
+def _r_quoted(text: str, quote: str) -> str:
+    return quote + one_line(text.replace("\\", "\\\\").replace(quote, "\\" + quote)) + quote
 
 
 def _within(name: str, part: str | int) -> str:
