@@ -10,7 +10,7 @@ WORKERS ?= 2
 # The oldest that Python 3.13 has a wheel of: what it generates runs on every protobuf and gRPC from then on.
 PROTOC := grpcio-tools==1.67.1
 
-.PHONY: demo test again portable versions lint format proto proto-check r-reference warmup benchmark ratios arm64 clean
+.PHONY: demo test again portable versions lint format proto proto-check r-reference warmup benchmark lectures ratios arm64 clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python examples/demo.py
@@ -54,6 +54,10 @@ benchmark: $(VENV)/.test
 
 ratios: $(VENV)/.test
 	$(BIN)/python benchmarks/widths.py --check
+
+# What docs/lectures shows, as far as it was not made before; `--again` makes all anew, `--quick` tries it.
+lectures: $(VENV)/.test
+	$(BIN)/python -m examples.lectures
 
 warmup: $(VENV)/.demo
 	$(BIN)/pytrainr warmup

@@ -197,7 +197,7 @@ def gradient_norms(model: Model, X: ArrayLike, Y: ArrayLike, mask: Any = None) -
     Returns
     -------
     dict of arrays
-        By the name of each recurrent layer as in ``model.summary()``, of both directions where it has two: (samples,
+        By the name of each recurrent layer as in ``gates``: (samples,
         time) Euclidean norms over the units; 0 where a step has no entry.
 
     Raises

@@ -8,11 +8,10 @@ import numpy as np
 
 from pytrainr import arguments
 from pytrainr.exact.entries import check_entries, with_mask
-from pytrainr.exact.layer_list import named
 from pytrainr.exact.losses import takes_labels, target_variables
 from pytrainr.exact.network import ExactNetwork, workspace_of
 from pytrainr.exact.plan import Row
-from pytrainr.exact.prediction import checked_input
+from pytrainr.exact.prediction import checked_input, names_of
 from pytrainr.exact.target_weights import with_weights
 from pytrainr.memory import check_memory
 from pytrainr.model import Model
@@ -45,7 +44,7 @@ def gradient_norms(model: Model, X: Any, Y: Any, mask: Any = None) -> dict[str, 
         piece = slice(first, min(n, first + _AT_ONCE))
         plan, memory = network.way_back(weights, inputs[piece], targets[piece])
         rows = [row for row in plan.rows if hasattr(row.layer, "recorded") and row.y.gradient is not None]
-        for name, row in zip(named([row.layer for row in rows]), rows, strict=True):
+        for name, row in zip(names_of(rows), rows, strict=True):
             found = _norms(row, memory, piece.stop - first)
             norms.setdefault(name, np.empty((n, found.shape[1])))[piece] = found
     return norms

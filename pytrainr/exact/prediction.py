@@ -19,7 +19,7 @@ from pytrainr.model import Model
 from pytrainr.network import kept_network
 from pytrainr.series.normalisation import normalised_input, raw_output
 
-__all__ = ["check_stateful", "checked_input", "checked_states", "gates", "layer_states", "predict_exact"]
+__all__ = ["check_stateful", "checked_input", "checked_states", "gates", "layer_states", "names_of", "predict_exact"]
 
 
 def predict_exact(
@@ -107,7 +107,7 @@ def _looked_into(
 
     rows = [row for row in network.prediction_plan(steps).rows if parts_of(row.layer)]
     found: dict[str, dict[str, np.ndarray]] = {}
-    for name, row in zip(_names(rows), rows, strict=True):
+    for name, row in zip(names_of(rows), rows, strict=True):
         parts, whole, found[name] = parts_of(row.layer), {}, {}
         absent = None if row.x.present is None else memory(row.x.present, row.x.steps, 1)[:, :, 0] == 0.0
         for array, before in {(array, before) for array, before, _, _ in parts.values()}:
@@ -121,7 +121,7 @@ def _looked_into(
     return found
 
 
-def _names(rows: Sequence[Any]) -> list[str]:
+def names_of(rows: Sequence[Any]) -> list[str]:
     """The names of rows' layers as in ``model.summary()``; those that read from the end are called "backward_…"."""
     ways = {turned: [row.layer for row in rows if bool(row.x.turned) == turned] for turned in (False, True)}
     named_ways = {turned: iter(named(layers)) for turned, layers in ways.items()}
