@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pytrainr.series.frames import indexed, shaped
 from pytrainr.series.windows import as_series
 
-__all__ = ["Accuracy", "accuracy", "persistence", "seasonal"]
+__all__ = ["BASELINES", "Accuracy", "accuracy", "baseline", "baseline_after", "persistence", "seasonal"]
+
+BASELINES = ("seasonal", "naive", "drift", "mean")
 
 
 def persistence(values: ArrayLike, rows: ArrayLike, delay: int = 1) -> NDArray[np.float64]:
@@ -45,6 +48,51 @@ def seasonal(values: ArrayLike, rows: ArrayLike, period: int, delay: int = 1) ->
             f"to lie in {back} to {len(series) - 1}."
         )
     return series[wanted - back]
+
+
+def baseline(x: Any, h: int, method: str = "seasonal", period: int | None = None) -> Any:
+    """Forecast the ``h`` rows after a series without a network.
+
+    Args:
+        x: a pandas Series or DataFrame whose index has a frequency, or an array (rows, variables) or (rows,).
+        h: how many rows.
+        method: ``"seasonal"``, as one season before; ``"naive"``, as the last row; ``"drift"``, on the line from the
+            first row to the last; ``"mean"``.
+        period: rows in a season; that of the index, or 1, where not given.
+
+    Returns:
+        As the series came: a pandas object that goes on in time, or an array (h,) or (h, variables).
+
+    Raises:
+        ValueError: an unknown method, or a series shorter than one season.
+    """
+    values, names, index = indexed(x)
+    season = index.season if period is None else period
+    if h < 1 or season < 1:
+        raise ValueError(f"h={h} and period={season} count rows and are at least 1.")
+    said = baseline_after(values, np.array([len(values)]), h, method, season)[0]
+    return shaped(said, names, index, len(values))
+
+
+def baseline_after(
+    values: NDArray[np.float64], known: NDArray[np.int64], h: int, method: str, period: int
+) -> NDArray[np.float64]:
+    """Forecasts of the ``h`` rows after each number of ``known`` rows of ``values``, (known, h, variables)."""
+    steps = np.arange(h)
+    if method == "seasonal":
+        if known.min() < period:
+            raise ValueError(f"the series has {known.min()} rows, less than one season of {period}.")
+        return values[known[:, np.newaxis] - period + steps % period]
+    last = values[known - 1][:, np.newaxis]
+    if method == "naive":
+        return np.repeat(last, h, axis=1)
+    if method == "drift":
+        slope = (last - values[0]) / np.maximum(known - 1, 1)[:, np.newaxis, np.newaxis]
+        return last + slope * (steps + 1)[:, np.newaxis]
+    if method == "mean":
+        mean = np.array([values[:rows].mean(axis=0) for rows in known])
+        return np.repeat(mean[:, np.newaxis], h, axis=1)
+    raise ValueError(f"method is {method!r}; it is one of {', '.join(map(repr, BASELINES))}.")
 
 
 class Accuracy(NamedTuple):
