@@ -64,14 +64,21 @@ def repeated(tile: Tile, cpu: str, features: str, run: Run) -> Callable[[int], N
     engine.finalize_object()
     address = engine.get_function_address("repeated")
     call = ctypes.CFUNCTYPE(None, ctypes.c_int64, *[ctypes.c_void_p] * 3)(address)
-    arrays = [np.zeros(max(size, 1)) for size in (tile.rows * columns, run.segments * run.terms * tile.rows)]
-    arrays.append(np.zeros(run.segments * run.terms * columns))
+    terms = run.segments * run.terms
+    arrays = [_aligned(size) for size in (tile.rows * columns, terms * tile.rows, terms * columns)]
 
     def calls(times: int) -> None:
         call(times, *(array.ctypes.data for array in arrays))
 
     calls.keep = engine, arrays  # type: ignore[attr-defined]
     return calls
+
+
+def _aligned(size: int) -> np.ndarray:
+    """Zeros that begin with a line of the cache."""
+    room = np.zeros(size + 8)
+    first = -room.ctypes.data // 8 % 8
+    return room[first : first + size]
 
 
 def speed(tile: Tile, cpu: str, features: str, run: Run) -> float:

@@ -93,7 +93,8 @@ def _multiply_large(arithmetic, size, out, out_row, a, left, b, right, accumulat
     copied and a transposed ``a``, in strips of a tile's height; several segments at a time, while a tile is at hand.
     """
     rows, columns, terms, segments = size
-    width_of_panel, tallest = _panel(out), tallest_tile(False)
+    tallest = tallest_tile(False)
+    width_of_panel = widest_in_panel(tallest) * lanes(out)
     at_once = max(1, _TERMS_IN_CACHE // terms)
     strips = left.term != 1
     panel_room = np.empty(at_once * terms * width_of_panel, np.float64)  # of float32 it holds more than enough

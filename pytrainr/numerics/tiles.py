@@ -117,7 +117,7 @@ _MOST_VECTORS = 16
 _SHAPES = {  # by bytes and number of registers
     # measured by benchmarks/tiles.py: AVX-512 and AVX2
     (64, 32): Shapes(single=(8, 8, 4, 4, 4, 4), segmented=(8, 6, 4, 3), panel=4),
-    (32, 16): Shapes(single=(8, 4, 3, 2, 2, 2), segmented=(6, 4, 2, 2), panel=8),
+    (32, 16): Shapes(single=(8, 4, 3, 2, 2, 2), segmented=(6, 4, 2, 2), panel=4),
     # the widest that LLVM compiles without spills: SSE and NEON
     (16, 16): Shapes(single=(6, 4, 3, 2, 2, 2), segmented=(6, 3, 2), panel=6),
     (16, 32): Shapes(single=(8, 6, 4, 4, 3, 3), segmented=(8, 4, 3, 2), panel=6),
@@ -178,12 +178,13 @@ class Tile:
             iota = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), list(range(self.lanes)))
             limit = splat(builder, self.lanes, builder.trunc(last, ir.IntType(32)))
             self.mask = builder.icmp_unsigned("<", iota, limit)
-        self.a_row, self.a_term, self.b_term, self.terms = a_row, a_term, b_term, terms
-        out_rows = [self._at(out, builder.mul(out_row, ir.Constant(_INDEX, i))) for i in range(self.rows)]
+        self.a_rows = [builder.mul(a_row, ir.Constant(_INDEX, row)) for row in range(self.rows)]
+        self.a_term, self.b_term, self.terms = a_term, b_term, terms
+        self.out, self.out_row = out, out_row
         if self.segmented:
             zeros = [self._zero()] * (self.rows * self.vectors)
             accumulates = builder.icmp_unsigned("!=", accumulate, _ZERO)
-            totals = self._either(function, accumulates, lambda: self._all_loaded(out_rows), zeros)
+            totals = self._either(function, accumulates, self._all_loaded, zeros)
             last = builder.sub(segments, _ONE)
             first_a = self._at(a, builder.mul(last, a_segment))
             first_b = self._at(b, builder.mul(last, b_segment))
@@ -196,21 +197,30 @@ class Tile:
                     self._at(current_b, self.builder.neg(b_segment)),
                     *self._added(running, sums),
                 ]
-            self._store_all(state[3:], out_rows)
+            self._store_all(state[3:])
         else:
             first = self._products(a, b, None)
             if self.strict:
                 runs = builder.icmp_unsigned(">", segments, _ONE)
-                first = self._either(function, runs, lambda: self._added(self._all_loaded(out_rows), first), first)
+                first = self._either(function, runs, lambda: self._added(self._all_loaded(), first), first)
                 accumulate = self.builder.select(runs, _ZERO, accumulate)
             sums = self._sums(function, a, b, first)
             # In two copies: what is loaded at once, and joined by a branch, needs as many registers as the sums.
             with self.builder.if_else(self.builder.icmp_unsigned("!=", accumulate, _ZERO)) as (added, alone):
                 with added:
-                    self._store_all(sums, out_rows, self._loaded)
+                    self._store_all(sums, self._loaded)
                 with alone:
-                    self._store_all(sums, out_rows, self._zero)
+                    self._store_all(sums, self._zero)
         self.builder.ret_void()
+
+    def _opaque(self, pointer: Any) -> Any:
+        """The same pointer, of which LLVM does not know that it advances evenly.
+
+        It would keep one for each row, or compute each from that of the row before: an operation for each at every
+        term.
+        """
+        same = ir.FunctionType(pointer.type, [pointer.type])
+        return self.builder.asm(same, "", "=r,0", [pointer], side_effect=False)
 
     def _zero(self, row: Any = None, index: int = 0) -> Any:
         return ir.Constant(self.vector, [0.0] * self.lanes)
@@ -219,8 +229,12 @@ class Tile:
         """``out + 0``."""
         return self.builder.fadd(self._load(row, index), self._zero())
 
-    def _all_loaded(self, out_rows: list) -> list:
-        return [self._loaded(row, v) for row in out_rows for v in range(self.vectors)]
+    def _all_loaded(self) -> list:
+        return [self._loaded(self._row_of_out(i), v) for i in range(self.rows) for v in range(self.vectors)]
+
+    def _row_of_out(self, number: int) -> Any:
+        """Where a row begins; found anew where it is needed, as the loop over terms needs the registers."""
+        return self._at(self.out, self.builder.mul(self.out_row, ir.Constant(_INDEX, number)))
 
     def _added(self, values: list, others: list) -> list:
         return [self.builder.fadd(value, other) for value, other in zip(values, others, strict=True)]
@@ -243,10 +257,10 @@ class Tile:
             results.append(phi)
         return results
 
-    def _store_all(self, values: list, out_rows: list, initial: Callable | None = None) -> None:
+    def _store_all(self, values: list, initial: Callable | None = None) -> None:
         """Store all, each added to what ``initial`` makes of its place."""
         for number, value in enumerate(values):
-            row, index = out_rows[number // self.vectors], number % self.vectors
+            row, index = self._row_of_out(number // self.vectors), number % self.vectors
             self._store(value if initial is None else self.builder.fadd(initial(row, index), value), row, index)
 
     def _sums(self, function: Any, a: Any, b: Any, first: list) -> list:
@@ -255,7 +269,7 @@ class Tile:
         with self._loop(function, "term", state, at_least_once=False) as (left, current_a, current_b, *sums):
             state[:] = [
                 self.builder.sub(left, _ONE),
-                self._at(current_a, self.a_term),
+                self._opaque(self._at(current_a, self.a_term)),
                 self._at(current_b, self.b_term),
                 *self._products(current_a, current_b, sums),
             ]
@@ -265,7 +279,7 @@ class Tile:
         right = [self._load(b, v) for v in range(self.vectors)]
         results = []
         for row in range(self.rows):
-            at = self._at(a, self.builder.mul(self.a_row, ir.Constant(_INDEX, row)))
+            at = self._at(a, self.a_rows[row])
             left = splat(self.builder, self.lanes, self.builder.load(at, align=self.bytes, typ=self.element))
             for v in range(self.vectors):
                 if sums is None:
