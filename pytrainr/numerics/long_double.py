@@ -29,10 +29,12 @@ from pytrainr.numerics.vectors import (
     fuses,
     lanes,
     lanes_of,
+    load_some,
     masked,
     memory_of,
     moved,
     splat,
+    store_some,
     strict_map,
 )
 
@@ -209,8 +211,10 @@ def _add_certain_means(
         mean, certain = sums().mean(rows_in_lanes)
         certain = builder.and_(certain.value, mask)
         at = builder.bitcast(out_value, vector.as_pointer())
-        result = Lanes(builder, masked(builder, "load", at, mask, zero)) + mean
-        masked(builder, "store", at, certain, result.value)
+        whole = builder.icmp_signed(">=", column_count, ir.Constant(column_count.type, number))
+        result = Lanes(builder, load_some(builder, at, mask, whole)) + mean
+        all_certain = builder.icmp_unsigned("==", builder.bitcast(certain, bits), ir.Constant(bits, -1))
+        store_some(builder, at, certain, all_certain, result.value)
         uncertain = builder.and_(builder.bitcast(mask, bits), builder.not_(builder.bitcast(certain, bits)))
         return builder.zext(uncertain, ir.IntType(64))
 

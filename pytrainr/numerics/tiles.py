@@ -359,7 +359,8 @@ def _emit_call(
 ) -> None:
     """Call the tile for ``sizes`` = (rows, columns, lanes), one of those of 1, 2, … rows and up to ``widths`` vectors.
 
-    Only the widest of a height, which does most of the work, comes without masks as well.
+    Only the widest of a height, which does most of the work, comes without masks as well, and the half of it where
+    these are slow, which is all but AVX-512.
     """
     rows, columns, lane_count = sizes
     before_last = builder.udiv(builder.sub(columns, _ONE), ir.Constant(_INDEX, lane_count))
@@ -368,8 +369,9 @@ def _emit_call(
     of_height = 2 * max(widths)
     tiles: list[Tile] = []
     for height, widest in enumerate(widths, 1):
+        unmasked = (widest,) if registers().bytes == 64 else (widest, widest // 2)
         for number in range(1, widest + 1):
-            tiles += [make(height, number, True), make(height, number, number < widest)]
+            tiles += [make(height, number, True), make(height, number, number not in unmasked)]
         tiles += tiles[-1:] * (of_height - 2 * widest)  # to be found, never called
     place = builder.add(builder.mul(builder.sub(rows, _ONE), ir.Constant(_INDEX, of_height)), is_whole)
     place = builder.add(place, builder.shl(before_last, _ONE))

@@ -43,6 +43,7 @@ __all__ = [
     "fuses",
     "lanes",
     "lanes_of",
+    "load_some",
     "masked",
     "memory_of",
     "moved",
@@ -52,6 +53,7 @@ __all__ = [
     "rows_of",
     "same_memory",
     "splat",
+    "store_some",
     "strict_formula",
     "strict_map",
 ]
@@ -332,7 +334,7 @@ def multiply_add(builder: Any, factor: Any, other: Any, summand: Any, fused: boo
 def masked(builder: Any, kind: str, at: Any, mask: Any, value: Any) -> Any:
     """A "load" or "store" of the lanes in ``mask``; ``value`` is what is stored, or what the other lanes get."""
     i32, vector = ir.IntType(32), value.type
-    bits = 64 if isinstance(vector.element, ir.DoubleType) else 32
+    bits = 8 * _bytes_of(vector)
     align = ir.Constant(i32, bits // 8)
     if kind == "load":
         function_type, arguments = ir.FunctionType(vector, [at.type, i32, mask.type, vector]), [at, align, mask, value]
@@ -341,6 +343,42 @@ def masked(builder: Any, kind: str, at: Any, mask: Any, value: Any) -> Any:
         arguments = [value, at, align, mask]
     name = f"llvm.masked.{kind}.v{vector.count}f{bits}.p0"
     return builder.call(cgutils.get_or_insert_function(builder.module, function_type, name), arguments)
+
+
+def load_some(builder: Any, at: Any, mask: Any, whole: Any) -> Any:
+    """The lanes in ``mask``, else 0; ``whole`` says that it has all. Only in AVX-512 do masks cost nothing."""
+    vector = at.type.pointee
+    zero = ir.Constant(vector, [0.0] * vector.count)
+    if registers().bytes == 64:
+        return masked(builder, "load", at, mask, zero)
+    with builder.if_else(whole, likely=True) as (plainly, otherwise):
+        with plainly:
+            full = builder.load(at, align=_bytes_of(vector), typ=vector)
+            after_full = builder.block
+        with otherwise:
+            part = masked(builder, "load", at, mask, zero)
+            after_part = builder.block
+    loaded = builder.phi(vector)
+    loaded.add_incoming(full, after_full)
+    loaded.add_incoming(part, after_part)
+    return loaded
+
+
+def store_some(builder: Any, at: Any, mask: Any, whole: Any, value: Any) -> None:
+    """Store the lanes in ``mask``; the same."""
+    if registers().bytes == 64:
+        masked(builder, "store", at, mask, value)
+        return
+    with builder.if_else(whole, likely=True) as (plainly, otherwise):
+        with plainly:
+            builder.store(value, at, align=_bytes_of(value.type))
+        with otherwise:
+            masked(builder, "store", at, mask, value)
+
+
+def _bytes_of(vector: Any) -> int:
+    """Of one of its numbers."""
+    return 8 if isinstance(vector.element, ir.DoubleType) else 4
 
 
 def strict_formula(function: Callable) -> Any:
@@ -355,16 +393,16 @@ def strict_formula(function: Callable) -> Any:
             limit = splat(builder, number, builder.trunc(count_value, i32))
             mask = builder.icmp_signed("<", ir.Constant(ir.VectorType(i32, number), list(range(number))), limit)
             at = builder.bitcast(builder.gep(memory_value, [start_value]), vector.as_pointer())
-            zero = ir.Constant(vector, [0.0] * number)
-            result = function(Lanes(builder, masked(builder, "load", at, mask, zero)))
+            whole = builder.icmp_signed(">=", count_value, ir.Constant(count_value.type, number))
+            result = function(Lanes(builder, load_some(builder, at, mask, whole)))
             if not isinstance(result, tuple):
-                masked(builder, "store", at, mask, result.value)
+                store_some(builder, at, mask, whole, result.value)
                 return ir.Constant(ir.IntType(1), 1)
             result, in_range = result
             bits = builder.bitcast(in_range.value, ir.IntType(number))
             all_in_range = builder.icmp_unsigned("==", bits, ir.Constant(ir.IntType(number), -1))
             with builder.if_then(all_in_range, likely=True):
-                masked(builder, "store", at, mask, result.value)
+                store_some(builder, at, mask, whole, result.value)
             return all_in_range
 
         return types.boolean(memory, start, count), generate
