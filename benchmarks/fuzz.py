@@ -5,7 +5,8 @@ Usage: python benchmarks/fuzz.py [--messages N] [--seed S] [--state FILE] [--rep
 
 A message is one of the valid ones below with bytes changed, cut or spliced, with hostile values in its fields, or
 random bytes. What must hold: the server lives, no answer is INTERNAL or UNKNOWN, its log has no traceback, its memory
-stays flat. ``--state`` keeps how far it has come: begun again with the same file it goes on there.
+stays flat. ``--state`` keeps how far it has come: begun again with the same file it goes on there. Several may
+run side by side, each with a seed and a state of its own; ``--report`` puts a seed's result beside the others'.
 
 ``--models`` compiles the kernels anew with bounds checks (``NUMBA_BOUNDSCHECK=1``) and runs with glibc's checking
 allocator. Bounds are checked where kernels index arrays; views that they make of addresses (``carray``) and rows read
@@ -36,8 +37,8 @@ import psutil
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from grpc.experimental import ChannelOptions
+from long_runs import report, revision
 from pytrainr_server import LocalServer, start_local_server
-from revision import revision
 from trainr import wire
 from trainr.v1 import (
     dataset_pb2,
@@ -416,7 +417,7 @@ def main() -> int:
     for fault in done["faults"]:
         print("FAULT", fault)
     if given.report:
-        given.report.write_text(json.dumps(done, indent=2) + "\n")
+        report(done, given.report)
     return 1 if done["faults"] else 0
 
 

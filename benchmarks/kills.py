@@ -30,9 +30,9 @@ from typing import Any
 
 import numpy as np
 import pytrainr_client
+from long_runs import report, revision
 from pytrainr_client import Client, ServerError
 from pytrainr_server import LocalServer, start_local_server
-from revision import revision
 from trainr.v1 import training_pb2
 
 import pytrainr
@@ -304,13 +304,6 @@ def run(kills: int, progress: Progress, save: Any, directory: Path) -> None:
         )
 
 
-def _report(progress: Progress, file: Path) -> None:
-    """Put this seed's run beside those of other seeds."""
-    runs = json.loads(file.read_text()) if file.exists() else []
-    runs = [run for run in runs if run["seed"] != progress.seed] + [asdict(progress)]
-    file.write_text(json.dumps(sorted(runs, key=lambda run: run["seed"]), indent=2) + "\n")
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=1000)
@@ -327,7 +320,7 @@ def main() -> int:
     for fault in progress.faults:
         print("FAULT", fault)
     if given.report:
-        _report(progress, given.report)
+        report(asdict(progress), given.report)
     return 1 if progress.faults else 0
 
 
