@@ -40,9 +40,8 @@ from pytrainr import Model, RRandom
 
 BATCH = 25
 AT_ONCE = 6
-PATIENCE = 120.0
-RETRY_SECONDS = 900.0  # a caller may find the server gone whenever it asks, for as long as a batch takes
-FLAGS = ("--checkpoint-seconds", "0.05", "--grace-seconds", "600", "--training-threads", "2")
+PATIENCE = 3600.0  # nothing here judges how fast a machine is: only what never comes is a fault
+FLAGS = ("--checkpoint-seconds", "0.05", "--grace-seconds", "3600", "--training-threads", "2")
 WEIGHTS = ("time_synapse", "recurrent_synapse", "bias_synapse", "time_synapse_update")
 MOMENTS = ("running", "running", "running", "starting", "stopping", "backing up")
 KINDS: dict[str, dict[str, Any]] = {
@@ -124,7 +123,7 @@ class Batch:
     def run(self, kills: int, prefix: str) -> None:
         """Kill so often, then look."""
         server = self._start()
-        with pytrainr_client.connect(self._listen, retry_seconds=RETRY_SECONDS) as client:
+        with pytrainr_client.connect(self._listen, retry_seconds=PATIENCE) as client:
             predicting = self._in_thread(self._predict, client)
             for _ in range(kills):
                 self._fill(client, prefix)
@@ -137,12 +136,12 @@ class Batch:
                 thread.join(PATIENCE)
             self._compare(client)
             self._clear(client)
-        if server.stop() != 0:
+        if server.stop(PATIENCE) != 0:
             self.faults.append(f"the server ended with {server.process.returncode}")
         self._check_log(server)
 
     def _start(self) -> LocalServer:
-        return start_local_server(self._data_dir, flags=FLAGS, listen=self._listen)
+        return start_local_server(self._data_dir, flags=FLAGS, listen=self._listen, seconds=PATIENCE)
 
     def _check_log(self, server: LocalServer) -> None:
         """What a server wrote in its life; it is kept where it shows a fault."""
@@ -239,7 +238,7 @@ class Batch:
     # what must hold -----------------------------------------------------------------------------------------------
 
     def _finish(self, client: Client) -> None:
-        until = time.monotonic() + 10 * PATIENCE
+        until = time.monotonic() + PATIENCE
         while time.monotonic() < until:
             if not any(thread.is_alive() for thread in self._threads):
                 return

@@ -32,8 +32,8 @@ class LocalServer:
         self.log = log
         self._owner = os.getpid()
 
-    def stop(self) -> int:
-        """Let it checkpoint and leave; its exit status."""
+    def stop(self, seconds: float = STOP_SECONDS) -> int:
+        """Let it checkpoint and leave, or end it after so many seconds; its exit status."""
         if self.process.stdin is not None and not self.process.stdin.closed:
             # Not SIGTERM, which on Windows ends it at once; and closing alone is not seen where a fork has a copy.
             with contextlib.suppress(OSError):
@@ -42,7 +42,7 @@ class LocalServer:
             with contextlib.suppress(OSError):
                 self.process.stdin.close()
         try:
-            return self.process.wait(STOP_SECONDS)
+            return self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             return self.kill()
 
@@ -68,13 +68,14 @@ def start_local_server(
     environment: Mapping[str, str] | None = None,
     listen: str = "127.0.0.1:0",
     prefix: Sequence[str] = (),
+    seconds: float = START_SECONDS,
 ) -> LocalServer:
     """Start a server and wait until it answers.
 
     ``data_dir`` keeps its data (default: a new temporary directory), ``flags`` are further flags of
     ``pytrainr-server serve``, ``listen`` an address whose port 0 means a free one, or ``unix:/PATH``; ``prefix`` is put
     before the command (``["nice"]``). Raises
-    ``RuntimeError`` with what the server wrote if it does not come up.
+    ``RuntimeError`` with what the server wrote if it does not come up within ``seconds``.
     """
     directory = Path(data_dir) if data_dir is not None else Path(tempfile.mkdtemp(prefix="pytrainr-server-"))
     directory.mkdir(parents=True, exist_ok=True)
@@ -103,7 +104,7 @@ def start_local_server(
             stderr=subprocess.STDOUT,
             env={**os.environ, **(environment or {})},
         )
-    until = time.monotonic() + START_SECONDS
+    until = time.monotonic() + seconds
     while not ready.exists():
         if process.poll() is not None or time.monotonic() > until:
             process.kill()
