@@ -254,8 +254,11 @@ class Batch:
             self.faults.append(f"{len(infos)} jobs, of {len(self._acknowledged) + len(self._paused)} handed in")
         for name in own:
             kind = self._acknowledged[name]
-            if not same(client.job(name).wait(), self._references[kind]):
-                self.faults.append(f"{name} ({kind}) has other bits")
+            try:
+                if not same(client.job(name).wait(), self._references[kind]):
+                    self.faults.append(f"{name} ({kind}) has other bits")
+            except ServerError as error:
+                self.faults.append(f"{name} ({kind}) did not succeed: {error}")
             if len(list(client.models(f"models/{name.partition('/')[2]}"))) != 1:
                 self.faults.append(f"{name} has not just one model")
             request = training_pb2.GetTrainingJobRequest(name=name)

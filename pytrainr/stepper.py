@@ -7,7 +7,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from pytrainr import arguments
 from pytrainr.argument_errors import wrong_type, wrong_value
-from pytrainr.network import network_of
+from pytrainr.memory import check_memory
+from pytrainr.network import Network, network_of
 from pytrainr.r_list import RList
 
 __all__ = ["Stepper", "check_steps"]
@@ -30,6 +31,8 @@ class Stepper:
 
     Raises
     ------
+    NotEnoughMemoryError
+        Where so many samples need more memory than there is.
     ValueError
         For a network that needs the whole sequence: ``bidirectional``, ``attention``, ``pyramid``, and with
         ``exact=True`` ``seq_to_seq_unsync`` and one-to-many.
@@ -40,6 +43,7 @@ class Stepper:
         model = RList(dict(model.items()))  # whose options are put in the form that compiled code takes
         network = network_of(model)
         check_steps(model)
+        _check_memory(network, model, n)
         weights = network.layout.zeros()
         network.layout.collect(model.copy(), weights)
         self._inputs, self._outputs = int(model.input_dim), int(model.output_dim)
@@ -166,3 +170,15 @@ def _scale(model: RList, side: str, variables: int) -> np.ndarray:
     scale = np.empty((2, variables))
     scale[0], scale[1] = model[f"{side}_center"], model[f"{side}_scale"]
     return scale
+
+
+def _check_memory(network: Network, model: RList, samples: int) -> None:
+    """Refuse what does not fit, before anything is allocated: the weights, and for each sample the state and a step's
+    values."""
+    if model.exact:
+        plan = network.prediction_plan(1)  # type: ignore[attr-defined]
+        kept = plan.state_width + plan.size
+    else:
+        kept = 2 * sum(model.hidden_dim)  # an lstm's states and cells
+    numbers = network.layout.size + samples * (2.0 * model.input_dim + model.output_dim + kept)
+    check_memory(8.0 * numbers, f"a stepper of {samples} samples")

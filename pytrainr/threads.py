@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from functools import lru_cache
 from typing import TypeVar
 
@@ -75,7 +76,8 @@ def in_threads(function: Callable[[Part], Result], parts: Iterable[Part]) -> lis
     parts, count = list(parts), thread_count()
     if count == 1 or len(parts) < 2:
         return [function(part) for part in parts]
-    return list(_pool(count).map(function, parts))
+    contexts = [copy_context() for _ in parts]  # so that it is known for whom they work
+    return list(_pool(count).map(lambda context, part: context.run(function, part), contexts, parts))
 
 
 def together(function: Callable[[int], Result], count: int, give_up: Callable[[], None]) -> Result:
@@ -97,7 +99,8 @@ def together(function: Callable[[int], Result], count: int, give_up: Callable[[]
     threads: list[threading.Thread] = []
     try:
         for number in range(1, count):
-            thread = threading.Thread(target=work, args=(number,), name=f"pytrainr-{number}", daemon=True)
+            context = copy_context()
+            thread = threading.Thread(target=context.run, args=(work, number), name=f"pytrainr-{number}", daemon=True)
             thread.start()
             threads.append(thread)
         result = function(0)

@@ -71,6 +71,8 @@ class Version:
 
     def address(self) -> int:
         """Where its machine code is; loads or compiles it first."""
+        if not self.known_address:
+            self.function.cache.fetch(self.kinds)
         with global_compiler_lock:  # one thread makes it; a fork waits for this lock
             if not self.known_address:
                 compiling.compile_here(self.function.cache.task(self.kinds))

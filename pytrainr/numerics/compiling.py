@@ -6,6 +6,9 @@ user's, take from it, leave the result in the kernels' folder, and add what they
 waits for the helper that has it and compiles others meanwhile. So everything also works, and is only slower, where no
 helper can be started: on one processor, inside another program's Python, or in a child of a fork.
 
+A server's process compiles nothing itself, since Numba lets one thread compile at a time and what others wait for may
+be a stranger's: ``compile_elsewhere`` gives it another way to its kernels.
+
 ``listen`` says who is told about it; without anybody a line on the standard error tells what takes so long.
 """
 
@@ -29,12 +32,16 @@ from pytrainr.forks import in_child
 from pytrainr.numerics import kernel_folder
 
 __all__ = [
+    "Helper",
     "Line",
     "Progress",
     "Task",
     "begin",
+    "can_start_helpers",
+    "compile_elsewhere",
     "compiled_so_far",
     "end",
+    "fetch",
     "help_out",
     "helper_count",
     "listen",
@@ -179,9 +186,14 @@ def helper_count() -> int:
     return max(0, min(processors - 1, _MOST_HELPERS))
 
 
-def _can_help() -> bool:
+def can_start_helpers() -> bool:
+    """Whether this is a Python that can be started again."""
     is_python = Path(sys.executable or "").name.lower().startswith(("python", "pypy"))
-    return is_python and not getattr(sys, "frozen", False) and helper_count() > 0
+    return is_python and not getattr(sys, "frozen", False)
+
+
+def _can_help() -> bool:
+    return can_start_helpers() and helper_count() > 0
 
 
 _list = _List()
@@ -200,6 +212,27 @@ in_child(_forget_in_child)
 def want(task: Task) -> None:
     """``task`` will be needed: whoever has time may compile it."""
     _report(task) if _report else _list.want(task)
+
+
+def compile_elsewhere(obtain: Callable[[Task], None]) -> None:
+    """From now on ``obtain(task)`` is called by the thread that needs a kernel which is not in the folder, before it
+    takes a lock, and returns when the kernel is there. Where it is not then, it is compiled here."""
+    global _elsewhere
+    _elsewhere = obtain
+    _list.may_start = False  # no other helpers
+
+
+def fetch(task: Task, is_kept: Callable[[], bool]) -> None:
+    """A thread that holds no lock will need ``task`` at once."""
+    if _elsewhere is not None and not is_kept():
+        begin(task)
+        try:
+            _elsewhere(task)
+        finally:
+            end(task)
+
+
+_elsewhere: Callable[[Task], None] | None = None
 
 
 def obtain(task: Task) -> None:
@@ -247,27 +280,51 @@ def _start() -> subprocess.Popen[bytes]:
     )
 
 
+class Helper:
+    """A process that compiles for this one. Raises ``OSError`` where none can be started."""
+
+    def __init__(self) -> None:
+        self._process = _start()
+
+    def compile(self, task: Task, announce: Callable[[Task], None]) -> bool:
+        """Whether it is done, well or not; ``announce`` hears of what will be needed beside it. False: it has died."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            _send(self._process.stdin, task)
+            while (answer := _received(self._process.stdout)) != task:
+                if answer is None:
+                    return False
+                announce(answer)
+        except OSError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """It ends when it has done what it is at."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()
+        self._process.stdout.close()
+        self._process.wait()
+
+
 def _supervise(tasks: _List) -> None:
     """A helper's life, seen from here."""
     try:
-        process = _start()
+        helper = Helper()
     except OSError:
         tasks.lost_helper()
         return
-    assert process.stdin is not None
-    assert process.stdout is not None
-    with process, contextlib.suppress(OSError):
-        while (task := tasks.take()) is not None:
-            try:
-                _send(process.stdin, task)
-                while (answer := _received(process.stdout)) != task:
-                    if answer is None:
-                        tasks.lost_helper()
-                        return
-                    tasks.want(answer)
-            finally:
-                tasks.returned(task)
-        process.stdin.close()
+    while (task := tasks.take()) is not None:
+        try:
+            if not helper.compile(task, tasks.want):
+                tasks.lost_helper()
+                break
+        finally:
+            tasks.returned(task)
+    helper.close()
 
 
 def help_out(kernels: str) -> None:

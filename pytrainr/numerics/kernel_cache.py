@@ -64,6 +64,10 @@ class KernelCache:
         """To compile the version for arguments of these ``kinds``."""
         return compiling.Task(self._module, self.name, tuple(kinds))
 
+    def fetch(self, kinds: Any) -> None:
+        """The version will be needed at once, and the current thread holds no lock."""
+        compiling.fetch(self.task(kinds), lambda: self.has(kinds))
+
     def has(self, kinds: Any) -> bool:
         """Whether there is a version for arguments of these ``kinds``."""
         stamp = _source_stamp(self._sources)

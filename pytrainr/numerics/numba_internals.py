@@ -92,7 +92,13 @@ def address_of(dispatcher: Any, kinds: tuple[Any, ...]) -> tuple[int, Any]:
 
 def use_cache(dispatcher: Any, cache: Any) -> Any:
     """``dispatcher``, which asks ``cache`` before it compiles and hands it what it compiled."""
-    dispatcher._cache = cache
+    compile_now = dispatcher.compile
+
+    def compile_here_or_elsewhere(kinds: Any) -> Any:
+        cache.fetch(kinds)  # before Numba's lock is taken
+        return compile_now(kinds)
+
+    dispatcher._cache, dispatcher.compile = cache, compile_here_or_elsewhere
     return dispatcher
 
 

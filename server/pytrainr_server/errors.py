@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import IntEnum
+from typing import Any
 
 from pytrainr.argument_errors import ArgumentError
 
@@ -53,6 +54,10 @@ class ServiceError(Exception):
         self.retry_seconds = retry_seconds
         self.metadata = dict(metadata or {})
 
+    def __reduce__(self) -> Any:
+        """Errors come from a job's own process too; one that could not be read there would look like its death."""
+        return type(self), (self.code, self.reason, self.message), self.__dict__
+
 
 def invalid(field: str, description: str) -> ServiceError:
     """The argument ``field`` is wrong: ``description`` says what it is and what it should be."""
@@ -84,3 +89,9 @@ def exhausted(reason: str, message: str, retry_seconds: float | None = None) -> 
 def precondition(reason: str, message: str) -> ServiceError:
     """The thing is not in a state in which this can be done."""
     return ServiceError(Code.FAILED_PRECONDITION, reason, message)
+
+
+def no_descriptor() -> ServiceError:
+    """The process has as many files and connections open as it may."""
+    message = "The server has no file descriptor left; try again later."
+    return ServiceError(Code.UNAVAILABLE, "TOO_MANY_FILES", message, retry_seconds=1.0)

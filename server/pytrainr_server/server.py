@@ -28,10 +28,12 @@ from trainr.v1 import (
     training_pb2_grpc,
 )
 
-from pytrainr import kernels
+from pytrainr import kernels, thread_count
 from pytrainr_server import clock, telemetry
 from pytrainr_server.config import Config, ConfigError
+from pytrainr_server.descriptors import take_descriptors
 from pytrainr_server.jobs.alone import CrashMark
+from pytrainr_server.jobs.compilers import Compilers
 from pytrainr_server.jobs.runner import MAX_WAITING_FOR_CALLERS, Places, Runner
 from pytrainr_server.jobs.worker import WorkerSettings
 from pytrainr_server.security.callers import Callers
@@ -118,7 +120,10 @@ class Server:
 
     async def _start(self) -> None:
         config = self.config
+        take_descriptors()
         kernels.listen(_log_compiling)
+        if kernels.can_start_helpers():
+            kernels.compile_elsewhere(Compilers(thread_count() + 1).obtain)
         self._store = self._open_store()
         self._lock = lock_directory(config.data_dir)
         self._crash_mark = CrashMark(self._store.directories.root)
@@ -126,16 +131,9 @@ class Server:
             log.error("the last server on this directory died by a fault:\n%s", crash)
         self._crash_mark.watch()
         self._store.jobs.leave_all(self._name, clock.now() + config.grace_seconds)
-        self._pools = [
-            ThreadPoolExecutor(count, name)
-            for name, count in (
-                ("store", STORE_THREADS),
-                ("files", FILE_THREADS),
-                ("predict", config.prediction_threads),
-            )
-        ]
-        counts = (STORE_THREADS, FILE_THREADS, config.prediction_threads)
-        self._store_threads, self._file_threads, self._prediction_threads = map(FairThreads, self._pools, counts)
+        self._store_threads = FairThreads("store", STORE_THREADS)
+        self._file_threads = FairThreads("files", FILE_THREADS)
+        self._prediction_threads = FairThreads("predict", config.prediction_threads)
         if self._executor is None:
             threads = config.training_threads + MAX_WAITING_FOR_CALLERS
             self._executor = ThreadPoolExecutor(threads, "train")
@@ -278,9 +276,10 @@ class Server:
             log.warning("some jobs could not be given back in time; they go on from their last checkpoint")
         if self._metrics is not None:
             self._metrics.shutdown()
-        for pool in (*self._pools, self._executor if self._own_executor else None):
-            if pool is not None:
-                pool.shutdown(wait=in_time, cancel_futures=True)
+        for threads in (self._store_threads, self._file_threads, self._prediction_threads):
+            threads.shutdown(wait=in_time)
+        if self._executor is not None and self._own_executor:
+            self._executor.shutdown(wait=in_time, cancel_futures=True)
         self._store.database.close()
         opened.cache_clear()
         self._crash_mark.stop()

@@ -1,4 +1,4 @@
-"""What needs more memory than there is is refused with the estimate, before it is taken (issue 18, number 3)."""
+"""What needs more memory than there is is refused with the estimate, before it is taken (issue 18.3)."""
 
 from __future__ import annotations
 
@@ -117,3 +117,15 @@ def test_the_estimate_is_not_far_off(options: dict[str, Any]) -> None:
     finally:
         tracemalloc.stop()
     assert 0.2 * training.memory_bytes() < peak < 1.2 * training.memory_bytes() + 2e6, peak
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_a_stepper_of_many_samples_is_refused_with_the_estimate(exact: bool) -> None:
+    X = np.full((4, 3, 2), 0.5)
+    model = pytrainr.trainr(
+        X[:, :, :1], X, learningrate=0.1, hidden_dim=4, exact=exact, rng=RRandom(1), epoch_function=()
+    )
+    with limited_memory(1e8):
+        with pytest.raises(NotEnoughMemoryError, match=r"a stepper of 1000000000 samples needs \d.* may have 100 MB"):
+            model.stepper(samples=1_000_000_000)
+        assert model.stepper(samples=2)(X[:2, 0]).shape == (2, 1)

@@ -1,4 +1,4 @@
-"""Whatever comes back from a caller or a file is checked as at creation before compiled code reads it (issue 18, 4)."""
+"""Whatever comes back from a caller or a file is checked as at creation before compiled code reads it (issue 18.4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A flipped bit in what is kept is found when it is read, named, and the rest goes on (issue 18, number 7)."""
+"""A flipped bit in what is kept is found when it is read, named, and the rest goes on (issue 18.7)."""
 
 from __future__ import annotations
 

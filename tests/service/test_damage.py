@@ -1,9 +1,14 @@
-"""Bad luck: flipped bits, jumping clocks, few descriptors, a second server, names that forge (issue 18, 7 and 9)."""
+"""Bad luck: flipped bits, jumping clocks, few descriptors, a second server, names that forge (issues 18.7
+and 18.9), and what an operator reads (18.10)."""
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import logging
+import os
+import pickle
+import socket
 import sys
 import time
 from pathlib import Path
@@ -15,16 +20,21 @@ import pytrainr_client
 from pytrainr_client import ServerError
 from pytrainr_server import clock, start_local_server
 from pytrainr_server.cli import main
-from pytrainr_server.errors import Code, ServiceError
+from pytrainr_server.config import Config
+from pytrainr_server.errors import Code, ServiceError, exhausted, invalid_argument
 from pytrainr_server.service.status import as_service_error, status_of
 from pytrainr_server.shown import one_line
 from pytrainr_server.store.jobs import error_values
 from pytrainr_server.store.store import Store, StoreSettings
 from pytrainr_server.telemetry import set_up_logs
+from trainr import wire
+from trainr.v1 import dataset_pb2, dataset_pb2_grpc
 
 import pytrainr
 from pytrainr import RRandom
+from pytrainr.argument_errors import wrong_value
 from tests.service.conftest import adder
+from tests.service.test_bad_input import status
 from tests.service.test_leases import LIMITS, new_job
 from tests.service.test_uploads import flip
 
@@ -97,19 +107,62 @@ def test_a_job_left_behind_is_taken_up_also_through_a_link(tmp_path: Path) -> No
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="prlimit is Linux's")
-def test_few_file_descriptors_are_a_refusal_and_no_end(tmp_path: Path) -> None:
-    """With connections beyond what the process may open: those that are there are served, and all again afterwards."""
-    import socket
-
-    with start_local_server(tmp_path, prefix=["prlimit", "--nofile=80"]) as server:
+def test_thirty_file_descriptors_are_a_refusal_and_no_end(tmp_path: Path) -> None:
+    """With connections beyond what the process may open nothing fails but with a reason, and all goes on by itself."""
+    with start_local_server(tmp_path, prefix=["prlimit", "--nofile=30"]) as server:
+        assert "only 30 files" in server.log.read_text()
         host, _, port = server.address.rpartition(":")
-        idle = [socket.create_connection((host, int(port)), timeout=300) for _ in range(100)]
-        assert server.process.poll() is None
-        for connection in idle:
-            connection.close()
+        with grpc.insecure_channel(server.address) as channel:
+            assert _outcome(channel, b"before") == OK
+            idle = [socket.create_connection((host, int(port)), timeout=10) for _ in range(40)]
+            outcomes = {_outcome(channel, b"%d" % number) for number in range(20)}
+            assert outcomes <= {OK, NO_DESCRIPTOR}
+            for connection in idle:
+                connection.close()
         X, Y = adder(10)
         with pytrainr_client.connect(server.address, retry_seconds=60) as client:
             client.train_async(Y, X, learningrate=0.1, hidden_dim=2, rng=RRandom(1)).wait()
+        assert "Traceback" not in server.log.read_text()
+
+
+OK = (grpc.StatusCode.OK, "", "")
+NO_DESCRIPTOR = (grpc.StatusCode.UNAVAILABLE, "TOO_MANY_FILES", "")
+
+
+def _outcome(channel: grpc.Channel, data: bytes) -> tuple[grpc.StatusCode, str, str]:
+    """What an upload of these bytes comes to: it needs a file."""
+    message = dataset_pb2.UploadDatasetRequest(size_bytes=len(data), data=data)
+    try:
+        dataset_pb2_grpc.DatasetServiceStub(channel).UploadDataset(iter([message]), timeout=60)
+    except grpc.RpcError as error:
+        return status(error)
+    return OK
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="prlimit is Linux's")
+def test_descriptors_that_run_out_while_serving(tmp_path: Path) -> None:
+    """A limit at what is open just now: whatever needs one more is refused with that reason; lifted, all is served."""
+    import resource
+
+    with start_local_server(tmp_path) as server, grpc.insecure_channel(server.address) as channel:
+        process = server.process.pid
+        assert _outcome(channel, b"before") == OK
+        limits = resource.prlimit(process, resource.RLIMIT_NOFILE)
+        taken = max(int(name) for name in os.listdir(f"/proc/{process}/fd")) + 1
+        resource.prlimit(process, resource.RLIMIT_NOFILE, (taken, limits[1]))
+        full = sorted(map(int, os.listdir(f"/proc/{process}/fd"))) == list(range(taken))
+        outcomes = [_outcome(channel, b"%d" % number) for number in range(4)]
+        assert set(outcomes) <= {OK, NO_DESCRIPTOR}
+        assert not full or set(outcomes) == {NO_DESCRIPTOR}
+        resource.prlimit(process, resource.RLIMIT_NOFILE, limits)
+        assert _outcome(channel, b"after") == OK
+        assert "Traceback" not in server.log.read_text()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="prlimit is Linux's")
+def test_a_server_says_how_many_descriptors_it_needs(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="may have 20 files open, a server needs 28, and one more for"):
+        start_local_server(tmp_path, prefix=["prlimit", "--nofile=20"])
 
 
 def test_no_descriptor_left_is_unavailable() -> None:
@@ -117,6 +170,20 @@ def test_no_descriptor_left_is_unavailable() -> None:
     assert error is not None
     assert (error.code, error.reason) == (Code.UNAVAILABLE, "TOO_MANY_FILES")
     assert "secret" not in error.message
+
+
+def test_errors_come_whole_from_another_process() -> None:
+    """An error of the store in a job's own process, a full disk say, is no death of that process, of which a second
+    would end the job (issue 18.3)."""
+    for error in (
+        exhausted("DISK_FULL", "The disk is full.", 30.0),
+        invalid_argument(wrong_value("hidden_dim", "{place} is {value}", value=0)),
+    ):
+        found = pickle.loads(pickle.dumps(error))
+        assert (type(found), str(found), vars(found).keys()) == (ServiceError, str(error), vars(error).keys())
+        assert (found.code, found.reason, found.retry_seconds) == (error.code, error.reason, error.retry_seconds)
+    found = pickle.loads(pickle.dumps(wire.WireError("X", "is no tensor")))
+    assert (found.field, found.description) == ("X", "is no tensor")
 
 
 # what is shown ----------------------------------------------------------------------------------------------------
@@ -164,7 +231,7 @@ def test_owners_have_printable_names(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 
 def test_a_rule_file_for_prometheus_names_metrics_that_there_are() -> None:
-    """Every metric in the alerts is one of the server's."""
+    """Every metric in the alerts is one of the server's (issue 18.10)."""
     import re
 
     from prometheus_client import REGISTRY, generate_latest
@@ -173,3 +240,19 @@ def test_a_rule_file_for_prometheus_names_metrics_that_there_are() -> None:
     known = generate_latest(REGISTRY).decode()
     for name in set(re.findall(r"pytrainr_\w+", rules)):
         assert name.removesuffix("_total") in known, name
+
+
+def test_the_operators_page_names_settings_that_there_are_with_their_defaults() -> None:
+    """Flags and defaults in server/README.md are those of ``serve --help`` (issue 18.10)."""
+    import re
+
+    page = (Path(__file__).parents[2] / "server" / "README.md").read_text()
+    settings = {field.name: field.default for field in dataclasses.fields(Config)}
+    flags = {flag[2:].replace("-", "_") for flag in re.findall(r"--[a-z][a-z-]+[a-z]", page)}
+    elsewhere = {"config", "help", "owner", "report", "models"}  # of the command line, and of the benchmarks
+    assert flags - elsewhere <= settings.keys()
+    limits = page.split("## Limits")[1].split("## What to watch")[0]
+    defaults = {"max-jobs": 1000, "max-queue": 2000, "max-calls": 1000, "max-owner-calls": 500}
+    for flag, default in defaults.items():
+        assert settings[flag.replace("-", "_")] == default
+        assert re.search(rf"{default}\D.*--{flag}\b", limits)

@@ -1,4 +1,4 @@
-"""A disk that is full, read-only or broken for a while: clear refusals, and recovery by itself (issue 18, number 7)."""
+"""A disk that is full, read-only or broken for a while: clear refusals, and recovery by itself (issue 18.7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SIGTERM with calls of every kind under way: they end with a status that clients take up elsewhere (issue 18, 8)."""
+"""SIGTERM with calls of every kind under way: they end with a status that clients take up elsewhere (issue 18.8)."""
 
 from __future__ import annotations
 

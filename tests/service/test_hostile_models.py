@@ -1,5 +1,5 @@
 """What a caller hands back is checked before compiled code reads it, and a job that kills its worker is given up
-(issue 18, number 4)."""
+(issue 18.4)."""
 
 from __future__ import annotations
 

@@ -153,7 +153,7 @@ def test_the_limits_hold_however_many_ask_at_once(another: Open) -> None:
 
 
 def test_imports_with_one_request_id_at_once_are_one_model(another: Open) -> None:
-    """Found by broken messages (issue 18, 2): both calls see no such model yet, then both store one."""
+    """Found by broken messages (issue 18.2): both calls see no such model yet, then both store one."""
     stores = [another(), another()]
     imported = replace(new_model(), request_id="once")
 

@@ -1,4 +1,4 @@
-"""What comes in at the port, whoever sends it: memory stays flat, others are served (issue 18, numbers 6 and 8)."""
+"""What comes in at the port, whoever sends it: memory stays flat, others are served (issues 18.6 and 18.8)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One caller's memory, time, streams and pauses are not another's (issue 18, numbers 3 and 5)."""
+"""One caller's memory, time, streams and pauses are not another's (issues 18.3 and 18.5)."""
 
 from __future__ import annotations
 
@@ -324,7 +324,7 @@ def test_ten_thousand_queued_jobs_of_one_owner_keep_nobody_waiting(tmp_path: Pat
 
 def test_small_models_in_memory_count_with_all_that_they_take(tmp_path: Path) -> None:
     """A model of 200 bytes of weights is 10 kB of Python's objects: a caller who predicts with ever new versions would
-    fill the memory long before their arrays reach the limit (issue 18, 3)."""
+    fill the memory long before their arrays reach the limit (issue 18.3)."""
     store = Store(StoreSettings(f"sqlite:///{tmp_path / 'store.db'}", str(tmp_path), 60.0, 60.0, 1 << 30))
     store.open()
     X, Y = adder(4)

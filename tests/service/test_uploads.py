@@ -1,4 +1,4 @@
-"""Uploads and what is adopted of them: one writer, immutable, checked when read (issue 18, numbers 1 and 2)."""
+"""Uploads and what is adopted of them: one writer, immutable, checked when read (issues 18.1 and 18.2)."""
 
 from __future__ import annotations
 

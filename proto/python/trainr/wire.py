@@ -41,6 +41,9 @@ class WireError(ValueError):
         self.field = field
         self.description = description
 
+    def __reduce__(self) -> Any:
+        return type(self), (self.field, self.description)
+
 
 # arrays -----------------------------------------------------------------------------------------------------------
 

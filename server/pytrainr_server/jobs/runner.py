@@ -10,12 +10,14 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor, wait
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 from pytrainr_server import clock, telemetry
 from pytrainr_server.errors import ServiceError
 from pytrainr_server.jobs import changes
 from pytrainr_server.jobs.alone import process_of_its_own
+from pytrainr_server.jobs.compilers import on_behalf_of
 from pytrainr_server.jobs.pause import control
 from pytrainr_server.jobs.worker import Prepared, WorkerSettings, run_job
 from pytrainr_server.store.jobs import Lease, LeaseLostError
@@ -62,6 +64,7 @@ class Runner:
         self._reserved: dict[str, _Held] = {}
         self._served: dict[str, float] = {}  # when an owner's job was last begun
         self._asked: set[str] = set()  # to be given back
+        self._compiling: Counter[_Held] = Counter()  # whose threads wait for a kernel, so many of them
         self._lock = threading.Lock()
         self._changed = threading.Event()
         self._waiting = True  # whether jobs may wait for a thread; else nobody need look when one becomes free
@@ -94,8 +97,9 @@ class Runner:
         """A place for a job that is only about to be accepted, if there is one; then :meth:`begin` or
         :meth:`withdraw`."""
         with self._lock:
-            held = [*self._futures.values(), *self._reserved.values()]
-            if self._stopping.is_set() or len(held) >= self._places.threads or memory_bytes > self._free_bytes():
+            if self._stopping.is_set() or self._busy() >= self._places.threads or memory_bytes > self._free_bytes():
+                return None
+            if len(self._futures) >= self._most or owner in self._too_new():
                 return None
             lease = Lease(self._name, new_key(), clock.now() + self._settings.lease_seconds)
             self._reserved[lease.lease] = _Held("", owner, memory_bytes, time.monotonic())
@@ -121,11 +125,37 @@ class Runner:
             self._changed.set()
 
     def _submit(self, executor: Executor, held: _Held, lease: str, prepared: Prepared | None = None) -> Future[None]:
-        future = executor.submit(run_job, self._settings, held.key, lease, prepared)
+        run = partial(self._run_here, held) if isinstance(executor, ThreadPoolExecutor) else run_job
+        future = executor.submit(run, self._settings, held.key, lease, prepared)
         self._futures[future] = held
         self._served[held.owner] = held.since
         future.add_done_callback(self._done)
         return future
+
+    def _run_here(self, held: _Held, *arguments: Any) -> None:
+        with on_behalf_of(held.owner, partial(self._compiles, held)):
+            run_job(*arguments)
+
+    def _compiles(self, held: _Held, waits: bool) -> None:
+        """A job's thread begins to wait for a kernel, or goes on: meanwhile others may have its place."""
+        with self._lock:
+            self._compiling[held] += 1 if waits else -1
+            if not self._compiling[held]:
+                del self._compiling[held]
+        self._wake()
+
+    def _busy(self) -> int:
+        """How many places are taken, those of jobs that wait for a kernel not counted."""
+        return len(self._futures) + len(self._reserved) - len(self._compiling)
+
+    def _too_new(self) -> set[str]:
+        """Owners of whom so many jobs wait for kernels that no more of theirs may begin."""
+        waiting = Counter(held.owner for held in self._compiling)
+        return {owner for owner, count in waiting.items() if count >= self._places.threads}
+
+    @property
+    def _most(self) -> int:
+        return self._places.threads + MAX_WAITING_FOR_CALLERS
 
     def _submit_alone(self, held: _Held, lease: str) -> None:
         executor = process_of_its_own()
@@ -176,7 +206,8 @@ class Runner:
             waiting = self._store.jobs.waiting_owners()
             with self._lock:
                 free_bytes = self._free_bytes()
-            owners = sorted(waiting, key=lambda owner: (self._rank(owner), waiting[owner]))
+                begin_no_more = self._too_new()
+            owners = sorted(waiting.keys() - begin_no_more, key=lambda owner: (self._rank(owner), waiting[owner]))
             taken = self._store.jobs.lease_next(self._name, self._settings.lease_seconds, owners, free_bytes)
             if taken is None:
                 self._waiting = bool(waiting)
@@ -204,12 +235,13 @@ class Runner:
 
     def _has_room(self) -> bool:
         with self._lock:
-            if len(self._futures) + len(self._reserved) < self._places.threads:
+            if len(self._futures) >= self._most:
+                return False
+            if self._busy() < self._places.threads:
                 return True
+            compiling = len(self._compiling)
         # All threads are taken, but some jobs may only wait for their caller.
-        if len(self._futures) >= self._places.threads + MAX_WAITING_FOR_CALLERS:
-            return False
-        return self._store.jobs.running(self._name) < self._places.threads
+        return self._store.jobs.running(self._name) - compiling < self._places.threads
 
     def _make_room(self) -> None:
         """Where an owner waits while another has more than a fair share, ask for one of that one's jobs back."""
@@ -220,9 +252,11 @@ class Runner:
         if not waiting:
             return
         paused = set(self._store.jobs.paused(self._name))
-        if len(under_way) >= self._places.threads + MAX_WAITING_FOR_CALLERS:
+        if len(under_way) >= self._most:
             self._ask_back([job for job in under_way if job.key in paused], PARKED_AT_ONCE)
-        training = [job for job in under_way if job.key not in paused]
+        with self._lock:
+            compiling = set(self._compiling)
+        training = [job for job in under_way if job.key not in paused and job not in compiling]
         shares = Counter(job.owner for job in training)
         poorest = min(waiting, key=self._rank)
         richest = max(shares, key=lambda owner: shares[owner], default="")

@@ -15,7 +15,7 @@ from trainr.v1 import error_pb2, model_pb2
 
 from pytrainr import argument_errors
 from pytrainr.argument_errors import ArgumentError, Part, Place, Setting, Value
-from pytrainr_server.errors import Code, ServiceError, exhausted, invalid
+from pytrainr_server.errors import Code, ServiceError, exhausted, invalid, no_descriptor
 from pytrainr_server.shown import one_line
 
 DOMAIN = "pytrainr"
@@ -32,8 +32,7 @@ def as_service_error(error: Exception) -> ServiceError | None:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return exhausted("DISK_FULL", f"The server cannot write: {error.strerror}. Nothing was changed.", 30.0)
     if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
-        message = "The server has no file descriptor left; try again later."
-        return ServiceError(Code.UNAVAILABLE, "TOO_MANY_FILES", message, retry_seconds=1.0)
+        return no_descriptor()
     if isinstance(error, OSError) and error.errno in (errno.EROFS, errno.EACCES):
         message = f"The server's storage cannot be written to: {error.strerror}."
         return ServiceError(Code.UNAVAILABLE, "STORE_READ_ONLY", message, retry_seconds=5.0)

@@ -15,7 +15,8 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 
-from pytrainr_server.errors import Code, ServiceError, exhausted
+from pytrainr_server.descriptors import none_left
+from pytrainr_server.errors import Code, ServiceError, exhausted, no_descriptor
 from pytrainr_server.store.migrations import migrate
 
 BUSY_SECONDS = 30
@@ -148,6 +149,8 @@ def _reported() -> Iterator[None]:
             raise exhausted(
                 "DISK_FULL", "The server cannot write: its disk is full. Nothing was changed.", 30.0
             ) from error
+        if ("disk I/O error" in text or "unable to open" in text) and none_left():
+            raise no_descriptor() from error
         if "disk I/O error" in text:  # which SQLite says of a disk that is full, read-only or broken
             raise ServiceError(
                 Code.UNAVAILABLE,
