@@ -62,7 +62,7 @@ def small(client: Client) -> Model:
     return client.train_async(Y, X, rng=RRandom(1), **SMALL).wait()
 
 
-def eventually(what: Callable[[], bool], seconds: float = 60.0) -> None:
+def eventually(what: Callable[[], bool], seconds: float = 600.0) -> None:
     until = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < until
