@@ -213,15 +213,6 @@ class Tile:
                     self._store_all(sums, self._zero)
         self.builder.ret_void()
 
-    def _opaque(self, pointer: Any) -> Any:
-        """The same pointer, of which LLVM does not know that it advances evenly.
-
-        It would keep one for each row, or compute each from that of the row before: an operation for each at every
-        term.
-        """
-        same = ir.FunctionType(pointer.type, [pointer.type])
-        return self.builder.asm(same, "", "=r,0", [pointer], side_effect=False)
-
     def _zero(self, row: Any = None, index: int = 0) -> Any:
         return ir.Constant(self.vector, [0.0] * self.lanes)
 
@@ -269,7 +260,7 @@ class Tile:
         with self._loop(function, "term", state, at_least_once=False) as (left, current_a, current_b, *sums):
             state[:] = [
                 self.builder.sub(left, _ONE),
-                self._opaque(self._at(current_a, self.a_term)),
+                self._at(current_a, self.a_term),
                 self._at(current_b, self.b_term),
                 *self._products(current_a, current_b, sums),
             ]
