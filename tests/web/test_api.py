@@ -17,9 +17,11 @@ import pytest
 import pytrainr_client
 from pytrainr_server import LocalServer, start_local_server
 from pytrainr_server.config import Config, ConfigError
+from pytrainr_server.errors import ServiceError
 from pytrainr_server.security.tokens import REMEMBERED_SECONDS
 from pytrainr_server.web import live
 from pytrainr_server.web.rows import sequences_of
+from pytrainr_server.web.sessions import RateLimit
 
 import pytrainr
 from pytrainr import RRandom
@@ -166,6 +168,16 @@ def test_guessing_tokens_is_slowed_down(tmp_path: Any) -> None:
         assert statuses[-1] == 429
 
 
+def test_requests_are_limited_for_each_address() -> None:
+    limit = RateLimit(at_once=3, a_second=1e-6)
+    for _ in range(3):
+        limit.check("192.0.2.1")
+    with pytest.raises(ServiceError, match="Too many requests") as error:
+        limit.check("192.0.2.1")
+    assert error.value.retry_seconds is not None
+    limit.check("192.0.2.2")
+
+
 def test_a_classroom_behind_one_address_signs_in_at_once(guarded: SecureServer) -> None:
     """Only attempts that fail count."""
     browser = Browser(guarded.server.page, guarded.authority.certificate)
@@ -238,6 +250,9 @@ def test_a_job_is_trained_on_and_its_code_is_true(watched: LocalServer) -> None:
             client.job(f"trainingJobs/{created['id']}").wait().time_synapse[0], expected.time_synapse[0]
         )
         assert [each["version"] for each in browser.ask("GET", "/api/models/series")[1]["models"]] == [2, 1]
+        for version, aliases in ((1, [[], ["prod"]]), (2, [["prod"], []])):  # set, then moved
+            assert browser.ask("POST", f"/api/models/series/{version}/alias", {"alias": "prod"})[0] == 200
+            assert [each["aliases"] for each in browser.ask("GET", "/api/models/series")[1]["models"]] == aliases
 
 
 def test_a_downloaded_model_is_whole(alice: Browser, guarded: SecureServer, trained: str, tmp_path: Any) -> None:

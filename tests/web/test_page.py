@@ -22,6 +22,12 @@ PICTURES = Path(__file__).resolve().parents[2] / "docs" / "images"
 SECONDS = 120_000  # of patience, in Playwright's milliseconds: kernels may be compiled meanwhile
 
 
+# What a screen reader would have no name for.
+WITHOUT_NAME = """[...document.querySelectorAll("a, button, input, select, textarea, progress, [role=img]")]
+    .filter((each) => !each.labels?.length && !each.getAttribute("aria-label") && !each.textContent.trim())
+    .map((each) => each.outerHTML)"""
+
+
 class Faults(list[str]):
     """What the browser complained of: errors of scripts, what the content security policy stopped, dialogs."""
 
@@ -61,7 +67,7 @@ def picture(page: Page, name: str) -> None:
     """The pictures of the docs are what the tests see: PYTRAINR_PICTURES=1 pytest tests/web/test_page.py"""
     if os.environ.get("PYTRAINR_PICTURES"):
         PICTURES.mkdir(exist_ok=True)
-        page.screenshot(path=PICTURES / f"{name}.png")
+        page.locator("body").screenshot(path=PICTURES / f"{name}.png")
 
 
 def test_a_jobs_curve_grows_and_the_job_is_cancelled(page: Page, client: Client) -> None:
@@ -112,20 +118,23 @@ def test_the_list_is_as_it_is_now(page: Page, client: Client) -> None:
     client.train_async(Y, X, learningrate=0.1, numepochs=2, job_id="appears").wait()
     row = page.get_by_role("row").filter(has_text="appears")
     expect(row).to_contain_text("succeeded")
+    picture(page, "jobs")
     page.get_by_label("State").select_option("failed")
     expect(page.get_by_role("link", name="appears")).to_have_count(0)
     page.get_by_label("State").select_option("")
     page.get_by_label("Search").fill("appea")
     expect(page.get_by_role("link", name="appears")).to_be_visible()
-    picture(page, "jobs")
+    expect(page.get_by_role("link", name="held-out")).to_have_count(0)
 
 
 def test_jobs_are_compared(page: Page, client: Client) -> None:
-    X, Y = adder(40)
-    rates = {"slow": 0.01, "middle": 0.1, "quick": 1.0}
+    X, Y = adder(200)
+    rates = {"slow": (0.01, 16), "middle": (0.05, 4), "quick": (0.2, 8)}
     models = {
-        name: client.train_async(Y, X, rng=RRandom(1), learningrate=rate, numepochs=5, job_id=name).wait()
-        for name, rate in rates.items()
+        name: client.train_async(
+            Y, X, rng=RRandom(1), learningrate=rate, hidden_dim=units, numepochs=30, job_id=name
+        ).wait()
+        for name, (rate, units) in rates.items()
     }
     for name in rates:
         page.get_by_label(f"compare {name}").check()
@@ -166,7 +175,11 @@ def test_a_model_is_named_tried_and_taken_home(page: Page, client: Client, fault
     expect(page.get_by_text("time step, lstm, forget").first).to_be_attached()
     expect(page.locator(".maps").first.locator("canvas.map")).to_have_count(0)
     page.get_by_label("as lines").first.uncheck()
+    page.get_by_label("Predict for").select_option(index=1)  # X of its job
+    page.get_by_role("button", name="Predict").click()
+    expect(page.get_by_label("lstm, forget, 5 × 8", exact=False)).to_be_visible()
     picture(page, "model")
+    page.get_by_label("Predict for").select_option(index=0)
     page.get_by_label("Rows as CSV").fill("0.25\n1,x")
     page.get_by_role("button", name="Predict").click()
     expect(page.get_by_role("alert")).to_contain_text("line 2")
@@ -188,6 +201,11 @@ def test_data_and_the_server_are_shown(page: Page, client: Client) -> None:
     expect(page.locator("dl")).to_contain_text(f"{X.mean():.4g}")
     page.get_by_role("link", name="Server").click()
     expect(page.locator("main")).to_contain_text(pytrainr.__version__)
+    page.goto(page.url.partition("#")[0] + "#/models/large/1")
+    found = page.get_by_label("Predict for").locator("option").filter(has_text="data set").first
+    page.get_by_label("Predict for").select_option(label=found.inner_text())
+    page.get_by_role("button", name="Predict").click()
+    expect(page.get_by_text("Prediction 6 × 8 × 1")).to_be_visible()
 
 
 def test_signing_in_and_names_that_would_be_markup(browser: Browser, guarded: SecureServer, faults: Faults) -> None:
@@ -232,10 +250,18 @@ def test_on_a_phone_nothing_is_cut_off(browser: Browser, watched: LocalServer, c
     client.train_async(Y, X, learningrate=0.1, job_id=f"phone-{scheme}").wait()
     context = browser.new_context(viewport={"width": 360, "height": 700}, color_scheme=scheme)  # type: ignore[arg-type]
     page = context.new_page()
-    for path in ("#/jobs", f"#/jobs/phone-{scheme}", "#/models", "#/server"):
+    here = f"phone-{scheme}"
+    for title, path in (
+        ("Jobs", "#/jobs"),
+        (f"Job {here}", f"#/jobs/{here}"),
+        (f"Model {here}@1", f"#/models/{here}/1"),
+        ("1 job compared", f"#/compare/{here}"),
+        *(("Models", "#/models"), ("Data sets", "#/datasets"), ("Server", "#/server")),
+    ):
         page.goto(watched.page + path)
-        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        expect(page.get_by_role("heading", level=1)).to_have_text(title)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+        assert page.evaluate(WITHOUT_NAME) == [], path
     background = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (background == "rgb(255, 255, 255)") is (scheme == "light")
     context.close()

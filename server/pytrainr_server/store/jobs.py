@@ -322,6 +322,15 @@ class JobStore:
                 records = connection.execute(_LOG, {"key": key}).scalar()
             return Look(job, position, records)
 
+    def with_logs(self, owner: str, ids: Sequence[str]) -> list[tuple[Row[Any], bytes | None]]:
+        """The owner's jobs of these ids, each with its log of epochs where that is kept in the database.
+
+        Raises NOT_FOUND.
+        """
+        with self._database.read() as connection:
+            found = [self._get(connection, owner, id) for id in ids]
+            return [(job, connection.execute(_LOG, {"key": job.key}).scalar()) for job in found]
+
     def lines(self, key: str) -> list[Line]:
         """What was said about the job of this key, oldest first."""
         with self._database.read() as connection:

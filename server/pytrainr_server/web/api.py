@@ -207,8 +207,10 @@ class Api:
         return web.json_response(found)
 
     def _epochs(self, owner: str, id: str, points: int) -> dict[str, Any]:
-        job = self._store.jobs.get(owner, names.checked_id(id, "id"))
-        _, _, records = self._store.jobs.look(job.key)
+        ((job, records),) = self._store.jobs.with_logs(owner, [names.checked_id(id, "id")])
+        return self._thinned(job, records, points)
+
+    def _thinned(self, job: Row[Any], records: bytes | None, points: int) -> dict[str, Any]:
         return views.curve(EpochLog(self._store.directories.job(job.key)).thinned(points, records))
 
     async def _compare(self, request: web.Request) -> web.StreamResponse:
@@ -219,13 +221,18 @@ class Api:
         return web.json_response(await self.calls.look(request[CALLER], "CompareJobs", self._compared, ids))
 
     def _compared(self, owner: str, ids: list[str]) -> dict[str, Any]:
-        found, points = [], COMPARED_POINTS // len(ids)
-        for id in ids:
-            job = self._store.jobs.get(owner, names.checked_id(id, "jobs"))
-            options = options_of(self._trainings.of(job.key))
-            curve = self._epochs(owner, id, min(points, views.MAX_POINTS))
-            found.append({**self._job_json(job), "options": options, "curve": curve})
-        return {"jobs": found}
+        points = min(COMPARED_POINTS // len(ids), views.MAX_POINTS)
+        jobs = self._store.jobs.with_logs(owner, [names.checked_id(id, "jobs") for id in ids])
+        return {
+            "jobs": [
+                {
+                    **self._job_json(job),
+                    "options": options_of(self._trainings.of(job.key)),
+                    "curve": self._thinned(job, records, points),
+                }
+                for job, records in jobs
+            ]
+        }
 
     async def _watch(self, request: web.Request) -> web.StreamResponse:
         """Events: a job's epochs from one on, its progress, its end."""

@@ -62,8 +62,9 @@ export function heatMap(found) {
   });
   context.putImageData(image, 0, 0);
   canvas.style.aspectRatio = `${Math.max(columns, 1)} / ${Math.max(Math.min(rows, columns), columns / 8, 1)}`;
+  const least = found.values.flat().some((value) => value < 0) ? `blue −${number(found.largest)}` : "white 0";
   return h("figure", {}, canvas, h("figcaption", { class: "soft" },
-    `${found.name}: ${found.dim.join(" × ")}${found.thinned ? ", means of blocks" : ""}; from blue −${number(found.largest)} to red ${number(found.largest)}`));
+    `${found.name}: ${found.dim.join(" × ")}${found.thinned ? ", means of blocks" : ""}; from ${least} to red ${number(found.largest)}`));
 }
 
 const MOST_UNITS = 8;
@@ -73,7 +74,9 @@ export function overTime(maps) {
   const place = h("div", { class: "columns maps" });
   const unit = (found) => {
     const rows = found.values.slice(0, MOST_UNITS);
-    const plot = lines(rows.map((_, row) => ({ label: `unit ${row + 1}` })), { label: `time step, ${found.name}`, height: 200 });
+    const together = found.dim[0] / found.values.length, last = (row) => Math.floor((row + 1) * together);
+    const name = (row) => together > 1 ? `units ${Math.floor(row * together) + 1}–${last(row)}` : `unit ${row + 1}`;
+    const plot = lines(rows.map((_, row) => ({ label: name(row) })), { label: `time step, ${found.name}`, height: 200 });
     const steps = found.values[0].length, stride = found.dim[1] / steps;
     plot.set(found.values[0].map((_, step) => 1 + Math.floor(step * stride)), rows);
     return plot.element;

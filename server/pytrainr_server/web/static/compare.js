@@ -33,7 +33,7 @@ export async function compare(ids) {
     ["State", state], ["Error", (job) => number(job.error), "number"], ["Epochs", (job) => job.epoch, "number"],
     ...differing.map((name) => [name, (job) => shown(job.options[name]), "wide"]),
   ];
-  return { title: `${found.length} jobs compared`, content: [
+  return { title: `${found.length} job${found.length === 1 ? "" : "s"} compared`, content: [
     h("div", { class: "bar" }, h("label", { for: "curve" }, "Curve"), curves, log, h("label", { for: "log" }, "logarithmic"),
       h("label", { for: "smooth" }, "smoothing"), smooth),
     drawing, h("h2", {}, "What differs"), table(columns, ordered),
