@@ -5,8 +5,7 @@ python examples/activity91.py        (needs matplotlib: pip install 'pytrainr[pl
 
 import numpy as np
 
-from pytrainr import epoch_annealing, predictr, set_seed, trainr
-from pytrainr.plots import plot_error, plot_fit
+from pytrainr import epoch_annealing, plots, predictr, set_seed, trainr
 
 X = np.r_[1:61, 101:161].reshape((15, 4, 2), order="F") / 261  # filled column-major, as R's array() does
 Y = np.r_[201:261].reshape((15, 4, 1), order="F") / 261
@@ -25,7 +24,7 @@ for network_type in ("rnn", "gru", "lstm"):
     )
     print(f"{network_type:4}  mean error {models[network_type].mean_error[-1]:.6f} after 100 epochs")
 
-plot_error(models, "activity91_error.png", "Activity 9.1: mean error per epoch")
+plots.history(models, "activity91_error.png", "Activity 9.1: mean error per epoch")
 fits = {name: predictr(model, X) * 261 for name, model in models.items()}
-plot_fit(Y * 261, fits, "activity91_fit.png", "Activity 9.1: actual against predicted")
+plots.fit(Y * 261, fits, "activity91_fit.png", "Activity 9.1: actual against predicted")
 print("plots: activity91_error.png, activity91_fit.png")

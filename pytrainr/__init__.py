@@ -7,8 +7,12 @@ predictions = pytrainr.predictr(model, X)
 """
 
 import importlib
+from typing import TYPE_CHECKING
 
 from pytrainr import _loading
+
+if TYPE_CHECKING:
+    from pytrainr.importing import from_keras, from_safetensors, from_torch
 
 with _loading.quickly():
     from pytrainr.argument_errors import ArgumentError
@@ -57,6 +61,9 @@ __all__ = [
     "epoch_print",
     "epoch_progress",
     "epoch_tensorboard",
+    "from_keras",
+    "from_safetensors",
+    "from_torch",
     "gates",
     "generate",
     "gradient_norms",
@@ -80,7 +87,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """``pytrainr.layers`` and ``pytrainr.plots``, loaded at their first use: most programs need neither."""
+    """``pytrainr.layers``, ``pytrainr.plots`` and what takes networks over, loaded at their first use: most programs
+    need none of them."""
     if name in ("layers", "plots"):
         return importlib.import_module(f"pytrainr.{name}")
+    if name in ("from_keras", "from_safetensors", "from_torch"):
+        return getattr(importlib.import_module("pytrainr.importing"), name)
     raise AttributeError(f"module 'pytrainr' has no attribute {name!r}")

@@ -104,7 +104,7 @@ def progress(description: str) -> list[Callable[..., Any]]:
 
 def add_binary_numbers(calls: Calls, folder: Path) -> list[Result]:
     """Adding binary numbers, R's own example: 5,000 pairs to learn from, 2,000 fresh pairs to add."""
-    from pytrainr.plots import plot_error
+    from pytrainr import plots
 
     stream = RRandom(1)
     left, right = stream.sample(128, 5000, replace=True) - 1, stream.sample(128, 5000, replace=True) - 1
@@ -114,7 +114,7 @@ def add_binary_numbers(calls: Calls, folder: Path) -> list[Result]:
         Y, X, learningrate=1, hidden_dim=10, numepochs=5, epoch_function=progress("binary sums"), rng=stream
     )
     seconds = time.perf_counter() - started
-    plot_error(model, folder / "adder_error.png", "Adding binary numbers: mean error per epoch")
+    plots.history(model, folder / "adder_error.png", "Adding binary numbers: mean error per epoch")
 
     left, right = stream.sample(128, 2000, replace=True) - 1, stream.sample(128, 2000, replace=True) - 1
     sums = bin2int(calls.predictr(model, np.stack([int2bin(left), int2bin(right)], axis=2)))
@@ -134,7 +134,7 @@ def activity_arrays() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 def activity(calls: Calls, folder: Path) -> list[Result]:
     """The lecture's Activity 9.1: 1..60 and 101..160 to 201..260, as 15 x 4 x 2, for rnn, gru and lstm."""
-    from pytrainr.plots import plot_error, plot_fit
+    from pytrainr import plots
 
     Y, X = activity_arrays()
     models: dict[str, Any] = {}
@@ -165,9 +165,9 @@ def activity(calls: Calls, folder: Path) -> list[Result]:
     results[-1] = results[-1]._replace(measured=note)
 
     plain = {name: models[name] for name in ("rnn", "gru", "lstm")}
-    plot_error(plain, folder / "activity91_error.png", "Activity 9.1: mean error per epoch")
+    plots.history(plain, folder / "activity91_error.png", "Activity 9.1: mean error per epoch")
     fits = {name: calls.predictr(model, X) * 261 for name, model in plain.items()}
-    plot_fit(Y * 261, fits, folder / "activity91_fit.png", "Activity 9.1: actual against predicted")
+    plots.fit(Y * 261, fits, folder / "activity91_fit.png", "Activity 9.1: actual against predicted")
     return results
 
 
@@ -176,7 +176,7 @@ def activity(calls: Calls, folder: Path) -> list[Result]:
 
 def monthly_temperatures(calls: Calls, folder: Path) -> list[Result]:
     """Nottingham's monthly temperatures, 1920 to 1939: next month's, forecast for the last four years."""
-    from pytrainr.plots import plot_series
+    from pytrainr import plots
 
     series = trainr_table(DATA / "nottem.csv", x="value", time="time", quiet=True)
     values, years = series.X[0], np.array(series.times, dtype=float)
@@ -204,7 +204,7 @@ def monthly_temperatures(calls: Calls, folder: Path) -> list[Result]:
     }
     times, actual = years[test.rows], values[test.rows]
     title = "Nottingham: next month's temperature"
-    plot_series(times, actual, forecasts, folder / "nottem.png", title, "degrees Fahrenheit")
+    plots.series(times, actual, forecasts, folder / "nottem.png", title, "degrees Fahrenheit")
     return [
         Result(
             "nottem, next month",

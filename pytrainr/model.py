@@ -48,6 +48,15 @@ class Model(RList):
 
         return summary_of(self._architecture())
 
+    def _repr_html_(self) -> str | None:
+        """What a notebook shows; None, and so the plain line, of fields that are no model yet."""
+        from pytrainr.model_html import html_of
+
+        try:
+            return html_of(self)
+        except (ValueError, TypeError, AttributeError, KeyError, IndexError):
+            return None
+
     def _architecture(self) -> Any:
         if not self.exact:
             raise ValueError("a model in R's arithmetic is no list of layers; those of trainr(exact=True) are")
@@ -108,6 +117,17 @@ class Model(RList):
                 raise
             raise ImportError("to_torch needs PyTorch: pip install 'pytrainr[torch]'") from None
         return torch_module(self)
+
+    def to_safetensors(self, path: str | os.PathLike[str]) -> None:
+        """Write the weights as a safetensors file, under the names that :meth:`to_torch` gives them.
+
+        Beside them are the scales of a model that keeps its normalisation, ``input_center``, ``input_scale``, …, and in
+        the metadata, as JSON under "pytrainr", the layers; ``pytrainr.from_safetensors`` reads it. Needs safetensors
+        (``pip install 'pytrainr[safetensors]'``). Raises ``ValueError`` for R's recycled bias.
+        """
+        from pytrainr.export.safetensors_file import to_safetensors
+
+        to_safetensors(self, path)
 
     @classmethod
     def load(

@@ -149,9 +149,9 @@ def _train(options: argparse.Namespace) -> None:
     if options.errors is not None:
         write_csv(options.errors, ["epoch", "mean_error"], enumerate(trained.mean_error.tolist(), start=1))
     if options.plot is not None:
-        from pytrainr.plots import plot_error
+        from pytrainr import plots
 
-        plot_error(trained, options.plot)
+        plots.history(trained, options.plot)
     print(f"{trained!r} is in {options.out}", file=sys.stderr)
 
 

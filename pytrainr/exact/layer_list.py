@@ -24,7 +24,7 @@ from pytrainr.exact.plan import Path, Planned, laid_out, weights_of
 from pytrainr.parameters import Block, Flat, Layout
 from pytrainr.r_random import RRandom
 
-__all__ = ["LayerList", "described", "layers_from", "named", "snake_case", "summary_of"]
+__all__ = ["LayerList", "described", "layers_from", "named", "snake_case", "summary_of", "table_of"]
 
 
 _NOT_DECAYED = ("bias", "gamma", "beta", "initial")
@@ -306,21 +306,26 @@ def described(layer: Any) -> Any:
     return {"kind": type(layer).__name__, **options}
 
 
-def summary_of(network: Any) -> str:
-    """Keras's table: layer, output shape, parameters."""
-    lines = [("Layer (type)", "Output Shape", "Param #")]
-    total = 0
+def table_of(network: Any) -> list[tuple[str, str, str]]:
+    """A head and a row for each layer: its name, what it gives, how many parameters it has."""
     names = named(network.layers)
     shape = network.steps, network.input_dim
     counts: Counter[int] = Counter()
     for path, _, weight in weights_of(network.layers, *shape):
         counts[int(path[0])] += int(np.prod(weight.shape))
+    lines = [("Layer (type)", "Output Shape", "Param #")]
     for number, layer in enumerate(network.layers):
         shape = layer.output_shape(*shape)
-        total += counts[number]
         lines.append(
             (f"{names[number]} ({type(layer).__name__})", f"(None, {shape[0]}, {shape[1]})", f"{counts[number]:,}")
         )
+    return lines
+
+
+def summary_of(network: Any) -> str:
+    """Keras's table: layer, output shape, parameters."""
+    lines = table_of(network)
+    total = sum(int(line[2].replace(",", "")) for line in lines[1:])
     widths = [max(len(line[k]) for line in lines) for k in range(3)]
     rows = ["  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in lines]
     rule = "─" * (sum(widths) + 4)
