@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pytrainr.argument_errors import wrong_value
+from pytrainr.exact.layers.embedding import Embedding
 from pytrainr.exact.losses import target_variables
 from pytrainr.exact.plan import weights_of
 from pytrainr.model import Model
@@ -15,7 +16,7 @@ from pytrainr.r_arguments import R_CHECKS
 from pytrainr.r_random import RRandom
 from pytrainr.training import Training
 
-__all__ = ["NotImportableError", "gates_in_our_order", "model_of"]
+__all__ = ["NotImportableError", "gates_in_our_order", "model_of", "width_of_input"]
 
 
 class NotImportableError(ValueError):
@@ -42,6 +43,8 @@ def model_of(
     options: Mapping[str, Any],
 ) -> Model:
     """The model with these weights, in the layers' order; ``options`` are those of ``trainr`` for training it on."""
+    if not weights:
+        raise NotImportableError("the layers have no weights: there is nothing to take over")
     shape = steps, input_dim
     for layer in layers:
         shape = layer.output_shape(*shape)
@@ -70,3 +73,18 @@ def model_of(
         place = places[path, weight.name]
         flat[place : place + given.size] = np.asarray(given, dtype=np.float64).ravel()
     return model
+
+
+def width_of_input(layers: Sequence[Any], weights: Sequence[np.ndarray], steps: int) -> int:
+    """How many variables the first layer reads: those with which the first weight has the shape that was given."""
+    if not weights or isinstance(layers[0], Embedding):
+        return 1
+    shape = tuple(weights[0].shape)
+    for width in range(1, shape[0] + 1):
+        try:
+            _, _, first = next(weights_of(layers, steps, width))
+        except (ValueError, StopIteration):
+            continue
+        if tuple(first.shape) == shape:
+            return width
+    return int(shape[0])  # model_of will say what does not fit

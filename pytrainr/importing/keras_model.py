@@ -16,8 +16,8 @@ import numpy as np
 
 from pytrainr.argument_errors import wrong_value
 from pytrainr.exact.layer_list import snake_case
-from pytrainr.importing.building import NotImportableError, gates_in_our_order, model_of
-from pytrainr.layers import GRU, LAYERS, LSTM, Bidirectional, Conv1D, Embedding, LayerNormalization, TimeDistributed
+from pytrainr.importing.building import NotImportableError, gates_in_our_order, model_of, width_of_input
+from pytrainr.layers import GRU, LAYERS, LSTM, Bidirectional, Conv1D, LayerNormalization, TimeDistributed
 from pytrainr.model import Model
 
 __all__ = ["from_keras"]
@@ -100,7 +100,8 @@ def from_keras(source: Any, layers: Sequence[Any] | None = None, steps: int | No
             raise NotImportableError(
                 f"layer {number} ({type(layer).__name__}) has not as many weights in Keras as here"
             )
-    return model_of(layers, weights, _input_dim(layers, weights, shape), _steps(steps, shape), options)
+    steps = _steps(steps, shape)
+    return model_of(layers, weights, width_of_input(layers, weights, steps), steps, options)
 
 
 def _steps(steps: int | None, shape: Sequence[int | None]) -> int:
@@ -110,18 +111,6 @@ def _steps(steps: int | None, shape: Sequence[int | None]) -> int:
             "steps", "{place} should be given: the model takes sequences of any length, training on needs one"
         )
     return int(found)
-
-
-def _input_dim(layers: Sequence[Any], weights: Sequence[np.ndarray], shape: Sequence[int | None]) -> int:
-    first = layers[0]
-    if isinstance(first, Embedding):
-        return 1
-    if len(shape) == 3 and shape[2] is not None:
-        return int(shape[2])
-    if not weights:
-        raise NotImportableError("the layers have no weights")
-    rows = int(weights[0].shape[0])
-    return rows // first.kernel_size if isinstance(first, Conv1D) else rows
 
 
 # what the layers are --------------------------------------------------------------------------------------------------
@@ -178,6 +167,10 @@ def _layer(described: Mapping[str, Any], backward: bool = False) -> Any:
         if field.name in config:
             value = config[field.name]
             options[field.name] = value[0] if isinstance(value, (list, tuple)) and len(value) == 1 else value
+    if kind in ("Dense", "Conv1D") and options["activation"] == "linear":
+        options["activation"] = None
+    if "pool_size" in options and options["strides"] == options["pool_size"]:
+        options["strides"] = None
     if kind in ("Bidirectional", "TimeDistributed"):
         options["layer"] = _layer(config["layer"])
     other = config.get("backward_layer") if kind == "Bidirectional" else None

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pytrainr.argument_errors import wrong_value
-from pytrainr.importing.building import NotImportableError, gates_in_our_order, model_of
+from pytrainr.importing.building import NotImportableError, gates_in_our_order, model_of, width_of_input
 from pytrainr.layers import (
     GRU,
     LSTM,
@@ -96,7 +96,7 @@ def from_torch(
         layers = [layer for piece in pieces for layer in piece.layers]
         layers = _last_state(layers, return_sequences)
     weights = [weight for piece in pieces for weight in piece.weights]
-    return model_of(layers, weights, _input_dim(layers, weights), steps, options)
+    return model_of(layers, weights, width_of_input(layers, weights, steps), steps, options)
 
 
 def from_named_weights(
@@ -112,7 +112,7 @@ def from_named_weights(
     weights = {name: array for name, array in named.items() if name not in MODEL_FIELDS}
     options = {**options, **{name: named[name] for name in MODEL_FIELDS if name in named}}
     if input_dim is None:
-        input_dim = _input_dim(layers, list(weights.values()))
+        input_dim = width_of_input(layers, list(weights.values()), steps)
     names = ["_".join([*map(str, path), weight.name]) for path, _, weight in weights_of(layers, steps, input_dim)]
     if set(names) != set(weights):
         odd = sorted(set(names) ^ set(weights))[0]
@@ -135,18 +135,6 @@ def _state(source: Any) -> dict[str, np.ndarray]:
             tensor = tensor.float()
         arrays[str(name)] = np.asarray(tensor, dtype=np.float64)
     return arrays
-
-
-def _input_dim(layers: Sequence[Any], weights: Sequence[np.ndarray]) -> int:
-    """How many variables the first layer with weights reads."""
-    for layer in layers:
-        if isinstance(layer, Embedding):
-            return 1
-        if isinstance(layer, Conv1D):
-            return int(weights[0].shape[0] // layer.kernel_size)
-        if not isinstance(layer, (Dropout, Activation)):
-            return int(weights[0].shape[0])
-    raise NotImportableError("the layers have no weights")
 
 
 def _last_state(layers: list[Any], return_sequences: bool) -> list[Any]:

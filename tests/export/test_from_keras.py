@@ -29,7 +29,12 @@ def randomised(model: Any) -> Any:
     return model
 
 
-@pytest.mark.parametrize("stack", PLAIN, ids=str)
+POOLED = (ours.MaxPooling1D, ours.AveragePooling1D)
+STACKS = [[*stack, ours.Dense(2)] if isinstance(stack[-1], POOLED) else stack for stack in PLAIN]
+"""With weights, all of them."""
+
+
+@pytest.mark.parametrize("stack", STACKS, ids=str)
 def test_a_model_and_both_files_predict_the_same(stack: list[Any], tmp_path: Path) -> None:
     """Every layer that both have, both conventions of the gru: the model, its .keras and its .weights.h5."""
     model = randomised(model_of(stack, X))
