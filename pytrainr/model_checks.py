@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from pytrainr import arguments
+from pytrainr.argument_errors import wrong_value
 from pytrainr.groups import number_of_groups
 from pytrainr.memory import check_memory
 from pytrainr.parameters import Layout
@@ -251,7 +252,7 @@ def _check_normalisation(model: RList) -> None:
 def _need(model: RList, names: Any) -> None:
     for name in names:
         if name not in model:
-            raise ValueError(f"model.{name} is missing: a model should have every field that trainr gives it")
+            raise wrong_value(name, "{place} is missing; a model should have every field that trainr gives it")
 
 
 def _counter(value: Any, name: str) -> int:

@@ -16,7 +16,7 @@ from pytrainr import arguments
 from pytrainr.argument_errors import wrong_type, wrong_value
 from pytrainr.model import Model
 
-__all__ = ["check_trainable", "checked_model", "is_array_list"]
+__all__ = ["checked_model", "is_array_list"]
 
 _COUNTS = ("input_dim", "output_dim", "time_dim", "time_dim_input", "numepochs", "current_epoch")
 _RATES = ("learningrate", "learningrate_decay", "momentum", "batch_size")
@@ -50,16 +50,6 @@ def _are_weights_of_a_layer(name: str) -> bool:
     from pytrainr.layers import LAYERS
 
     return found[1] in map(snake_case, LAYERS)
-
-
-_TRAINABLE = ("numepochs", "batch_size", "learningrate", "learningrate_decay", "momentum", "loss_function")
-
-
-def check_trainable(model: Model) -> None:
-    """Raise ``ValueError`` that names the field where one is missing that further training needs."""
-    for name in _TRAINABLE:
-        if model.get(name) is None:
-            raise wrong_value(name, "{place} is missing; a model should have every field that trainr gives it")
 
 
 def checked_model(fields: Mapping[str, Any]) -> Model:

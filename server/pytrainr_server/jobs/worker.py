@@ -22,7 +22,6 @@ from trainr.v1 import training_pb2
 import pytrainr
 from pytrainr import kernels
 from pytrainr.memory import limited_memory
-from pytrainr.model_fields import check_trainable
 from pytrainr.threads import limited_threads, thread_count
 from pytrainr.training import CheckpointError, Stopped, Training
 from pytrainr_server import clock, telemetry
@@ -506,7 +505,5 @@ def _initial_model(store: Store, message: training_pb2.Training, array: Any) -> 
     if message.stored_model:
         return load_model(store, message.stored_model)
     if message.HasField("model"):
-        model = specification.model_of(message.model, array)
-        check_trainable(model)
-        return model
+        return specification.model_of(message.model, array)
     return None
