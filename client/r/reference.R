@@ -51,7 +51,9 @@ topic_of <- function(link) {
   if (is.null(option)) plain(link) else sub("^=", "", plain(option))
 }
 
-linked <- function(text, topic, links) if (topic %in% names(links)) paste0("[", text, "](", links[[topic]], ".md)") else text
+linked <- function(text, topic, links) {
+  if (topic %in% names(links)) paste0("[", text, "](", links[[topic]], ".md)") else text
+}
 
 items <- function(rd, links) paste(vapply(parts(rd, "\\item"), described, "", links = links), collapse = "")
 
@@ -85,7 +87,9 @@ page <- function(rd, links) {
       c(paste("##", plain(part[[1]])), "", prose(part[[2]], links), "")
     })),
     section("\\references", "References"), section("\\seealso", "See also"),
-    if (length(examples) > 0) c("## Examples", "", block(markdown(structure(examples[[1]], Rd_tag = ""), links, code = TRUE)))
+    if (length(examples) > 0) {
+      c("## Examples", "", block(markdown(structure(examples[[1]], Rd_tag = ""), links, code = TRUE)))
+    }
   )
   gsub("[ \t]+(\n|$)", "\\1", paste(lines, collapse = "\n"))
 }
@@ -94,7 +98,7 @@ files <- sort(list.files(file.path(package, "man"), "[.]Rd$", full.names = TRUE)
 manual <- lapply(files, tools::parse_Rd)
 names(manual) <- sub("[.]Rd$", "", basename(files))
 topics <- lapply(manual, function(rd) vapply(parts(rd, "\\alias"), plain, ""))
-links <- unlist(lapply(names(topics), function(name) structure(rep(name, length(topics[[name]])), names = topics[[name]])))
+links <- structure(rep(names(topics), lengths(topics)), names = unlist(topics))
 
 exported <- parseNamespaceFile(basename(package), dirname(package))$exports  # nothing need be installed
 missing <- setdiff(exported, names(links))
@@ -110,7 +114,10 @@ rows <- vapply(setdiff(names(manual), "rnnremote-package"), function(name) {
 }, "")
 written$index <- paste(c(
   "# R: the functions of rnnremote", "",
-  paste("Made from the package's manual pages by `make r-reference`. [What the package is](rnnremote-package.md), and its options."),
+  paste(
+    "Made from the package's manual pages by `make r-reference`.",
+    "[What the package is](rnnremote-package.md), and its options."
+  ),
   "", "| | |", "|---|---|", rows
 ), collapse = "\n")
 

@@ -2,8 +2,8 @@
 
 default_port <- 7272L
 
-# The address as a list: `scheme` ("http", "https" or ""), `target` ("host:port" in lower case), `loopback`, whether only
-# this machine can reach it. Stops, before anything is sent, for all that is no address.
+# The address as a list: `scheme` ("http", "https" or ""), `target` ("host:port" in lower case), `loopback`, whether
+# only this machine can reach it. Stops, before anything is sent, for all that is no address.
 parse_address <- function(text) {
   if (!is.character(text) || length(text) != 1L || is.na(text)) {
     stop("`address` should be one text, such as \"127.0.0.1:7272\"", call. = FALSE)
@@ -19,7 +19,9 @@ parse_address <- function(text) {
   }
   if (!scheme %in% c("", "http", "https")) stop_address(text, paste0(", which begins with ", scheme, "://"))
   rest <- sub("/+$", "", rest)
-  if (grepl("@", rest, fixed = TRUE)) stop_address(text, ", which has a user's name: the token has an argument of its own")
+  if (grepl("@", rest, fixed = TRUE)) {
+    stop_address(text, ", which has a user's name: the token has an argument of its own")
+  }
   if (grepl("/", rest, fixed = TRUE)) stop_address(text, ", which has a path")
   if (grepl("?", rest, fixed = TRUE)) stop_address(text, ", which has a query")
   if (!grepl("^(\\[[^][]*\\]|[^]:[]*)(:.*)?$", rest)) stop_address(text)
@@ -30,7 +32,8 @@ parse_address <- function(text) {
 
 stop_address <- function(text, what = "") {
   stop("`address` is \"", text, "\"", what, "; it should be \"host:port\" (such as \"127.0.0.1:", default_port,
-    "\"), \"http://host:port\" or \"https://host:port\"; an IPv6 address is written in brackets, \"[::1]:", default_port, "\"",
+    "\"), \"http://host:port\" or \"https://host:port\"; an IPv6 address is written in brackets, \"[::1]:",
+    default_port, "\"",
     call. = FALSE
   )
 }
@@ -71,7 +74,9 @@ ipv6_words <- function(text) {
   }
   halves <- regmatches(text, gregexpr("::", text, fixed = TRUE), invert = TRUE)[[1]]
   if (length(halves) > 2L) return(NULL)
-  parts <- lapply(halves, function(half) if (nzchar(half)) strsplit(paste0(half, ":"), ":", fixed = TRUE)[[1]] else character())
+  parts <- lapply(halves, function(half) {
+    if (nzchar(half)) strsplit(paste0(half, ":"), ":", fixed = TRUE)[[1]] else character()
+  })
   count <- sum(lengths(parts))
   if (!all(grepl("^[0-9a-f]{1,4}$", unlist(parts))) || count > 8L || (length(halves) == 1L && count != 8L)) return(NULL)
   if (length(halves) == 2L && count == 8L) return(NULL)

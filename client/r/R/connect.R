@@ -110,9 +110,9 @@ server_info <- function(connection) {
 # gRPC is HTTP/2, which libcurl can be built without.
 need_http2 <- function(version = curl::curl_version()) {
   if (isTRUE(version$http2)) return(invisible())
-  stop("the libcurl that R uses here (", version$version, ") has no HTTP/2, which calls of a server need. Windows and macOS: ",
-    "install.packages(\"curl\") brings one that has. Linux: install a libcurl with nghttp2 (Debian and Ubuntu: libcurl4), and the ",
-    "package curl again",
+  stop("the libcurl that R uses here (", version$version, ") has no HTTP/2, which calls of a server need. ",
+    "Windows and macOS: install.packages(\"curl\") brings one that has. Linux: install a libcurl with nghttp2 ",
+    "(Debian and Ubuntu: libcurl4), and the package curl again",
     call. = FALSE
   )
 }

@@ -1,12 +1,13 @@
 #' Record what rnn computes, to be compared
 #'
-#' Runs \code{rnn::trainr} and \code{rnn::predictr} here, with the package \code{rnn} of this machine, and writes inputs,
-#' seed, initial and final weights, errors, predictions and the random stream afterwards to a file. The command
+#' Runs \code{rnn::trainr} and \code{rnn::predictr} here, with the package \code{rnn} of this machine, and writes
+#' inputs, seed, initial and final weights, errors, predictions and the random stream afterwards to a file. The command
 #' \code{pytrainr crosscheck FILE} replays it and prints, field by field, whether all is identical.
 #'
 #' @param case A list with the arguments of \code{trainr} (\code{Y}, \code{X}, \code{learningrate} and so on; not
-#'   \code{model}, and no functions of your own), and optionally \code{seed} (default 1), \code{name}, \code{X2} (further
-#'   samples to predict; default: the first half of X) and \code{retrain} (\code{TRUE}: train, then train further).
+#'   \code{model}, and no functions of your own), and optionally \code{seed} (default 1), \code{name}, \code{X2}
+#'   (further samples to predict; default: the first half of X) and \code{retrain} (\code{TRUE}: train, then train
+#'   further).
 #' @param file Where to write; gzipped if the name ends in \code{.gz}.
 #' @return The file's name, invisibly.
 #' @examples
@@ -37,7 +38,8 @@ crosscheck_record <- function(case, file) {
   retrain <- isTRUE(case$retrain)
   X2 <- if (is.null(case$X2)) first_half(case$X) else case$X2
   record <- list(
-    package = paste("rnn", utils::packageVersion("rnn")), R = R.version.string, blas = basename(utils::sessionInfo()$BLAS),
+    package = paste("rnn", utils::packageVersion("rnn")), R = R.version.string,
+    blas = basename(utils::sessionInfo()$BLAS),
     name = if (is.null(case$name)) "case" else case$name, seed = seed, args = lapply(args, recorded_argument),
     retrain = retrain, X = array_record(case$X), Y = array_record(case$Y)
   )
@@ -60,7 +62,9 @@ first_half <- function(X) {
 # Everything that is compared, computed by rnn.
 recorded_training <- function(case, args, seed, retrain, X2) {
   train <- function(...) suppressMessages(do.call(rnn::trainr, list(...)))
-  with_args <- function(changes = list()) do.call(train, c(list(Y = case$Y, X = case$X), utils::modifyList(args, changes)))
+  with_args <- function(changes = list()) {
+    do.call(train, c(list(Y = case$Y, X = case$X), utils::modifyList(args, changes)))
+  }
   # With a learning rate of 0 nothing changes: the initial weights are left. Without clipping, which would draw numbers.
   set.seed(seed)
   untrained <- with_args(list(learningrate = 0, numepochs = 1, momentum = 0, update_rule = "sgd", clipping = NULL))

@@ -1,7 +1,7 @@
 #' Functions for after each epoch, and the loss
 #'
-#' \code{trainr(epoch_function = )} takes a function, or a list or vector \code{c()} of functions, each of which gets the
-#' model after every epoch and returns it. They run here in R, on the real model: what they change in it (weights,
+#' \code{trainr(epoch_function = )} takes a function, or a list or vector \code{c()} of functions, each of which gets
+#' the model after every epoch and returns it. They run here in R, on the real model: what they change in it (weights,
 #' learning rate, fields of their own) changes the training. The two of this package and of \code{rnn} need no round
 #' trip: with them the training runs through.
 #'
@@ -45,9 +45,8 @@ loss_L1 <- function(model) {
 known_function <- function(f) {
   for (name in names(rnn_fingerprints)) {
     own <- getExportedValue("rnnremote", name)
-    if (identical(f, own) || (identical(formals(f), formals(own)) && identical(body(f), body(own), ignore.srcref = TRUE))) {
-      return(name)
-    }
+    same <- identical(formals(f), formals(own)) && identical(body(f), body(own), ignore.srcref = TRUE)
+    if (same || identical(f, own)) return(name)
   }
   if (!identical(names(formals(f)), "model")) return(NULL)
   mark <- fingerprint(f)

@@ -62,7 +62,8 @@ model_import <- function(file, connection = NULL) {
     on.exit(close(from))
     join <- model_joiner(function_named)
     fields <- NULL
-    call_of_files(connection, "ModelService/ReadModelFile", file_pieces(from, file.size(file), chunk_bytes), function(message) {
+    next_piece <- file_pieces(from, file.size(file), chunk_bytes)
+    call_of_files(connection, "ModelService/ReadModelFile", next_piece, function(message) {
       fields <<- join(from_bytes("ModelPart", message))
     })
     fields
@@ -78,7 +79,9 @@ file_format <- function(file, format) {
   if (is.character(given) && length(given) == 1L && given %in% names(file_formats)) return(file_formats[[given]])
   known <- paste0("\"", names(file_formats), "\"", collapse = ", ")
   if (!is.null(format)) stop("`format` should be one of ", known, call. = FALSE)
-  stop("`file` is ", file, ", which does not say what it is to be: let it end in one of ", known, ", or give `format`", call. = FALSE)
+  stop("`file` is ", file, ", which does not say what it is to be: let it end in one of ", known, ", or give `format`",
+    call. = FALSE
+  )
 }
 
 as_path <- function(file) {
@@ -96,7 +99,7 @@ file_pieces <- function(from, size, chunk_bytes) {
   function() {
     if (sent >= size) return(NULL)
     data <- readBin(from, raw(), chunk_bytes)
-    message <- if (sent < 0) new_message("ModelFilePart", size_bytes = size, data = data) else new_message("ModelFilePart", data = data)
+    message <- new_message("ModelFilePart", size_bytes = if (sent < 0) size, data = data)
     sent <<- max(sent, 0) + length(data)
     if (length(data) == 0L) sent <<- Inf # it has become shorter; the server says so
     to_bytes(message)

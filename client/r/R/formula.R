@@ -22,17 +22,17 @@ formula_options <- c("data", "na.action", "factors", "scale")
 #'   \item{\code{factors}}{\code{"one-hot"} (the default): a column for each level. \code{"tokens"}: the number of the
 #'     level, from 1 for an input (0 stays free for \code{mask_zero}), from 0 for a target (for
 #'     \code{sparse_categorical_crossentropy}).}
-#'   \item{\code{scale}}{\code{TRUE} (the default): numbers are scaled to what a network works with, by the range (0.1 to
-#'     0.9) or with \code{exact = TRUE} and \code{output = "linear"} by mean and deviation, of the samples that are not
-#'     held out for \code{validation}. The model keeps the scale and takes and gives raw numbers. \code{FALSE}: as they
-#'     are.}
+#'   \item{\code{scale}}{\code{TRUE} (the default): numbers are scaled to what a network works with, by the range (0.1
+#'     to 0.9) or with \code{exact = TRUE} and \code{output = "linear"} by mean and deviation, of the samples that are
+#'     not held out for \code{validation}. The model keeps the scale and takes and gives raw numbers. \code{FALSE}: as
+#'     they are.}
 #' }
 #'
 #' Samples of unequal length need \code{exact = TRUE}; they are then filled up with steps that have no entry.
 #'
 #' @return The model. \code{predict(model, newdata)} makes the inputs for a new data frame in the same way and returns a
-#'   value for each of its rows (\code{NA} where there is none), for several targets a matrix. For a factor these are the
-#'   probabilities of its levels; \code{type = "class"} gives the factor.
+#'   value for each of its rows (\code{NA} where there is none), for several targets a matrix. For a factor these are
+#'   the probabilities of its levels; \code{type = "class"} gives the factor.
 #' @examples
 #' \dontrun{
 #' d <- expand.grid(day = as.Date("2024-01-01") + 0:29, station = c("north", "south", "west"))
@@ -53,7 +53,9 @@ NULL
 #   with other data
 # `said` holds the expressions of `...`, `further` the values of those that are none of the data's columns.
 formula_arrays <- function(formula, X, said, further, exact, model = NULL) {
-  if (length(formula) != 3L) stop("the formula should be targets ~ inputs, such as temp ~ wind + rain; it has no left side", call. = FALSE)
+  if (length(formula) != 3L) {
+    stop("the formula should be targets ~ inputs, such as temp ~ wind + rain; it has no left side", call. = FALSE)
+  }
   data <- if (is.null(further[["data"]])) X else further[["data"]]
   if (is.null(data)) stop("`data` is missing: the data frame that the formula is about", call. = FALSE)
   data <- as_long(data)
@@ -69,7 +71,8 @@ formula_arrays <- function(formula, X, said, further, exact, model = NULL) {
   if (anyNA(frame$rows) && !exact) stop_unequal(frame$rows)
   Y[absent, ] <- NaN
   X[absent, ] <- NaN
-  scale <- if (!is.null(model)) model[scale_fields] else if (is.null(further[["scale"]]) || as_flag(further[["scale"]], "scale")) {
+  wanted <- is.null(further[["scale"]]) || as_flag(further[["scale"]], "scale")
+  scale <- if (!is.null(model)) model[scale_fields] else if (wanted) {
     used <- as.vector(frame$rows[!held_out(nrow(frame$rows), given$validation), ])
     deviation <- exact && identical(given$output, "linear")
     c(scale_of(X[used, , drop = FALSE], deviation, "input", frame$factors == "tokens"),
@@ -97,7 +100,8 @@ new_frame <- function(formula, data, said, further) {
   response <- stats::model.response(table)
   list(
     terms = stats::terms(table), sample = said[["sample"]], time = said[["time"]],
-    factors = match.arg(further[["factors"]], c("one-hot", "tokens")), levels = lapply(labels, function(x) levels(as.factor(x))),
+    factors = match.arg(further[["factors"]], c("one-hot", "tokens")),
+    levels = lapply(labels, function(x) levels(as.factor(x))),
     classes = if (is_label(response)) levels(as.factor(response))
   )
 }
@@ -176,7 +180,8 @@ input_columns <- function(table, frame) {
   labels <- Filter(is.factor, as.list(table[intersect(names(table), rownames(attr(terms, "factors")))]))
   all_levels <- lapply(labels, function(x) stats::contrasts(x, contrasts = FALSE))
   attr(terms, "intercept") <- 1L # without it the first factor would be treated in another way
-  matrix <- stats::model.matrix(terms, stats::model.frame(terms, table, na.action = stats::na.pass), contrasts.arg = all_levels)
+  table <- stats::model.frame(terms, table, na.action = stats::na.pass)
+  matrix <- stats::model.matrix(terms, table, contrasts.arg = all_levels)
   inputs <- matrix[, colnames(matrix) != "(Intercept)", drop = FALSE]
   structure(unname(inputs), dimnames = list(NULL, colnames(inputs)))
 }
@@ -205,13 +210,17 @@ absent_rows <- function(columns, na.action, exact) {
   what <- paste0(names[counts > 0], " in ", counts[counts > 0], " of ", nrow(columns), " rows", collapse = ", ")
   text <- paste0("values are missing: ", what, "; the first in row ", which(absent)[1])
   if (is_na_pass(na.action)) {
-    if (!exact) stop(text, ". na.action = na.pass needs exact = TRUE: the arithmetic of rnn knows no missing steps", call. = FALSE)
+    if (!exact) {
+      stop(text, ". na.action = na.pass needs exact = TRUE: the arithmetic of rnn knows no missing steps",
+        call. = FALSE
+      )
+    }
     message(text, ". These steps have no entry")
   } else if (identical(body(na.action), body(stats::na.omit)) || identical(body(na.action), body(stats::na.exclude))) {
     message(text, ". These rows are left out")
   } else {
-    stop(text, ". Fill them in, or give na.action = na.omit (leaves the rows out), or with exact = TRUE na.action = na.pass ",
-      "(keeps their place in time)",
+    stop(text, ". Fill them in, or give na.action = na.omit (leaves the rows out), or with exact = TRUE ",
+      "na.action = na.pass (keeps their place in time)",
       call. = FALSE
     )
   }
@@ -223,13 +232,19 @@ places_of <- function(frame, data, left_out = logical(nrow(data))) {
   environment <- environment(frame$terms)
   value <- function(expression, argument) {
     x <- eval(expression, data, environment)
-    if (length(x) != nrow(data)) stop("`", argument, "` has ", length(x), " values for the ", nrow(data), " rows of `data`", call. = FALSE)
+    if (length(x) != nrow(data)) {
+      stop("`", argument, "` has ", length(x), " values for the ", nrow(data), " rows of `data`", call. = FALSE)
+    }
     if (anyNA(x)) stop("`", argument, "` is missing in row ", which(is.na(x))[1], call. = FALSE)
     x
   }
   sample <- if (is.null(frame$sample)) rep("all rows", nrow(data)) else value(frame$sample, "sample")
   time <- if (!is.null(frame$time)) value(frame$time, "time")
-  if (is_label(time)) stop("`time` should be numbers, dates or times by which rows are ordered, it is of class ", class(time)[1], call. = FALSE)
+  if (is_label(time)) {
+    stop("`time` should be numbers, dates or times by which rows are ordered, it is of class ", class(time)[1],
+      call. = FALSE
+    )
+  }
   rows <- split(which(!left_out), as.character(sample)[!left_out])
   rows <- rows[unique(as.character(sample)[!left_out])]
   if (!is.null(time)) {
@@ -248,7 +263,8 @@ stop_on_twice <- function(rows, time) {
     twice <- anyDuplicated(time[rows[[name]]])
     if (twice > 0) {
       row <- rows[[name]][twice]
-      stop("the time ", format(time[row]), " is there twice in the sample ", name, " (row ", row, "): give `sample`, or drop one of them",
+      stop("the time ", format(time[row]), " is there twice in the sample ", name, " (row ", row, "): give `sample`, ",
+        "or drop one of them",
         call. = FALSE
       )
     }
@@ -264,7 +280,8 @@ say_gaps <- function(rows, time) {
   if (count == 0) return(invisible())
   first <- names(rows)[lengths(long) > 0][1]
   row <- rows[[first]][long[[first]][1]]
-  message("time is left out in ", count, if (count == 1) " place" else " places", ", the first after ", format(time[row]),
+  message("time is left out in ", count, if (count == 1) " place" else " places",
+    ", the first after ", format(time[row]),
     if (length(rows) > 1) paste0(" in the sample ", first), ": for the network the next row is the next step"
   )
 }
@@ -273,8 +290,9 @@ stop_unequal <- function(places) {
   steps <- rowSums(!is.na(places))
   short <- which.min(steps)
   long <- which.max(steps)
-  stop("the samples are of unequal length: ", rownames(places)[long], " has ", steps[long], " rows, ", rownames(places)[short], " has ",
-    steps[short], ". The arithmetic of rnn wants the same number for all; exact = TRUE trains on unequal lengths",
+  stop("the samples are of unequal length: ", rownames(places)[long], " has ", steps[long], " rows, ",
+    rownames(places)[short], " has ", steps[short], ". The arithmetic of rnn wants the same number for all; ",
+    "exact = TRUE trains on unequal lengths",
     call. = FALSE
   )
 }
@@ -285,7 +303,8 @@ held_out <- function(samples, validation) {
   seq_len(samples) > samples - round(samples * share)
 }
 
-# Center and scale of each column: by deviation, or by range to 0.1 to 0.9. Columns of zeros and ones, and labels, stay as they are.
+# Center and scale of each column: by deviation, or by range to 0.1 to 0.9. Columns of zeros and ones, and labels, stay
+# as they are.
 scale_of <- function(columns, deviation, side, label = FALSE) {
   one <- function(x) {
     x <- x[!is.na(x)]
@@ -317,8 +336,8 @@ predict_rows <- function(object, newdata, type, connection) {
   X <- input_columns(table, frame)
   absent <- rowSums(is.na(X)) > 0
   if (any(absent) && !identical(object[["mask"]], "nan")) {
-    stop("newdata has missing values, the first in row ", which(absent)[1], ": fill them in; only a model trained with na.action = na.pass ",
-      "takes them",
+    stop("newdata has missing values, the first in row ", which(absent)[1], ": fill them in; only a model trained ",
+      "with na.action = na.pass takes them",
       call. = FALSE
     )
   }

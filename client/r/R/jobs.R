@@ -3,8 +3,8 @@
 #' \code{train_async} hands a training to the server and returns at once. What the server has accepted it will do, even
 #' if it is stopped and started again; R may be closed meanwhile.
 #'
-#' The job draws from a random stream of its own, whose seed is one draw from the caller's: after \code{set.seed} results
-#' are reproducible. The caller's own epoch functions cannot run in the background.
+#' The job draws from a random stream of its own, whose seed is one draw from the caller's: after \code{set.seed}
+#' results are reproducible. The caller's own epoch functions cannot run in the background.
 #'
 #' @param Y,X,model,... As for \code{\link{trainr}}, \code{exact} included.
 #' @param keep_store As for \code{\link{trainr}}.
@@ -15,7 +15,8 @@
 #'   within the epoch), \code{mean_error}, \code{model} (its name once there is one), \code{error} and \code{reason}.
 #'   \code{job_wait}, \code{job_model}: the trained model, as \code{trainr} returns it; \code{job_wait} prints as the
 #'   training goes on. \code{job_list}: a data frame, newest first.
-#'   \code{summary}: the same and when it was accepted, began and ended. \code{job_cancel}: the status. \code{job_delete}: \code{NULL}.
+#'   \code{summary}: the same and when it was accepted, began and ended. \code{job_cancel}: the status.
+#'   \code{job_delete}: \code{NULL}.
 #' @examples
 #' \dontrun{
 #' job <- train_async(Y, X, learningrate = 0.1, hidden_dim = 64, numepochs = 1000)
@@ -25,13 +26,14 @@
 #' @export
 train_async <- function(Y, X, model = NULL, ..., keep_store = FALSE, model_id = "", connection = NULL) {
   plan <- training_plan(Y, X, model, ..., keep_store = keep_store, connection = connection)
-  if (needs_pauses(plan$local$epoch_function)) {
-    stop("`epoch_function` holds a function of your own, which cannot run in the background; use trainr()",
-      call. = FALSE
-    )
-  }
+  refuse_own_functions(plan)
   plan$made <- made_by(match.call(), plan)
   start_job(plan, sample.int(.Machine$integer.max, 1L), model_id, plan$connection)
+}
+
+refuse_own_functions <- function(plan) {
+  if (!needs_pauses(plan$local$epoch_function)) return(invisible())
+  stop("`epoch_function` holds a function of your own, which cannot run in the background; use trainr()", call. = FALSE)
 }
 
 # Hands a plan to the server, to be trained with that seed.
@@ -41,7 +43,8 @@ start_job <- function(plan, seed, model_id, connection) {
   training$model_id <- model_id
   request <- new_message("CreateTrainingJobRequest", training = training, request_id = new_uuid())
   job <- with_patience(function() unary_call(connection, "TrainingService/CreateTrainingJob", request, "TrainingJob"))
-  structure(list(name = job$name, kept = plan[c("local", "layer_attributes", "stored", "made")]), class = "rnnremote_job")
+  kept <- plan[c("local", "layer_attributes", "stored", "made")]
+  structure(list(name = job$name, kept = kept), class = "rnnremote_job")
 }
 
 #' @export
@@ -101,7 +104,8 @@ job_delete <- function(job, connection = NULL) {
 #' @export
 job_list <- function(state = NULL, since = NULL, pattern = NULL, connection = NULL) {
   codes <- if (!is.null(state)) match(match.arg(state, job_states, several.ok = TRUE), job_states)
-  jobs <- all_pages(use_connection(connection), "TrainingService/ListTrainingJobs", "ListTrainingJobs", "training_jobs", state = codes)
+  connection <- use_connection(connection)
+  jobs <- all_pages(connection, "TrainingService/ListTrainingJobs", "ListTrainingJobs", "training_jobs", state = codes)
   rows <- as_rows(jobs, function(job) {
     data.frame(
       status_of(job)[c("name", "state", "epoch", "numepochs", "mean_error", "model")],
@@ -128,10 +132,12 @@ summary.rnnremote_job <- function(object, connection = NULL, ...) {
 #' @export
 print.summary.rnnremote_job <- function(x, ...) {
   cat(x$name, ": ", x$state, "\n", sep = "")
-  if (!is.null(x$call)) cat(strtrim(paste(trimws(deparse(x$call, nlines = 5)), collapse = " "), getOption("width")), "\n", sep = "")
-  cat(bar_text("epochs", x$epoch + x$progress, x$numepochs, 0), if (!is.nan(x$mean_error)) paste(", mean error", format(x$mean_error, digits = 4)), "\n", sep = "")
+  if (!is.null(x$call)) cat(strtrim(call_text(x$call), getOption("width")), "\n", sep = "")
+  error <- if (!is.nan(x$mean_error)) paste(", mean error", format(x$mean_error, digits = 4))
+  cat(bar_text("epochs", x$epoch + x$progress, x$numepochs, 0), error, "\n", sep = "")
   end <- if (is.na(x$ended)) Sys.time() else x$ended
-  cat("accepted ", format(x$created), if (!is.na(x$started)) paste0(", trained for ", time_text(as.numeric(end - x$started, units = "secs"))), "\n", sep = "")
+  lasted <- if (!is.na(x$started)) paste0(", trained for ", time_text(as.numeric(end - x$started, units = "secs")))
+  cat("accepted ", format(x$created), lasted, "\n", sep = "")
   if (nzchar(x$model)) cat("model: ", x$model, "\n", sep = "")
   if (nzchar(x$error)) cat("error: ", x$error, "\n", sep = "")
   invisible(x)
@@ -148,7 +154,10 @@ job_wait <- function(job, connection = NULL) {
 
 # The model of a job that has ended; stops with the condition that trainr would have stopped with.
 received_from <- function(run) {
-  tryCatch(stop_unless_succeeded(run$finished), rnnremote_failed_precondition = function(condition) stop_diverged(run, condition))
+  tryCatch(
+    stop_unless_succeeded(run$finished),
+    rnnremote_failed_precondition = function(condition) stop_diverged(run, condition)
+  )
   received <- stored_fields(run$connection, run$finished$model)
   completed(run$plan, received)
 }

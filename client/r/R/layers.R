@@ -4,10 +4,10 @@
 #' Layers of a network
 #'
 #' With \code{exact = TRUE} a network may be given as the list of its layers, from the input up, with the names and
-#' defaults of Keras: \code{trainr(Y, X, exact = TRUE, layers = list(gru(32), dense(1)), ...)}. It stands in the place of
-#' \code{network_type}, \code{hidden_dim}, \code{sigmoid}, \code{use_bias} and the other arguments that are a shorthand
-#' for such a list. \code{\link{predictr}}, \code{\link{train_async}}, stored models and further training take such
-#' networks as any other.
+#' defaults of Keras: \code{trainr(Y, X, exact = TRUE, layers = list(gru(32), dense(1)), ...)}. It stands in the place
+#' of \code{network_type}, \code{hidden_dim}, \code{sigmoid}, \code{use_bias} and the other arguments that are a
+#' shorthand for such a list. \code{\link{predictr}}, \code{\link{train_async}}, stored models and further training
+#' take such networks as any other.
 #'
 #' A sequence is (steps, variables). Recurrent layers give their last state only, unless \code{return_sequences} is
 #' \code{TRUE}. Layers that do not fit each other are an error that names both, with their shapes.
@@ -105,7 +105,8 @@ simple_rnn <- function(units, use_bias = TRUE, dropout = 0, recurrent_dropout = 
 #' @rdname layers
 #' @export
 jordan <- function(units, use_bias = TRUE, dropout = 0, recurrent_dropout = 0, return_sequences = FALSE,
-                   learn_initial_state = FALSE, outputs = 1, activation = "tanh", output_activation = "logistic") new_layer("Jordan")
+                   learn_initial_state = FALSE, outputs = 1, activation = "tanh",
+                   output_activation = "logistic") new_layer("Jordan")
 
 #' @rdname layers
 #' @export
@@ -115,7 +116,8 @@ gru <- function(units, use_bias = TRUE, dropout = 0, recurrent_dropout = 0, retu
 #' @rdname layers
 #' @export
 lstm <- function(units, use_bias = TRUE, dropout = 0, recurrent_dropout = 0, return_sequences = FALSE,
-                 learn_initial_state = FALSE, unit_forget_bias = TRUE, peephole = FALSE, projection = 0) new_layer("LSTM")
+                 learn_initial_state = FALSE, unit_forget_bias = TRUE, peephole = FALSE,
+                 projection = 0) new_layer("LSTM")
 
 #' @rdname layers
 #' @export
@@ -126,7 +128,8 @@ ntm <- function(units, use_bias = TRUE, dropout = 0, recurrent_dropout = 0, retu
 #' @rdname layers
 #' @export
 echo_state <- function(units, use_bias = TRUE, dropout = 0, recurrent_dropout = 0, return_sequences = FALSE,
-                       learn_initial_state = FALSE, leak = 1, spectral_radius = 0.9, density = 0.1) new_layer("EchoState")
+                       learn_initial_state = FALSE, leak = 1, spectral_radius = 0.9,
+                       density = 0.1) new_layer("EchoState")
 
 #' @rdname layers
 #' @export
@@ -216,7 +219,8 @@ sequential <- function(layers) new_layer("Sequential")
 
 #' @rdname layers
 #' @export
-attention <- function(score_mode = "dot", units = NULL, use_scale = FALSE, use_causal_mask = FALSE) new_layer("Attention")
+attention <- function(score_mode = "dot", units = NULL, use_scale = FALSE,
+                      use_causal_mask = FALSE) new_layer("Attention")
 
 #' @rdname layers
 #' @export
@@ -263,7 +267,9 @@ given_arguments <- function(f, environment, kind) {
   needed <- vapply(formals(f), function(default) is.symbol(default) && !nzchar(as.character(default)), NA)
   if (any(needed & !given)) stop(constructor(kind), "() needs `", names[needed & !given][1], "`", call. = FALSE)
   options <- mget(names[given], environment)
-  usual <- vapply(names(options), function(name) !needed[[name]] && isTRUE(all.equal(options[[name]], formals(f)[[name]])), NA)
+  usual <- vapply(names(options), function(name) {
+    !needed[[name]] && isTRUE(all.equal(options[[name]], formals(f)[[name]]))
+  }, NA)
   options[!usual]
 }
 
@@ -307,8 +313,8 @@ layer_messages <- function(layers) {
 
 layer_message <- function(layer) {
   options <- unclass(layer)[names(layer) != "kind"]
-  option <- unname(Map(function(value, name) new_message("Option", name = name, value = layer_option(value, name)), options, names(options)))
-  new_message("Layer", kind = layer$kind, option = option)
+  option <- function(value, name) new_message("Option", name = name, value = layer_option(value, name))
+  new_message("Layer", kind = layer$kind, option = unname(Map(option, options, names(options))))
 }
 
 layer_option <- function(value, name) {
@@ -325,7 +331,8 @@ as_layers <- function(value) {
   if (is_layer(value)) structure(value, class = "rnnremote_layer") else value
 }
 
-# What the server calls a layer of that kind: its weights are the field "<name>_weights", of further ones "<name>_1_weights".
+# What the server calls a layer of that kind: its weights are the field "<name>_weights", of further ones
+# "<name>_1_weights".
 layer_name <- function(kind) tolower(gsub("([a-z0-9])([A-Z][a-z])|([a-z])([A-Z])", "\\1\\3_\\2\\4", kind))
 
 weights_of_layers <- function(names) {

@@ -10,10 +10,11 @@
 #' @param seeds Each combination is trained with each of these.
 #' @param ... Further arguments of \code{\link{trainr}}, the same for all.
 #' @param connection A connection of \code{\link{trainr_connect}} other than the session's.
-#' @return A list of class \code{trainr_many}. Each item is a list of \code{options}, \code{seed}, \code{model} (where it
-#'   was not trained to the end that of the last whole epoch, or \code{NULL}), and \code{condition} (\code{NULL}, or why
-#'   it was not trained to the end). \code{as.data.frame} has a row for each, with the error (and the loss of the data
-#'   held out); \code{best_model} gives the model with the smallest loss of the data held out, or else the smallest error.
+#' @return A list of class \code{trainr_many}. Each item is a list of \code{options}, \code{seed}, \code{model} (where
+#'   it was not trained to the end that of the last whole epoch, or \code{NULL}), and \code{condition} (\code{NULL}, or
+#'   why it was not trained to the end). \code{as.data.frame} has a row for each, with the error (and the loss of the
+#'   data held out); \code{best_model} gives the model with the smallest loss of the data held out, or else the
+#'   smallest error.
 #' @examples
 #' \dontrun{
 #' grid <- list(learningrate = c(0.1, 0.3), hidden_dim = list(8, c(16, 8)))
@@ -39,9 +40,7 @@ trainr_many <- function(Y, X, grid = list(), seeds = 1, ..., connection = NULL) 
   for (options in combinations) {
     call[names(options)] <- made[names(options)] <- options
     plan <- eval(call, parent.frame())
-    if (needs_pauses(plan$local$epoch_function)) {
-      stop("`epoch_function` holds a function of your own, which cannot run in the background; use trainr()", call. = FALSE)
-    }
+    refuse_own_functions(plan)
     plan$made <- made_by(made, plan)
     todo <- c(todo, lapply(seeds, function(seed) list(plan = plan, options = options, seed = seed)))
   }
@@ -52,7 +51,9 @@ combinations_of <- function(grid) {
   if (!is.list(grid) || (length(grid) > 0 && (is.null(names(grid)) || !all(nzchar(names(grid)))))) {
     stop("`grid` should be a named list, such as list(learningrate = c(0.1, 0.3)), or a data frame", call. = FALSE)
   }
-  if (is.data.frame(grid)) return(lapply(seq_len(nrow(grid)), function(i) lapply(as.list(grid), function(column) column[[i]])))
+  if (is.data.frame(grid)) {
+    return(lapply(seq_len(nrow(grid)), function(i) lapply(as.list(grid), function(column) column[[i]])))
+  }
   places <- expand.grid(lapply(grid, seq_along))
   if (length(grid) == 0) return(list(list()))
   if (nrow(places) == 0) stop("`grid` has an option without a value", call. = FALSE)
@@ -76,7 +77,10 @@ train_all <- function(todo, connection) {
   bar <- new_bar("models", length(todo))
   on.exit(bar$clear())
   ended <- function(i) {
-    outcome <- tryCatch(list(model = suppressMessages(job_wait(jobs[[i]], connection))), rnnremote_error = function(condition) list(model = condition$model, condition = condition))
+    outcome <- tryCatch(
+      list(model = suppressMessages(job_wait(jobs[[i]], connection))),
+      rnnremote_error = function(condition) list(model = condition$model, condition = condition)
+    )
     results[[i]][names(outcome)] <<- outcome
     tryCatch(job_delete(jobs[[i]], connection), rnnremote_error = function(condition) NULL)
   }
@@ -101,7 +105,7 @@ train_all <- function(todo, connection) {
       if (i <= length(jobs)) tryCatch(job_cancel(jobs[[i]], connection), rnnremote_error = function(condition) NULL)
       results[[i]]$condition <- simpleCondition("interrupted")
     }
-    warning(structure(class = c("rnnremote_interrupted", "warning", "condition"), list(message = "interrupted: models are missing", call = NULL)))
+    warn_interrupted("models are missing")
   }
   results
 }
@@ -111,8 +115,11 @@ train_all <- function(todo, connection) {
 #' @param row.names,optional Not used.
 #' @export
 as.data.frame.trainr_many <- function(x, row.names = NULL, optional = FALSE, ...) {
-  options <- lapply(x, function(one) lapply(one$options, function(value) if (length(value) == 1L) value else paste(value, collapse = ", ")))
-  table <- do.call(rbind, lapply(options, function(row) as.data.frame(c(row, list(.row = 1)), stringsAsFactors = FALSE)))
+  shown <- function(value) if (length(value) == 1L) value else paste(value, collapse = ", ")
+  rows <- lapply(x, function(one) {
+    as.data.frame(c(lapply(one$options, shown), list(.row = 1)), stringsAsFactors = FALSE)
+  })
+  table <- do.call(rbind, rows)
   table$.row <- NULL
   table$seed <- vapply(x, function(one) one$seed, 0L)
   table$error <- vapply(x, function(one) if (is.null(one$model)) NA_real_ else utils::tail(mean_error(one$model), 1), 0)

@@ -26,7 +26,8 @@ r_fields <- c(
 # Fields beyond R's own on which the arithmetic of rnn depends here.
 r_extras <- c("clipping", "input_center", "input_scale", "output_center", "output_scale")
 
-small_bytes <- 65536 # larger values of the caller's own stay here: for the arithmetic of rnn the server has no use for them
+# Larger values of the caller's own stay here: for the arithmetic of rnn the server has no use for them.
+small_bytes <- 65536
 
 is_exact <- function(model) isTRUE(as.logical(model[["exact"]]))
 
@@ -85,8 +86,8 @@ unchanged <- function(local, received) {
 }
 
 # The caller's list with what the server has put in: fields that it has already keep their place, new ones follow in the
-# server's order, which is R's. What has not changed stays as the caller gave it, in R's types and with attributes; so do
-# functions. With `first`, arguments that do not become fields (validation) go.
+# server's order, which is R's. What has not changed stays as the caller gave it, in R's types and with attributes; so
+# do functions. With `first`, arguments that do not become fields (validation) go.
 merge_trained <- function(local, received, first = FALSE) {
   if (first) local[setdiff(names(local), c(names(received), training_sized, function_fields))] <- NULL
   names <- setdiff(names(received), function_fields)

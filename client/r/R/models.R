@@ -91,8 +91,9 @@ model_list <- function(name = "", named = TRUE, pattern = NULL, network_type = N
 as_rows <- function(items, row) {
   if (length(items) > 0) return(do.call(rbind, lapply(items, row)))
   row(list(
-    name = "", alias = "", network_type = "", exact = FALSE, numepochs = 0, final_error = 0, create_time = 0, expire_time = 0,
-    start_time = 0, end_time = 0, progress = 0, error_message = "", error_reason = "", state = 1L, epoch = 0, mean_error = 0, model = ""
+    name = "", alias = "", network_type = "", exact = FALSE, numepochs = 0, final_error = 0, create_time = 0,
+    expire_time = 0, start_time = 0, end_time = 0, progress = 0, error_message = "", error_reason = "", state = 1L,
+    epoch = 0, mean_error = 0, model = ""
   ))[0, ]
 }
 

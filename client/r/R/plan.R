@@ -15,7 +15,8 @@ new_plan <- function(Y, X, given, extra, exact, keep_store, connection) {
     extra$loss <- given$loss_function
     given$loss_function <- loss_L1
   }
-  keep_store <- as_flag(keep_store, "keep_store") && !exact # true gradients keep no states; predictr(hidden = TRUE) has them
+  # True gradients keep no states; predictr(hidden = TRUE) has them.
+  keep_store <- as_flag(keep_store, "keep_store") && !exact
   if (identical(given$update_rule, "adagrad") && !exact) {
     message("adagrad update, loss function not used and momentum set to 0")
     given$momentum <- 0
@@ -83,7 +84,9 @@ wire_option <- function(value, kind) {
 }
 
 as_flag <- function(x, name) {
-  if (length(x) != 1L || !is.atomic(x) || is.na(as.logical(x))) stop("`", name, "` should be TRUE or FALSE", call. = FALSE)
+  if (length(x) != 1L || !is.atomic(x) || is.na(as.logical(x))) {
+    stop("`", name, "` should be TRUE or FALSE", call. = FALSE)
+  }
   as.logical(x)
 }
 
@@ -112,7 +115,8 @@ retrain_plan <- function(Y, X, model, further, seq_to_seq_unsync, keep_store, co
   stored <- local[intersect(training_sized, names(local))]
   if (keep_store) refuse_huge_store(local, dim(X)[1]) else local[training_sized] <- NULL
   options <- new_message("TrainingOptions",
-    seq_to_seq_unsync = as_flag(seq_to_seq_unsync, "seq_to_seq_unsync"), keep_store = keep_store, exact = is_exact(local)
+    seq_to_seq_unsync = as_flag(seq_to_seq_unsync, "seq_to_seq_unsync"), keep_store = keep_store,
+    exact = is_exact(local)
   )
   further <- further[intersect(options_of_data, names(further))]
   if (is_exact(local)) options$extra <- encode_fields(further, TRUE, function(x) send_array(connection, x))
@@ -133,7 +137,9 @@ as_samples <- function(x, name) {
   if (inherits(x, "rnnremote_dataset")) return(x)
   if (is.data.frame(x)) x <- as.matrix(x)
   if (!is.numeric(x) && !is.logical(x)) {
-    stop("`", name, "` should be a numeric array of (samples, time, variables), it is of type ", typeof(x), call. = FALSE)
+    stop("`", name, "` should be a numeric array of (samples, time, variables), it is of type ", typeof(x),
+      call. = FALSE
+    )
   }
   if (!length(dim(x)) %in% 2:3) {
     stop("`", name, "` should be an array of (samples, time, variables) or a matrix of (samples, time), it has ",

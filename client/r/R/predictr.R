@@ -1,15 +1,16 @@
 #' Predict on the server
 #'
-#' The function of the package \code{rnn}, with its arguments and its results. With \code{use_bias} a sample's prediction
-#' depends, as in \code{rnn}, on the samples it is predicted with; requests are therefore never split or merged.
+#' The function of the package \code{rnn}, with its arguments and its results. With \code{use_bias} a sample's
+#' prediction depends, as in \code{rnn}, on the samples it is predicted with; requests are therefore never split or
+#' merged.
 #'
 #' @param model A model of \code{\link{trainr}}, of \code{rnn::trainr}, or the name of one on the server such as
 #'   \code{"models/adder@@prod"}.
 #' @param X Input values, an array (samples, time, variables), or a matrix (samples, time) of one variable.
 #' @param hidden Returns the states of every layer, as a list, instead of the output.
 #' @param real_output With one output variable the result is a matrix (samples, time); \code{FALSE} keeps it an array.
-#' @param ... Further options for models of \code{exact = TRUE}: \code{mask}, and \code{return_state} and \code{state} to
-#'   predict piece by piece.
+#' @param ... Further options for models of \code{exact = TRUE}: \code{mask}, and \code{return_state} and \code{state}
+#'   to predict piece by piece.
 #' @param connection A connection of \code{\link{trainr_connect}} other than the session's.
 #' @return The predictions: a matrix (samples, time) or an array (samples, time, variables); with \code{hidden} a list.
 #'   With \code{return_state = TRUE} a list of \code{prediction} and \code{state}.
@@ -28,8 +29,9 @@ predictr <- function(model, X, hidden = FALSE, real_output = TRUE, ..., connecti
   who <- encode_computing(model, connection, unneeded_fields(model))
   long <- !inherits(X, "rnnremote_dataset") && 8 * length(X) > server_info(connection)$inline_bytes
   if (long && !hidden && real_output && ...length() == 0) return(predict_stream(connection, who, X))
+  sent <- function(x) send_array(connection, x)
   request <- do.call(new_message, c(list("PredictRequest"), who, list(
-    x = send_array(connection, X), hidden = hidden, keep_output_dim = !real_output, extra = encode_options(list(...), function(x) send_array(connection, x))
+    x = sent(X), hidden = hidden, keep_output_dim = !real_output, extra = encode_options(list(...), sent)
   )))
   response <- with_patience(function() {
     unary_call(connection, "PredictionService/Predict", request, "PredictResponse")
@@ -49,7 +51,8 @@ predictr <- function(model, X, hidden = FALSE, real_output = TRUE, ..., connecti
 # The fields that prediction does not need: what is as large as the training data, what update rules keep.
 unneeded_fields <- function(model) {
   if (is.character(model)) return(NULL)
-  c(training_sized, "error", names(model)[are_weights(names(model)) & grepl("_(synapse|weights)_|^attention_[a-z]+_", names(model))])
+  of_rules <- are_weights(names(model)) & grepl("_(synapse|weights)_|^attention_[a-z]+_", names(model))
+  c(training_sized, "error", names(model)[of_rules])
 }
 
 # A prediction for many samples, in pieces both ways.

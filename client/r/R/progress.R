@@ -29,7 +29,8 @@ bar_text <- function(what, done, total, elapsed, width = 20) {
   filled <- floor(part * width)
   bar <- paste0(strrep("=", filled), if (filled < width) ">", strrep(" ", max(width - filled - 1, 0)))
   left <- if (part > 0 && elapsed > 1) paste0(", ", time_text(elapsed * (1 - part) / part), " left")
-  sprintf("%s %.0f of %.0f [%s] %.0f %%%s", what, floor(done + 1e-9), total, bar, 100 * part, if (is.null(left)) "" else left)
+  if (is.null(left)) left <- ""
+  sprintf("%s %.0f of %.0f [%s] %.0f %%%s", what, floor(done + 1e-9), total, bar, 100 * part, left)
 }
 
 time_text <- function(seconds) {
@@ -40,7 +41,9 @@ time_text <- function(seconds) {
 
 show_progress <- function(run, progress) {
   if (nzchar(progress$compiling)) return(run$bar$show(0, paste("the server is compiling", progress$compiling)))
-  if (progress$queue_position > 0) return(run$bar$show(0, paste("waiting,", progress$queue_position, "jobs before this one")))
+  if (progress$queue_position > 0) {
+    return(run$bar$show(0, paste("waiting,", progress$queue_position, "jobs before this one")))
+  }
   if (!isTRUE(run$started)) run$bar$restart() # neither waiting nor compiling says how fast it will be
   run$started <- TRUE
   run$bar$show(progress$epoch + progress$progress)

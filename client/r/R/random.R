@@ -3,8 +3,8 @@
 # R's .Random.seed, made as R makes it where there is none yet.
 random_state <- function() {
   if (RNGkind()[1] == "user-supplied") {
-    stop("the random number generator is \"user-supplied\", which lives in this R alone; the server has all others of R: ",
-      "RNGkind(\"default\") sets R's own choice.",
+    stop("the random number generator is \"user-supplied\", which lives in this R alone; ",
+      "the server has all others of R: RNGkind(\"default\") sets R's own choice.",
       call. = FALSE
     )
   }

@@ -7,8 +7,9 @@
 #   finished: the job's last message
 new_run <- function(plan, connection, job = NULL) {
   list2env(list(
-    plan = plan, connection = connection, model = plan$local, pausing = isTRUE(plan$training$pause_each_epoch), job = job,
-    epoch = 0, pause = NULL, answered = 0, answer = NULL, known = character(), result = NULL, finished = NULL, join = NULL, bar = new_bar("epochs", numepochs_of(plan))
+    plan = plan, connection = connection, model = plan$local, pausing = isTRUE(plan$training$pause_each_epoch),
+    job = job, epoch = 0, pause = NULL, answered = 0, answer = NULL, known = character(), result = NULL,
+    finished = NULL, join = NULL, bar = new_bar("epochs", numepochs_of(plan))
   ), parent = emptyenv())
 }
 
@@ -47,11 +48,15 @@ interrupted_model <- function(run) {
   }
   model <- completed(run$plan, stored_fields(run$connection, job$model), run$model, run$answered == 0)
   run$finished <- job
+  warn_interrupted(paste("this is the model after epoch", model$current_epoch))
+  model
+}
+
+warn_interrupted <- function(what) {
   warning(structure(
     class = c("rnnremote_interrupted", "warning", "condition"),
-    list(message = paste0("interrupted: this is the model after epoch ", model$current_epoch), call = NULL)
+    list(message = paste("interrupted:", what), call = NULL)
   ))
-  model
 }
 
 # Divergence is an error that carries the last finite model, and says in which epoch it was.

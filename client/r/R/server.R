@@ -1,9 +1,9 @@
 #' A server on this machine, for this session
 #'
 #' Finds the Python package \code{pytrainr}, or installs it into a virtual environment of its own if you agree, starts a
-#' server on this machine that only this session can use (with a token, on a free port), and connects with it. The server
-#' stops when R ends, however that happens, or with \code{trainr_server_stop()}. Jobs, models and data sets stay in
-#' \code{data_dir} for the next session.
+#' server on this machine that only this session can use (with a token, on a free port), and connects with it. The
+#' server stops when R ends, however that happens, or with \code{trainr_server_stop()}. Jobs, models and data sets stay
+#' in \code{data_dir} for the next session.
 #'
 #' Python is looked for in this order: \code{python}, the environment variable \code{TRAINR_PYTHON}, the virtual
 #' environment that this function made, the program \code{pytrainr-server} on the path, \code{python3} and \code{python}
@@ -27,8 +27,8 @@
 #' trainr_server_stop()
 #' }
 #' @export
-trainr_server <- function(data_dir = NULL, python = NULL, install = NA, package = Sys.getenv("TRAINR_PACKAGE", "pytrainr[server]"),
-                          flags = character()) {
+trainr_server <- function(data_dir = NULL, python = NULL, install = NA,
+                          package = Sys.getenv("TRAINR_PACKAGE", "pytrainr[server]"), flags = character()) {
   if (!is.null(session$server) && is_running(session$server)) {
     if (!is.null(data_dir) && !identical(normalizePath(data_dir, mustWork = FALSE), session$server$data_dir)) {
       stop("this session has a server already, with other data: trainr_server_stop() first", call. = FALSE)
@@ -66,7 +66,9 @@ is_running <- function(server) !file.exists(server$ended) && !is.null(server$pip
 
 environment_dir <- function() file.path(tools::R_user_dir("rnnremote", "data"), "python")
 
-venv_python <- function(directory) file.path(directory, if (.Platform$OS.type == "windows") "Scripts/python.exe" else "bin/python")
+venv_python <- function(directory) {
+  file.path(directory, if (.Platform$OS.type == "windows") "Scripts/python.exe" else "bin/python")
+}
 
 # R puts its libraries, and with them the system's, before those that another program was linked with.
 outside_r <- function(expression) {
@@ -95,36 +97,48 @@ printed_by <- function(program, arguments, otherwise = NULL) {
 server_modules <- c("pytrainr", "pytrainr_server", "grpc", "sqlalchemy", "numba")
 
 has_server <- function(python) {
-  looks <- paste0("import sys, importlib.util as i; sys.exit(not all(map(i.find_spec, '", paste(server_modules, collapse = " "), "'.split())))")
+  modules <- paste(server_modules, collapse = " ")
+  looks <- paste0("import sys, importlib.util as i; sys.exit(not all(map(i.find_spec, '", modules, "'.split())))")
   !is.null(printed_by(python, c("-c", looks)))
 }
 
 # A Python that has the server's package; installs it, if that is wanted, where none has.
 server_python <- function(python, install, package) {
   if (!is.null(python)) {
-    if (is.null(printed_by(python, "--version"))) stop("`python` is ", python, ", which is no Python that runs here", call. = FALSE)
+    if (is.null(printed_by(python, "--version"))) {
+      stop("`python` is ", python, ", which is no Python that runs here", call. = FALSE)
+    }
     if (has_server(python)) return(python)
   }
   beside <- Sys.which("pytrainr-server") # a program of a virtual environment lies beside its Python
-  known <- c(Sys.getenv("TRAINR_PYTHON"), venv_python(environment_dir()), if (nzchar(beside)) file.path(dirname(beside), c("python", "python.exe")))
-  for (candidate in c(known[nzchar(known)], "python3", "python")) if (is.null(python) && has_server(candidate)) return(candidate)
+  beside <- if (nzchar(beside)) file.path(dirname(beside), c("python", "python.exe"))
+  known <- c(Sys.getenv("TRAINR_PYTHON"), venv_python(environment_dir()), beside)
+  for (candidate in c(known[nzchar(known)], "python3", "python")) {
+    if (is.null(python) && has_server(candidate)) return(candidate)
+  }
   install_server(python, install, package)
 }
 
 install_server <- function(python, install, package) {
   directory <- environment_dir()
   what <- paste0("the Python package ", package, " into the virtual environment ", directory)
-  if (is.na(install)) install <- interactive() && isTRUE(utils::askYesNo(paste0("No Python here has the server. Install ", what, "?")))
+  question <- paste0("No Python here has the server. Install ", what, "?")
+  if (is.na(install)) install <- interactive() && isTRUE(utils::askYesNo(question))
   if (!install) {
-    stop("no Python here has the server. trainr_server(install = TRUE) installs ", what, "; or install it yourself (pip install '", package,
-      "') and give `python`, or connect to a server elsewhere: trainr_connect()",
+    stop("no Python here has the server. trainr_server(install = TRUE) installs ", what,
+      "; or install it yourself (pip install '", package, "') and give `python`, ",
+      "or connect to a server elsewhere: trainr_connect()",
       call. = FALSE
     )
   }
   base <- c(python, "python3", "python")
   recent <- "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))"
   base <- Filter(function(candidate) !is.null(printed_by(candidate, c("-c", recent))), base)
-  if (length(base) == 0) stop("there is no Python 3.10 or newer here (with its modules venv and ensurepip); see www.python.org", call. = FALSE)
+  if (length(base) == 0) {
+    stop("there is no Python 3.10 or newer here (with its modules venv and ensurepip); see www.python.org",
+      call. = FALSE
+    )
+  }
   message("installing ", what, " ...")
   run_or_stop(base[1], c("-m", "venv", directory), directory)
   program <- venv_python(directory)
@@ -144,17 +158,23 @@ run_or_stop <- function(program, arguments, directory) {
 
 # Starts it and waits until it answers. Its standard input is a pipe from R: when that ends, so does the server.
 start_server <- function(program, data_dir, flags) {
-  make_token <- c("-m", "pytrainr_server", "token", "create", "--owner", user_name(), "--days", "30", "--data-dir", data_dir)
-  token <- printed_by(program, make_token, otherwise = paste("no token could be made for a server with its data in", data_dir))
+  make_token <- c("token", "create", "--owner", user_name(), "--days", "30", "--data-dir", data_dir)
+  token <- printed_by(program, c("-m", "pytrainr_server", make_token),
+    otherwise = paste("no token could be made for a server with its data in", data_dir)
+  )
   beside <- tempfile("rnnremote-server")
   dir.create(beside)
   files <- file.path(beside, c("addresses", "log", "ended"))
-  command <- c(program, system.file("server", "start.py", package = "rnnremote", mustWork = TRUE), files[3], "serve",
-    "--listen", "127.0.0.1:0", "--data-dir", data_dir, "--tokens", "always", "--ready-file", files[1], "--leave-with-parent", flags)
+  command <- c(
+    program, system.file("server", "start.py", package = "rnnremote", mustWork = TRUE), files[3], "serve",
+    "--listen", "127.0.0.1:0", "--data-dir", data_dir, "--tokens", "always", "--ready-file", files[1],
+    "--leave-with-parent", flags
+  )
   line <- paste(c(vapply(command, shQuote, ""), ">", shQuote(files[2]), "2>&1"), collapse = " ")
   if (.Platform$OS.type == "windows") line <- paste0("cmd /c \"", line, "\"")
   server <- list2env(list(
-    token = regmatches(token, regexpr("trainr_\\S+", token))[1], data_dir = data_dir, log = files[2], ended = files[3], pipe = outside_r(pipe(line, "w"))
+    token = regmatches(token, regexpr("trainr_\\S+", token))[1], data_dir = data_dir, log = files[2],
+    ended = files[3], pipe = outside_r(pipe(line, "w"))
   ), parent = emptyenv())
   class(server) <- "rnnremote_server"
   reg.finalizer(server, stop_server, onexit = TRUE)
@@ -162,7 +182,8 @@ start_server <- function(program, data_dir, flags) {
   while (!file.exists(files[1]) || length(readLines(files[1], warn = FALSE)) == 0) {
     if (file.exists(files[3]) || Sys.time() > until) {
       stop_server(server)
-      stop("the server did not start:\n", paste(utils::tail(readLines(files[2], warn = FALSE), 15), collapse = "\n"), call. = FALSE)
+      said <- utils::tail(readLines(files[2], warn = FALSE), 15)
+      stop("the server did not start:\n", paste(said, collapse = "\n"), call. = FALSE)
     }
     Sys.sleep(0.05)
   }

@@ -13,7 +13,7 @@ output_shape <- function(layer, shape) {
   option <- function(name) layer_default(layer, name)
   last <- function(width) c(if (option("return_sequences")) steps else 1, width)
   windows <- function(span, strides) {
-    c(if (option("padding") == "valid") (steps - span) %/% strides + 1 else ceiling(steps / strides))
+    if (option("padding") == "valid") (steps - span) %/% strides + 1 else ceiling(steps / strides)
   }
   switch(layer$kind,
     SimpleRNN = , GRU = , EchoState = last(option("units")),
@@ -25,7 +25,10 @@ output_shape <- function(layer, shape) {
     Bidirectional = output_shape(layer$layer, shape) * c(1, if (option("merge_mode") == "concat") 2 else 1),
     Embedding = c(steps, option("output_dim")),
     Dense = c(steps, option("units")),
-    Conv1D = c(windows(option("dilation_rate") * (option("kernel_size") - 1) + 1, option("strides")), option("filters")),
+    Conv1D = {
+      span <- option("dilation_rate") * (option("kernel_size") - 1) + 1
+      c(windows(span, option("strides")), option("filters"))
+    },
     MaxPooling1D = , AveragePooling1D = {
       strides <- if (is.null(option("strides"))) option("pool_size") else option("strides")
       c(windows(option("pool_size"), strides), width)

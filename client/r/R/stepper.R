@@ -1,8 +1,8 @@
 #' One time step at a time
 #'
 #' \code{stepper} makes a function of one time step that remembers its state: for values that come one by one. The
-#' results are those of \code{\link{predictr}} for the sequence so far, at its last step. A model that keeps its scale takes
-#' and gives raw numbers.
+#' results are those of \code{\link{predictr}} for the sequence so far, at its last step. A model that keeps its scale
+#' takes and gives raw numbers.
 #'
 #' With \code{exact = TRUE} the server is given the state and one step. A network in the arithmetic of \code{rnn}, where
 #' a state cannot be taken out, is given the sequence so far, so that later steps take longer.
@@ -12,8 +12,8 @@
 #' @param samples How many sequences are stepped at once.
 #' @param connection A connection of \code{\link{trainr_connect}} other than the session's.
 #' @return A function: \code{step(x)} takes the inputs of the next step, a vector, or for several sequences a matrix
-#'   (samples, inputs), and returns the outputs in the same form. \code{step()} begins anew. \code{stepper_state(step)} is
-#'   where it is, and \code{stepper_state(step) <- state} goes on from there.
+#'   (samples, inputs), and returns the outputs in the same form. \code{step()} begins anew. \code{stepper_state(step)}
+#'   is where it is, and \code{stepper_state(step) <- state} goes on from there.
 #' @examples
 #' \dontrun{
 #' step <- stepper(model)
@@ -38,12 +38,15 @@ stepper <- function(model, samples = 1, connection = NULL) {
       return(invisible())
     }
     if (!is.numeric(x) || length(x) != samples * inputs) {
-      stop("`x` should be ", samples * inputs, " numbers", if (samples > 1) paste0(", a matrix (", samples, ", ", inputs, ")"), call. = FALSE)
+      stop("`x` should be ", samples * inputs, " numbers",
+        if (samples > 1) paste0(", a matrix (", samples, ", ", inputs, ")"),
+        call. = FALSE
+      )
     }
     x <- array(x, c(samples, 1L, inputs))
     y <- if (is_exact(fields)) {
-      arguments <- c(list(model, x, real_output = FALSE, return_state = TRUE, connection = connection), if (!is.null(seen$state)) list(state = seen$state))
-      found <- do.call(predictr, arguments)
+      arguments <- list(model, x, real_output = FALSE, return_state = TRUE, connection = connection)
+      found <- do.call(predictr, c(arguments, list(state = seen$state)["state"[!is.null(seen$state)]]))
       seen$state <<- found$state
       found$prediction
     } else {
@@ -63,7 +66,10 @@ refuse_whole_sequences <- function(model) {
     pyramid = isTRUE(model[["pyramid"]] > 1), seq_to_seq_unsync = isTRUE(as.logical(model[["seq_to_seq_unsync"]]))
   )
   if (any(whole)) {
-    stop("this network needs the whole sequence (", names(whole)[whole][1], "), it cannot go step by step; use predictr()", call. = FALSE)
+    stop("this network needs the whole sequence (", names(whole)[whole][1], "), it cannot go step by step; ",
+      "use predictr()",
+      call. = FALSE
+    )
   }
 }
 

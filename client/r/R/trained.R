@@ -1,5 +1,5 @@
-# The class of trained models: c("trainr", "list"), on top of the very list that rnn returns. What the methods need beside
-# it (the call, the training data) are attributes, so that the fields stay those of rnn.
+# The class of trained models: c("trainr", "list"), on top of the very list that rnn returns. What the methods need
+# beside it (the call, the training data) are attributes, so that the fields stay those of rnn.
 
 made_attributes <- c("call", "data", "frame")
 
@@ -12,7 +12,8 @@ as_trained <- function(model, made = NULL) {
   structure(model, class = c("trainr", "list"))
 }
 
-# What a plan remembers for the model: the call, without large values in it, and the training data unless they are large.
+# What a plan remembers for the model: the call, without large values in it, and the training data unless they are
+# large.
 made_by <- function(call, plan) {
   call[[1]] <- quote(trainr)
   call$model_id <- NULL # of train_async
@@ -25,14 +26,15 @@ made_by <- function(call, plan) {
 # do.call() puts values into a call. A large one is no help there.
 call_entry <- function(entry, name) {
   if (is.language(entry) || is.null(entry) || utils::object.size(entry) <= 500) return(entry)
-  as.name(paste0("<", if (length(dim(entry)) > 0) paste(dim(entry), collapse = " x ") else paste("length", length(entry)), ">"))
+  size <- if (length(dim(entry)) > 0) paste(dim(entry), collapse = " x ") else paste("length", length(entry))
+  as.name(paste0("<", size, ">"))
 }
 
 #' Methods for trained models
 #'
 #' What \code{\link{trainr}} returns is the list that \code{rnn::trainr} returns, with a class on top, so that R's own
-#' functions know what to do with it. \code{options(rnnremote.bare_list = TRUE)} leaves class and further attributes away,
-#' for those who compare with \code{rnn}.
+#' functions know what to do with it. \code{options(rnnremote.bare_list = TRUE)} leaves class and further attributes
+#' away, for those who compare with \code{rnn}.
 #'
 #' The training data stay with the model up to 16 MB (\code{options(rnnremote.keep_data = <bytes>)}); without them
 #' \code{fitted}, \code{residuals} and the plot \code{"fit"} need \code{X} and \code{Y}.
@@ -49,8 +51,8 @@ call_entry <- function(entry, name) {
 #'   \code{"fit"}: predicted against actual values.
 #' @param formula. For a model of a formula: changes to it, as for \code{\link[stats]{update}}.
 #' @param evaluate \code{FALSE} returns the changed call.
-#' @param ... For \code{update}: arguments of \code{trainr} to change. For \code{predict}: as for \code{\link{predictr}}.
-#'   For \code{plot}: of the base function.
+#' @param ... For \code{update}: arguments of \code{trainr} to change. For \code{predict}: as for
+#'   \code{\link{predictr}}. For \code{plot}: of the base function.
 #' @param connection A connection of \code{\link{trainr_connect}} other than the session's.
 #' @return \code{predict}: as \code{\link{predictr}}, or for a model of a formula one value (or row) for each row of the
 #'   data. \code{fitted}, \code{residuals}: the same for the training data. \code{coef}: the weights, a list.
@@ -86,13 +88,16 @@ print.trainr <- function(x, ...) {
   if (!is.null(x$error)) say(count(NROW(x$error), "sample"), " of ", count(x$time_dim, "step"), ", ", training_text(x))
   if (!is.null(x$error)) say(error_text(x))
   call <- attr(x, "call")
-  if (!is.null(call)) say(paste(trimws(deparse(call, nlines = 5)), collapse = " "))
+  if (!is.null(call)) say(call_text(call))
   invisible(x)
 }
 
+call_text <- function(call) paste(trimws(deparse(call, nlines = 5)), collapse = " ")
+
 kind_of <- function(model) {
   type <- model[["network_type"]]
-  paste0(if (isTRUE(model[["bidirectional"]])) "bidirectional ", if (identical(type, "layers")) "list of layers" else paste(type, "network"))
+  if (identical(type, "layers")) return("list of layers")
+  paste0(if (isTRUE(model[["bidirectional"]])) "bidirectional ", type, " network")
 }
 
 units_text <- function(model) {
@@ -103,7 +108,10 @@ units_text <- function(model) {
 training_text <- function(model) {
   epochs <- length(mean_error(model))
   rate <- format(model[["learningrate"]], digits = 4)
-  paste0(epochs, if (epochs == 1) " epoch" else " epochs", " of ", model[["update_rule"]], ", learningrate ", rate, ", batch_size ", model[["batch_size"]])
+  paste0(
+    epochs, if (epochs == 1) " epoch" else " epochs", " of ", model[["update_rule"]],
+    ", learningrate ", rate, ", batch_size ", model[["batch_size"]]
+  )
 }
 
 # The mean error of each epoch that has been trained.
@@ -114,7 +122,8 @@ mean_error <- function(model) {
 
 error_text <- function(model) {
   error <- mean_error(model)
-  text <- paste0("mean error ", format(error[length(error)], digits = 4), " (first epoch ", format(error[1], digits = 4), ")")
+  said <- function(x) format(x, digits = 4)
+  text <- paste0("mean error ", said(error[length(error)]), " (first epoch ", said(error[1]), ")")
   if (isTRUE(model[["validated"]])) {
     loss <- format(model[["best_validation_loss"]], digits = 4)
     text <- paste0(text, "; held out: ", loss, ", epoch ", model[["best_epoch"]])
@@ -139,7 +148,8 @@ print.summary.trainr <- function(x, ...) {
   if (!is.null(x$call)) cat("Call:", deparse(x$call, nlines = 5), "", sep = "\n")
   table <- data.frame(x$layers$layer, x$layers$output, format(x$layers$parameters, big.mark = ","))
   names(table) <- c("Layer (type)", "Output Shape", "Param #")
-  columns <- Map(function(name, column, justify) format(c(name, column), justify = justify), names(table), table, c("left", "left", "right"))
+  aligned <- function(name, column, justify) format(c(name, column), justify = justify)
+  columns <- Map(aligned, names(table), table, c("left", "left", "right"))
   lines <- do.call(paste, c(unname(columns), sep = "  "))
   rule <- strrep("-", max(nchar(lines)))
   cat("Model: ", x$kind, if (x$exact) ", true gradients" else ", the arithmetic of rnn", "\n", sep = "")
@@ -150,7 +160,10 @@ print.summary.trainr <- function(x, ...) {
     cat("Mean error by epoch:\n")
     print(summary(x$error))
   }
-  if (!is.null(x$validation_loss)) cat("Loss of the data held out: ", paste(format(range(x$validation_loss), digits = 4), collapse = " to "), "\n", sep = "")
+  if (!is.null(x$validation_loss)) {
+    reach <- paste(format(range(x$validation_loss), digits = 4), collapse = " to ")
+    cat("Loss of the data held out: ", reach, "\n", sep = "")
+  }
   invisible(x)
 }
 
@@ -169,7 +182,8 @@ layer_table <- function(model) {
   table
 }
 
-# The layers of a model of `layers = list(...)`: their weights are in the fields "<name>_weights", in the order of layers.
+# The layers of a model of `layers = list(...)`: their weights are in the fields "<name>_weights", in the order of
+# layers.
 listed_layers <- function(model) {
   kinds <- vapply(model$layers, function(layer) layer$kind, "")
   snake <- layer_name(kinds)
@@ -187,7 +201,8 @@ shape_text <- function(steps, variables) paste0("(None, ", steps, ", ", variable
 
 # The weights of a model, without what update rules keep beside them.
 weights_of <- function(model) {
-  own <- grepl("^(reverse_)?(time|recurrent|bias|peephole|projection)_synapse$|^attention_(query|key|score)$|_weights$", names(model))
+  synapses <- "^(reverse_)?(time|recurrent|bias|peephole|projection)_synapse$"
+  own <- grepl(paste0(synapses, "|^attention_(query|key|score)$|_weights$"), names(model))
   unused <- grepl("bias_synapse", names(model)) & isFALSE(as.logical(model[["use_bias"]]))
   unclass(model)[own & !unused]
 }
@@ -208,7 +223,8 @@ predict.trainr <- function(object, newdata, hidden = FALSE, return_state = FALSE
   frame <- attr(object, "frame")
   if (!missing(newdata) && !is.null(frame) && is_long(newdata)) return(predict_rows(object, newdata, type, connection))
   if (missing(newdata) && !is.null(frame) && !hidden) {
-    predicted <- predictr(object, raw_values(object, training_data(object)$X, "input"), real_output = FALSE, connection = connection)
+    X <- raw_values(object, training_data(object)$X, "input")
+    predicted <- predictr(object, X, real_output = FALSE, connection = connection)
     return(in_rows(by_row(predicted, frame$rows, object$output_dim), frame, type))
   }
   further <- c(list(...), if (return_state) list(return_state = TRUE))
@@ -220,12 +236,14 @@ predict.trainr <- function(object, newdata, hidden = FALSE, return_state = FALSE
 training_data <- function(object) {
   data <- attr(object, "data")
   if (!is.null(data)) return(data)
-  stop("this model does not keep its training data (they were large, or it comes from elsewhere): give `X`, `Y` or `newdata`",
+  stop("this model does not keep its training data (they were large, or it comes from elsewhere): give `X`, `Y` or ",
+    "`newdata`",
     call. = FALSE
   )
 }
 
-# In the units of the caller: a model that keeps its normalisation was trained on scaled numbers, but takes and gives raw ones.
+# In the units of the caller: a model that keeps its normalisation was trained on scaled numbers, but takes and gives
+# raw ones.
 raw_values <- function(object, values, side) {
   center <- object[[paste0(side, "_center")]]
   if (is.null(center)) return(values)
@@ -260,7 +278,9 @@ laid_out <- function(x) if (length(dim(x)) == 3L && dim(x)[3] == 1L) array(x, di
 #' @export
 update.trainr <- function(object, formula., ..., evaluate = TRUE) {
   call <- attr(object, "call")
-  if (is.null(call)) stop("this model does not know the call that made it; call trainr() with what is to change", call. = FALSE)
+  if (is.null(call)) {
+    stop("this model does not know the call that made it; call trainr() with what is to change", call. = FALSE)
+  }
   changes <- match.call(expand.dots = FALSE)$...
   if (!missing(formula.)) call$Y <- stats::update(stats::formula(object), formula.)
   for (name in names(changes)) call[[name]] <- changes[[name]]
@@ -280,15 +300,15 @@ formula.trainr <- function(x, ...) {
 plot.trainr <- function(x, which = c("error", "fit"), ...) {
   which <- match.arg(which)
   given <- list(...)
-  draw <- function(f, defaults) do.call(f, c(given, defaults[setdiff(names(defaults), names(given))]))
   if (which == "error") {
     error <- mean_error(x)
-    draw(graphics::plot, list(x = seq_along(error), y = error, type = "l", xlab = "epoch", ylab = "error"))
+    draw(graphics::plot, given, list(x = seq_along(error), y = error, type = "l", xlab = "epoch", ylab = "error"))
     plot_validation(x, error)
   } else {
     actual <- laid_out(raw_values(x, training_data(x)$Y, "output"))
     predicted <- stats::fitted(unframed(x))
-    draw(graphics::plot, list(x = as.vector(actual), y = as.vector(predicted), xlab = "actual", ylab = "predicted"))
+    points <- list(x = as.vector(actual), y = as.vector(predicted), xlab = "actual", ylab = "predicted")
+    draw(graphics::plot, given, points)
     graphics::abline(0, 1, lty = 2)
   }
   invisible(x)

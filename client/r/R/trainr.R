@@ -10,7 +10,8 @@
 #' as soon as the server is back.
 #'
 #' @param Y Target values, an array (samples, time, variables), or a matrix (samples, time) of one variable. Between 0
-#'   and 1, for the output is logistic. Or a formula, such as \code{temp ~ wind + rain}: see \code{\link{trainr-formula}}.
+#'   and 1, for the output is logistic. Or a formula, such as \code{temp ~ wind + rain}: see
+#'   \code{\link{trainr-formula}}.
 #' @param X Input values, an array (samples, time, variables), or a matrix (samples, time) of one variable.
 #' @param model A model to train further: the result of an earlier training, here or with \code{rnn}, or the name of a
 #'   model on the server, such as \code{"models/adder"}. All options except X, Y and \code{seq_to_seq_unsync} are then
@@ -27,11 +28,11 @@
 #' @param seq_to_seq_unsync Whether the output starts only where the input ends.
 #' @param update_rule \code{"sgd"} or \code{"adagrad"}; with \code{exact = TRUE} also others.
 #' @param epoch_function Functions that run after each epoch, see \code{\link{epoch_print}}. They may be your own.
-#' @param loss_function \code{\link{loss_L1}}, or (also as \code{loss}) with \code{exact = TRUE} the name of one of the server's. A function of
-#'   your own cannot run on the server and is refused.
+#' @param loss_function \code{\link{loss_L1}}, or (also as \code{loss}) with \code{exact = TRUE} the name of one of the
+#'   server's. A function of your own cannot run on the server and is refused.
 #' @param ... Further arguments: \code{clipping}, options of \code{exact} (among them \code{\link{layers}},
-#'   \code{sample_weight}, \code{class_weight}, \code{metrics}, \code{validation}), and what your epoch functions want to
-#'   find in the model.
+#'   \code{sample_weight}, \code{class_weight}, \code{metrics}, \code{validation}), and what your epoch functions want
+#'   to find in the model.
 #' @param exact Trains with true gradients instead of the arithmetic of \code{rnn}.
 #' @param keep_store Brings back what \code{rnn} keeps in its model for every training sample (\code{store},
 #'   \code{store_best}, \code{last_layer_error}, \code{last_layer_delta}). \code{FALSE} saves time and memory with large
@@ -75,7 +76,8 @@ training_plan <- function() {
   if (inherits(Y, "formula")) {
     said <- as.list(substitute(list(...)))[-1]
     now <- which(!names(said) %in% c("sample", "time")) # these are expressions of the data's columns
-    table <- formula_arrays(Y, if (!missing(X)) X, said, structure(lapply(now, function(i) ...elt(i)), names = names(said)[now]), exact, model)
+    values <- structure(lapply(now, function(i) ...elt(i)), names = names(said)[now])
+    table <- formula_arrays(Y, if (!missing(X)) X, said, values, exact, model)
     Y <- table$Y
     X <- table$X
   } else {

@@ -45,7 +45,8 @@ decode_int64 <- function(data) {
   halves[2L, ] * 4294967296 + halves[1L, ] %% 4294967296
 }
 
-# Any R value as a Value. `array` makes Tensors; `other(field, x, what)` gives the Value for what has no form on the wire.
+# Any R value as a Value. `array` makes Tensors; `other(field, x, what)` gives the Value for what has no form on the
+# wire.
 encode_value <- function(x, field, array = encode_array, other = stop_value) {
   if (is.null(x)) return(new_message("Value", null_value = new_message("Null")))
   if (is.function(x)) {
@@ -93,7 +94,10 @@ encode_list <- function(x, field, array, other) {
 
 # A named list as Options, in its order.
 encode_options <- function(x, array = encode_array, other = stop_value) {
-  unname(Map(function(value, name) new_message("Option", name = name, value = encode_value(value, name, array, other)), x, names(x)))
+  option <- function(value, name) {
+    new_message("Option", name = name, value = encode_value(value, name, array, other))
+  }
+  unname(Map(option, x, names(x)))
 }
 
 # The R value of a Value. `array` makes R arrays of Tensors, `make_function` functions of names.

@@ -42,4 +42,6 @@ in_r_words <- function(text) {
   gsub("\\bmodel[.]([a-z_]+)", "model$\\1", text)
 }
 
-vector_text <- function(texts) if (length(texts) == 1L) texts else paste0("c(", paste(trimws(texts), collapse = ", "), ")")
+vector_text <- function(texts) {
+  if (length(texts) == 1L) texts else paste0("c(", paste(trimws(texts), collapse = ", "), ")")
+}
