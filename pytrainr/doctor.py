@@ -103,8 +103,8 @@ def _numba() -> Iterator[Finding]:
 
 
 def _bits() -> Iterator[Finding]:
-    from pytrainr.numerics.elementwise import vector_bits_equal
-    from pytrainr.r.bits import difference, libm
+    from pytrainr.numerics.elementwise import libm, vector_bits_equal
+    from pytrainr.r.bits import difference
 
     why = difference()
     promise = "R's very bits are promised" if why is None else f"R's numbers to about {_CLOSE:g}, not its bits: {why}"

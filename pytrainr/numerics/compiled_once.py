@@ -31,7 +31,7 @@ from pytrainr.numerics.jit import FASTMATH, intrinsic, kernel
 from pytrainr.numerics.kernel_cache import KernelCache
 from pytrainr.numerics.numba_internals import address_of, global_compiler_lock
 
-__all__ = ["Version", "compiled_on_demand", "compiled_once", "fast_compiled_once"]
+__all__ = ["Version", "announce", "compiled_on_demand", "compiled_once", "fast_compiled_once"]
 
 _RETURNED = {"float": types.float64, "int": types.int64}
 _BYTE = ir.IntType(8).as_pointer()
@@ -106,6 +106,11 @@ def fast_compiled_once(function: Callable) -> Any:
     return _compiled_once(function, fastmath=FASTMATH)
 
 
+def announce(function: Any, *kinds: types.Type) -> None:
+    """Say that the decorated ``function`` will be needed for such arguments, before what calls it is compiled."""
+    function.known.version(kinds).announce()
+
+
 def _compiled_once(function: Callable, announced: bool = True, **policy: Any) -> Any:
     known = Function(function, **policy)
     _FUNCTIONS[known.name] = known
@@ -132,7 +137,9 @@ def _compiled_once(function: Callable, announced: bool = True, **policy: Any) ->
     ]
     call.__name__, call.__doc__ = function.__name__, function.__doc__
     call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    return intrinsic(call)
+    made = intrinsic(call)
+    made.known = known
+    return made
 
 
 # how a kernel finds a function ----------------------------------------------------------------------------------------

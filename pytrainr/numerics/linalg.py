@@ -7,10 +7,14 @@ matrices whose columns lie side by side; the rows may lie apart.
 
 from __future__ import annotations
 
-import numpy as np
+from typing import NamedTuple
 
-from pytrainr.numerics.compiled_once import compiled_on_demand, compiled_once
+import numpy as np
+from numba import typeof, types
+
+from pytrainr.numerics.compiled_once import announce, compiled_on_demand, compiled_once
 from pytrainr.numerics.jit import strict_part
+from pytrainr.numerics.numba_internals import by_class
 from pytrainr.numerics.tiles import (
     Fused,
     Left,
@@ -33,6 +37,7 @@ __all__ = [
     "add_product",
     "add_transposed_product",
     "add_transposed_products",
+    "announce_products",
     "fast_add_product",
     "fast_add_transposed_product",
     "fast_product",
@@ -69,6 +74,36 @@ def _panel(memory):
     return panel_vectors() * lanes(memory)
 
 
+# The tiles stand in parts, which LLVM optimises once, not by themselves and again with what calls them.
+
+
+class _Single(NamedTuple):
+    """Tiles of a product."""
+
+
+class _Segmented(NamedTuple):
+    """Tiles of a sum of products."""
+
+
+@strict_part
+def _single(kind, arithmetic, size, out, out_row, a, left, b, right, accumulate):
+    single_tile(arithmetic, size, out, out_row, a, left, b, right, accumulate)
+
+
+@strict_part
+def _segmented(kind, arithmetic, size, out, out_row, a, left, b, right, accumulate):
+    segments_tile(arithmetic, size, out, out_row, a, left, b, right, accumulate)
+
+
+_SINGLE, _SEGMENTED = _Single(), _Segmented()
+_tile = by_class("tile", lambda kind: _single if kind is _Single else _segmented)
+
+
+@strict_part
+def _panel_of_tiles(arithmetic, size, out, out_row, a, left, b, right, accumulate):
+    panel_tile(arithmetic, size, out, out_row, a, left, b, right, accumulate)
+
+
 @compiled_once
 def _multiply_panel(arithmetic, size, out, out_row, a, left, panel, accumulate):
     """:func:`_multiply` by one panel, in tiles as wide as their rows allow."""
@@ -80,7 +115,7 @@ def _multiply_panel(arithmetic, size, out, out_row, a, left, panel, accumulate):
         while column < columns:
             tile_size = height, min(width, columns - column), terms, 1
             tile_out, tile_a = moved(out, row * out_row + column), moved(a, row * left.row)
-            panel_tile(arithmetic, tile_size, tile_out, out_row, tile_a, left, moved(panel, column), right, accumulate)
+            _panel_of_tiles(arithmetic, tile_size, tile_out, out_row, tile_a, left, moved(panel, column), right, accumulate)
             column += width
         row += height
 
@@ -131,24 +166,22 @@ def _multiply_large(arithmetic, size, out, out_row, a, left, b, right, accumulat
     keep(strip_room)
 
 
-@compiled_once
-def _multiply(arithmetic, size, out, out_row, a, left, b, right, accumulate):
+@strict_part
+def _is_large(size):
+    rows, columns, terms, _ = size
+    return terms >= _LARGE_TERMS and rows >= _LARGE_ROWS and columns >= _LARGE_COLUMNS
+
+
+@strict_part
+def _multiply_tiles(kind, segmented, arithmetic, size, out, out_row, a, left, b, right, accumulate):
     """``out = Σ_s a[s] b[s]`` or ``out + Σ_s``, tile by tile: a panel of ``b`` stays in cache while the rows pass."""
     rows, columns, terms, segments = size
-    if terms >= _LARGE_TERMS and rows >= _LARGE_ROWS and columns >= _LARGE_COLUMNS:
-        _multiply_large(arithmetic, size, out, out_row, a, left, b, right, accumulate)
-        return
     if rows == 0 or terms == 0 or segments == 0:
         for row in range(rows):
             for column in range(columns):
                 at = row * out_row + column
                 out[at] = out[at] + 0.0 if accumulate else 0.0
         return
-    segmented = segments > 1
-    if segmented and terms == 1 and accumulate:  # one sum that begins with what is in ``out``
-        a, left = moved(a, (segments - 1) * left.segment), Left(left.row, -left.segment, left.segment)
-        b, right = moved(b, (segments - 1) * right.segment), Right(-right.segment, right.segment)
-        terms, segmented = segments, False
     tallest, widest = tallest_tile(segmented), widest_tile(rows, segmented)
     column = 0
     while column < columns:
@@ -159,12 +192,44 @@ def _multiply(arithmetic, size, out, out_row, a, left, b, right, accumulate):
             height = _part(rows - row, tallest)
             tile_size = height, width, terms, segments
             tile_out, tile_a, tile_b = moved(out, row * out_row + column), moved(a, row * left.row), moved(b, column)
-            if segmented:
-                segments_tile(arithmetic, tile_size, tile_out, out_row, tile_a, left, tile_b, right, accumulate)
-            else:
-                single_tile(arithmetic, tile_size, tile_out, out_row, tile_a, left, tile_b, right, accumulate)
+            _tile(kind, arithmetic, tile_size, tile_out, out_row, tile_a, left, tile_b, right, accumulate)
             row += height
         column += width
+
+
+@compiled_once
+def _multiply(arithmetic, size, out, out_row, a, left, b, right, accumulate):
+    """``out = a b`` or ``out + a b``; with segments, see below, one sum that begins with what is in ``out``."""
+    if size[3] == 1 and _is_large(size):
+        _multiply_large(arithmetic, size, out, out_row, a, left, b, right, accumulate)
+    else:
+        _multiply_tiles(_SINGLE, False, arithmetic, size, out, out_row, a, left, b, right, accumulate)
+
+
+@compiled_once
+def _multiply_segments(arithmetic, size, out, out_row, a, left, b, right, accumulate):
+    """``out = Σ_s a[s] b[s]`` or ``out + Σ_s``."""
+    if _is_large(size):
+        _multiply_large(arithmetic, size, out, out_row, a, left, b, right, accumulate)
+    elif size[3] == 1:
+        _multiply(arithmetic, size, out, out_row, a, left, b, right, accumulate)
+    elif size[2] == 1 and size[3] > 1 and accumulate:  # one sum that begins with what is in ``out``
+        rows, columns, _, segments = size
+        one_sum = rows, columns, segments, segments
+        last_a, turned_left = moved(a, (segments - 1) * left.segment), Left(left.row, -left.segment, left.segment)
+        last_b, turned_right = moved(b, (segments - 1) * right.segment), Right(-right.segment, right.segment)
+        _multiply(arithmetic, one_sum, out, out_row, last_a, turned_left, last_b, turned_right, accumulate)
+    else:
+        _multiply_tiles(_SEGMENTED, True, arithmetic, size, out, out_row, a, left, b, right, accumulate)
+
+
+def announce_products() -> None:
+    """Say that R's products will be needed, which are much to compile."""
+    memory, size = types.CPointer(types.float64), types.UniTuple(types.int64, 4)
+    left, right = typeof(Left(0, 0, 0)), typeof(Right(0, 0))
+    kinds = typeof(_STRICT), size, memory, types.int64, memory, left, memory, right, types.boolean
+    announce(_multiply, *kinds)
+    announce(_multiply_segments, *kinds)
 
 
 @compiled_on_demand
@@ -238,7 +303,7 @@ def add_transposed_products(out, a, b):
     size = a.shape[2], b.shape[2], a.shape[1], a.shape[0]
     left = Left(1, a.strides[1] // a.itemsize, a.strides[0] // a.itemsize)
     right = Right(b.strides[1] // b.itemsize, b.strides[0] // b.itemsize)
-    _multiply(_STRICT, size, memory_of(out), row_step(out), memory_of(a), left, memory_of(b), right, True)
+    _multiply_segments(_STRICT, size, memory_of(out), row_step(out), memory_of(a), left, memory_of(b), right, True)
 
 
 @strict_part

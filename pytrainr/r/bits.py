@@ -8,28 +8,13 @@ explodes in all of them.
 
 from __future__ import annotations
 
-import hashlib
-import math
 from functools import cache
 
-import numpy as np
-
+from pytrainr.numerics.elementwise import libm
 from pytrainr.numerics.long_double import HAS_LONG_DOUBLE
 from pytrainr.r_text import message
 
-__all__ = ["LIBM", "difference", "libm", "note_difference"]
-
-LIBM = {"6e6894de6dbece4b": "glibc, fused", "1e82bbf7c2b363ab": "glibc, not fused"}
-"""Variants of exp and tanh by the digest of some of their values: where R recorded ``tests/golden``, and the other."""
-
-
-@cache
-def libm() -> str:
-    """Which exp and tanh the C library has here: one of ``LIBM``, or "another"."""
-    spread = np.modf(np.arange(1.0, 513.0) * 0.6180339887498949)[0] - 0.5  # evenly spread, the same every time
-    arguments = [x for width in (0.2, 2.0, 20.0, 200.0) for x in (spread * width).tolist()]
-    values = np.array([function(x) for function in (math.exp, math.tanh) for x in arguments], dtype="<f8")
-    return LIBM.get(hashlib.sha256(values.tobytes()).hexdigest()[:16], "another")
+__all__ = ["difference", "note_difference"]
 
 
 def difference() -> str | None:

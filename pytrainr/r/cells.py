@@ -10,9 +10,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from numba import types
-from numba.extending import overload
 
 from pytrainr.numerics.jit import intrinsic
+from pytrainr.numerics.numba_internals import by_class
 from pytrainr.r import gru, lstm, output, rnn
 
 __all__ = [
@@ -66,82 +66,41 @@ CELLS: dict[str, Cell] = {
 }
 
 
-def _of(cell_type: Any) -> Cell:
-    return next(cell for cell in CELLS.values() if cell.options is cell_type.instance_class)
+def _of(options: type) -> Cell:
+    return next(cell for cell in CELLS.values() if cell.options is options)
 
 
-def forward(cell, weights, x, states, rows):
-    """Fill ``states`` from the inputs ``x`` (T, n, input)."""
+def _function(name: str) -> Any:
+    return by_class(name, lambda options: getattr(_of(options), name))
 
 
-def backward(cell, weights, transposed, states, gradient, scratch):
-    """Make of ``gradient.up`` and the states what the updates need, and fill ``gradient.down``."""
+forward = _function("forward")
+"""(cell, weights, x, states, rows): fill ``states`` from the inputs ``x`` (T, n, input)."""
 
+backward = _function("backward")
+"""(cell, weights, transposed, states, gradient, scratch): make of ``gradient.up`` and the states what the updates need,
+and fill ``gradient.down``."""
 
-def add_updates(cell, updates, x, states, delta, first, share):
-    """A share of a layer's updates, from what the backward pass left in the states and, as ``delta``, in ``up``.
+add_updates = _function("add_updates")
+"""(cell, updates, x, states, delta, first, share): a share of a layer's updates, from what the backward pass left in
+the states and, as ``delta``, in ``up``. ``first``: whether the layer is the lowest, which R treats differently."""
 
-    ``first``: whether the layer is the lowest, which R treats differently.
-    """
+activate = _function("activate")
+"""(cell, values): apply the output layer's activation in place."""
 
+output_backward = _function("output_backward")
+"""(cell, weights, transposed, updates, bias_update, delta, h, up): add to the output layer's updates and fill ``up``
+(T, n, hidden)."""
 
-def activate(cell, values):
-    """Apply the output layer's activation in place."""
-
-
-def output_backward(cell, weights, transposed, updates, bias_update, delta, h, up):
-    """Add to the output layer's updates and fill ``up`` (T, n, hidden)."""
-
-
-def stored(cell, states, t, sample, k, unit):
-    """Entry k of R's ``store`` for one unit."""
-
-
-@overload(forward)
-def _forward(cell, weights, x, states, rows):
-    compiled = _of(cell).forward
-    return lambda cell, weights, x, states, rows: compiled(cell, weights, x, states, rows)
-
-
-@overload(backward)
-def _backward(cell, weights, transposed, states, gradient, scratch):
-    compiled = _of(cell).backward
-    return lambda cell, weights, transposed, states, gradient, scratch: compiled(
-        cell, weights, transposed, states, gradient, scratch
-    )
-
-
-@overload(add_updates)
-def _add_updates(cell, updates, x, states, delta, first, share):
-    compiled = _of(cell).add_updates
-    return lambda cell, updates, x, states, delta, first, share: compiled(cell, updates, x, states, delta, first, share)
-
-
-@overload(activate)
-def _activate(cell, values):
-    compiled = _of(cell).activate
-    return lambda cell, values: compiled(cell, values)
-
-
-@overload(output_backward)
-def _output_backward(cell, weights, transposed, updates, bias_update, delta, h, up):
-    compiled = _of(cell).output_backward
-    return lambda cell, weights, transposed, updates, bias_update, delta, h, up: compiled(
-        weights, transposed, updates, bias_update, delta, h, up
-    )
-
-
-@overload(stored)
-def _stored(cell, states, t, sample, k, unit):
-    compiled = _of(cell).stored
-    return lambda cell, states, t, sample, k, unit: compiled(cell, states, t, sample, k, unit)
+stored = _function("stored")
+"""(cell, states, t, sample, k, unit): entry k of R's ``store`` for one unit."""
 
 
 def _number(name: str, what: str) -> Any:
     """A number or several of the cell, by the cell's field; not as literals, for which Numba would compile anew."""
 
     def number(typing: Any, cell: Any) -> Any:
-        value = getattr(_of(cell), name)
+        value = getattr(_of(cell.instance_class), name)
         kind = types.int64 if isinstance(value, int) else types.UniTuple(types.int64, len(value))
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:

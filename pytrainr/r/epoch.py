@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,7 +11,6 @@ from pytrainr.numerics.crew import Crew, agreed, meet
 from pytrainr.numerics.elementwise import copy
 from pytrainr.numerics.jit import is_set, strict, strict_part
 from pytrainr.numerics.linalg import pack, product, transpose
-from pytrainr.numerics.vectors import memory_of
 from pytrainr.numerics.views import boxed, columns, keep, read_ahead, unboxed, view
 from pytrainr.r.cells import (
     activate,
@@ -30,6 +29,7 @@ from pytrainr.r.layers import (
     Share,
     Table,
     add_recycled_bias,
+    begin_with_zero,
     flattened,
     is_packed,
     layer_weights,
@@ -49,12 +49,14 @@ from pytrainr.r.update import State, any_nan, clip, scale, scaled_sgd, update
 
 __all__ = [
     "Batch",
+    "Forward",
     "Shared",
+    "any_packed",
     "finish_update",
     "forward_pass",
     "pack_weights",
     "run_groups",
-    "save_states",
+    "save_prediction",
     "shared_memory",
     "workspace_for",
 ]
@@ -88,10 +90,9 @@ class Scratch(NamedTuple):
 
 
 class Workspace(NamedTuple):
-    """Memory that a group's pass needs, and where each part begins; laid out anew for each group's size."""
+    """Memory that a group's pass needs, the layers' states first, and where each other part begins."""
 
     memory: np.ndarray
-    states: Any  # offset of each layer's states
     x: int
     out: int
     target: int
@@ -115,6 +116,15 @@ class Shared(NamedTuple):
     rows: int
 
 
+class Forward(NamedTuple):
+    """What the forward pass of every group needs, put in its place once."""
+
+    table: Table
+    weights: np.ndarray
+    work: Workspace
+    steps: int
+
+
 class Backward(NamedTuple):
     """What the backward pass of every group needs, put in its place once."""
 
@@ -131,13 +141,10 @@ def workspace_for(kept, gates, table, steps, rows, shared):
     """Memory for ``rows`` samples at a time: ``shared.memory``, if that is as large."""
     layers = table.layers
     outputs = table.hidden_dim[layers]
-    places = np.empty(layers, np.int64)
-    offset, widest = 0, 0
+    widest = 0
     for layer in range(layers):
-        places[layer] = offset
-        offset += states_size(kept, steps, rows, table.hidden_dim[layer])
         widest = max(widest, table.hidden_dim[layer])
-    x = offset
+    x = states_size(kept, steps, rows, table.below[layers])
     out = x + steps * rows * table.input_dim[0]
     target = out + steps * rows * outputs
     delta = target + steps * rows * outputs
@@ -146,7 +153,7 @@ def workspace_for(kept, gates, table, steps, rows, shared):
     scratch = down + (steps * rows * widest if layers > 1 else 0)
     end = scratch + (3 + gates) * rows * widest if shared.transposed.size > 0 else target
     memory = shared.memory if shared.memory.size >= end else np.empty(end)
-    return Workspace(memory, places, x, out, target, delta, up, down, scratch, shared.packed, shared.transposed)
+    return Workspace(memory, x, out, target, delta, up, down, scratch, shared.packed, shared.transposed)
 
 
 @strict_part
@@ -154,7 +161,6 @@ def viewed(work):
     """The same with views of its arrays, which must stay alive: not counted at every call."""
     return Workspace(
         vector(work.memory),
-        memory_of(work.states),
         work.x,
         work.out,
         work.target,
@@ -174,6 +180,15 @@ def shared_memory(cell, places, steps, shared):
 
 
 @strict_part
+def any_packed(gates, table):
+    """Whether a layer is worth packing."""
+    found = False
+    for layer in range(table.layers):
+        found = found or is_packed(table.hidden_dim[layer], gates)
+    return found
+
+
+@compiled_on_demand
 def pack_weights(gates, table, weights, packed):
     """Keep the recurrent weights of large layers packed as well, gate by gate."""
     for layer in range(table.layers):
@@ -211,21 +226,23 @@ def gather(to, samples, rows):
                 to[t, s, k] = samples[row, t, k]
 
 
-@strict_part
-def forward_pass(cell, table, weights, work, steps, n, rows):
-    """Every layer over all time steps, then the output layer: from the inputs in ``work`` to its states and outputs.
+@compiled_once
+def forward_pass(cell, place, n, rows):
+    """Every layer over all time steps, then the output layer: from the inputs in the memory to its states and outputs.
 
-    Part of its callers, as a call of a small network's would take as long as a twentieth of it; ``backward_pass`` is
-    not, so that two processes can compile at a time.
+    ``place`` is that of a :class:`Forward`. This, the way back and what is around them are compiled at the same time.
     """
+    given = unboxed(place)
+    table, weights, work, steps = given.table, given.weights, given.work, given.steps
     layers = table.layers
     inputs = take(work.memory, work.x, steps, n, table.input_dim[0])
-    out = take(work.memory, work.out, steps, n, table.hidden_dim[layers])
     for layer in range(layers):
-        states = states_of(kept(cell), work.memory, work.states[layer], steps, n, table.hidden_dim[layer])
+        states = layer_states(kept(cell), table, work, layer, steps, n)
+        begin_with_zero(states)
         forward(cell, packed_weights(weights, work.packed, table, layer, gates(cell)), inputs, states, rows)
         inputs = present(states.hidden)
     outputs = table.hidden_dim[layers]
+    out = take(work.memory, work.out, steps, n, outputs)
     product(flattened(out), flattened(inputs), matrix(weights, table.time[layers], table.input_dim[layers], outputs))
     if cell.use_bias:
         bias = view(weights, table.bias[layers], (outputs,))
@@ -236,8 +253,13 @@ def forward_pass(cell, table, weights, work, steps, n, rows):
 
 @strict_part
 def layer_states(kept, table, work, layer, steps, n):
-    """The states that the forward pass left, untouched."""
-    return states_of(kept, work.memory, work.states[layer], steps, n, table.hidden_dim[layer])
+    """The states of ``layer`` for a group of ``n`` samples."""
+    return states_of(
+        kept, work.memory, states_size(kept, steps, n, table.below[layer]), steps, n, table.hidden_dim[layer]
+    )
+
+
+# What a crew's threads, which each have a copy of :class:`Backward`, put together in the memory for the whole group.
 
 
 @strict_part
@@ -248,8 +270,10 @@ def put_rows(whole, rows, first):
 
 
 @compiled_on_demand
-def share_forward(kept, table, work, whole, first, mine, steps, n):
+def share_forward(kept, place, first, mine, n):
     """Put what the forward pass of some samples left in its place among all ``n`` of the group."""
+    given = unboxed(place)
+    table, work, whole, steps = given.table, given.work, given.whole, given.steps
     inputs, outputs = table.input_dim[0], table.hidden_dim[table.layers]
     x, delta = take(work.memory, work.x, steps, mine, inputs), take(work.memory, work.delta, steps, mine, outputs)
     put_rows(take(whole.memory, whole.x, steps, n, inputs), x, first)
@@ -259,6 +283,29 @@ def share_forward(kept, table, work, whole, first, mine, steps, n):
         to_states = layer_states(kept, table, whole, layer, steps, n)
         put_rows(to_states.hidden, from_states.hidden, first)
         put_rows(to_states.extra, from_states.extra, first)
+
+
+@compiled_on_demand
+def share_output(place, first, mine, n):
+    """Take one's own samples of what comes from the output layer."""
+    given = unboxed(place)
+    work, whole, steps = given.work, given.whole, given.steps
+    hidden = given.table.input_dim[given.table.layers]
+    my_up, all_up = take(work.memory, work.up, steps, mine, hidden), take(whole.memory, whole.up, steps, n, hidden)
+    for t in range(steps):
+        copy(my_up[t], all_up[t][first : first + mine])
+
+
+@compiled_on_demand
+def share_layer(kept, place, layer, up_at, first, mine, n):
+    """Put what the way back through ``layer`` left in its place among all ``n``."""
+    given = unboxed(place)
+    table, work, whole, steps = given.table, given.work, given.whole, given.steps
+    hidden = table.hidden_dim[layer]
+    from_states = layer_states(kept, table, work, layer, steps, mine)
+    put_rows(layer_states(kept, table, whole, layer, steps, n).gates, from_states.gates, first)
+    my_up = take(work.memory, up_at, steps, mine, hidden)
+    put_rows(take(whole.memory, whole.up, steps, n, hidden), my_up, first)
 
 
 @compiled_once
@@ -277,9 +324,8 @@ def backward_pass(cell, place, first, mine, n):
     at_output = table.time[layers]
     up_at, down_at = work.up, work.down
     if crew.are > 1:
-        share_forward(kept(cell), table, work, whole, first, mine, steps, n)
+        share_forward(kept(cell), place, first, mine, n)
         meet(crew)
-    all_up = take(whole.memory, whole.up, steps, n, hidden)
     if crew.number == 0:
         output_backward(
             cell,
@@ -289,13 +335,11 @@ def backward_pass(cell, place, first, mine, n):
             view(state.update, table.bias[layers], (outputs,)),
             take(whole.memory, whole.delta, steps, n, outputs),
             present(layer_states(kept(cell), table, whole, layers - 1, steps, n).hidden),
-            all_up,
+            take(whole.memory, whole.up, steps, n, hidden),
         )
     if crew.are > 1:
         meet(crew)
-        my_up = take(work.memory, up_at, steps, mine, hidden)
-        for t in range(steps):
-            copy(my_up[t], all_up[t][first : first + mine])
+        share_output(place, first, mine, n)
         meet(crew)
     for layer in range(layers - 1, -1, -1):
         hidden, inputs = table.hidden_dim[layer], table.input_dim[layer]
@@ -320,8 +364,7 @@ def backward_pass(cell, place, first, mine, n):
         all_states = layer_states(kept(cell), table, whole, layer, steps, n)
         all_up = take(whole.memory, up_at if crew.are == 1 else whole.up, steps, n, hidden)
         if crew.are > 1:
-            put_rows(all_states.gates, states.gates, first)
-            put_rows(all_up, gradient.up, first)
+            share_layer(kept(cell), place, layer, up_at, first, mine, n)
             meet(crew)
         if lowest:
             below = take(whole.memory, whole.x, steps, n, inputs)
@@ -333,10 +376,9 @@ def backward_pass(cell, place, first, mine, n):
         up_at, down_at = down_at, up_at
 
 
-@compiled_on_demand
-def save_states(cell, table, work, out, record, column) -> int:
+@strict_part
+def save_states(cell, table, work, steps, n, record, column):
     """Write the group's ``store`` into ``record`` (n, size) from ``column`` on, sample by sample; the next column."""
-    steps, n = out.shape[0], out.shape[1]
     for layer in range(table.layers):
         states = layer_states(kept(cell), table, work, layer, steps, n)
         for s in range(n):
@@ -347,11 +389,11 @@ def save_states(cell, table, work, out, record, column) -> int:
                         record[s, at] = stored(cell, states, t, s, k, unit)
                         at += 1
         column += steps * table.hidden_dim[layer] * stored_arrays(cell)
-    return save_steps(out, record, column)
+    return save_steps(take(work.memory, work.out, steps, n, table.hidden_dim[table.layers]), record, column)
 
 
-@compiled_on_demand
-def save_steps(values, record, column) -> int:
+@strict_part
+def save_steps(values, record, column):
     """Write ``values`` (T, n, variables) into ``record`` (n, size) from ``column`` on; the next column."""
     steps, n, variables = values.shape
     for s in range(n):
@@ -361,6 +403,24 @@ def save_steps(values, record, column) -> int:
                 record[s, at] = values[t, s, k]
                 at += 1
     return column + steps * variables
+
+
+@compiled_on_demand
+def save_prediction(cell, place, record):
+    """Write R's ``store`` into ``record`` (n, size); ``place`` is that of a :class:`Forward`."""
+    given = unboxed(place)
+    save_states(cell, given.table, given.work, given.steps, record.shape[0], record, 0)
+
+
+@compiled_on_demand
+def save_group(cell, place, record):
+    """Write ``store`` and ``last_layer_*`` into ``record`` (n, size); ``place`` is that of a :class:`Forward`."""
+    given = unboxed(place)
+    table, work, steps, n = given.table, given.work, given.steps, record.shape[0]
+    outputs = table.hidden_dim[table.layers]
+    column = save_states(cell, table, work, steps, n, record, 0)
+    column = save_steps(take(work.memory, work.target, steps, n, outputs), record, column)
+    save_steps(take(work.memory, work.delta, steps, n, outputs), record, column)
 
 
 @strict
@@ -379,8 +439,20 @@ def run_groups(cell, places, state, rule, batch, first, updating, stop, crew, sh
         whole = workspace_for(kept(cell), gates(cell), table, steps, shared.rows, shared)
     views = State(vector(state.weights), vector(state.update), vector(state.update_old))
     together = Crew(crew.number, crew.are, vector(crew.meeting))
-    result = groups_in(cell, table, views, rule, batch, first, updating, stop, viewed(work), viewed(whole), together)
+    seen = Batch(
+        view(batch.X, 0, batch.X.shape),
+        view(batch.Y, 0, batch.Y.shape),
+        vector(batch.order),
+        vector(batch.starts),
+        vector(batch.error),
+        view(batch.record, 0, batch.record.shape),
+        batch.unused_steps,
+    )
+    mine_viewed, whole_viewed, asked = viewed(work), viewed(whole), vector(stop)
+    result = groups_in(cell, table, views, rule, seen, first, updating, asked, mine_viewed, whole_viewed, together)
     keep(places)
+    keep(batch)
+    keep(stop)
     keep(state)
     keep(crew)
     keep(shared)
@@ -395,33 +467,37 @@ def groups_in(cell, table, state, rule, batch, first, updating, stop, work, whol
     steps = batch.X.shape[1]
     groups = batch.starts.size - 1
     inputs, outputs = batch.X.shape[2], batch.Y.shape[2]
-    place = boxed(Backward(table, state, work, whole, crew, steps))
+    recorded, packs = batch.record.shape[1], any_packed(gates(cell), table)
+    forth = boxed(Forward(table, state.weights, work, steps))
+    back = boxed(Backward(table, state, work, whole, crew, steps))
     for g in range(first, groups):
         if agreed(crew, is_set(stop)):
             return g, False
         size = batch.starts[g + 1] - batch.starts[g]
         first_row, n = part_of(size, Share(crew.number, crew.are))
         begin = batch.starts[g] + first_row
-        end = begin + n
-        x = take(work.memory, work.x, steps, n, inputs)
-        out = take(work.memory, work.out, steps, n, outputs)
+        order = view(batch.order, begin, (n,))
         target = take(work.memory, work.target, steps, n, outputs)
-        delta = take(work.memory, work.delta, steps, n, outputs)
-        read_ahead(batch.X, batch.order, begin, end)
-        read_ahead(batch.Y, batch.order, begin, end)
-        gather(x, batch.X, batch.order[begin:end])
-        gather(target, batch.Y, batch.order[begin:end])
+        read_ahead(batch.X, batch.order, begin, begin + n)
+        read_ahead(batch.Y, batch.order, begin, begin + n)
+        gather(take(work.memory, work.x, steps, n, inputs), batch.X, order)
+        gather(target, batch.Y, order)
         if crew.number == 0:
-            pack_weights(gates(cell), table, state.weights, work.packed)
+            if packs:
+                pack_weights(gates(cell), table, state.weights, work.packed)
             transpose_weights(gates(cell), table, state.weights, work.transposed)
         meet(crew)
-        forward_pass(cell, table, state.weights, work, steps, n, Rows(first_row, size))
-        output_errors(out, target, delta, batch.error[begin:end], batch.unused_steps)
-        if batch.record.shape[1] > 0:
-            column = save_states(cell, table, work, out, batch.record[begin:end], 0)
-            column = save_steps(target, batch.record[begin:end], column)
-            save_steps(delta, batch.record[begin:end], column)
-        backward_pass(cell, place, first_row, n, size)
+        forward_pass(cell, forth, n, Rows(first_row, size))
+        output_errors(
+            take(work.memory, work.out, steps, n, outputs),
+            target,
+            take(work.memory, work.delta, steps, n, outputs),
+            view(batch.error, begin, (n,)),
+            batch.unused_steps,
+        )
+        if recorded > 0:
+            save_group(cell, forth, matrix(batch.record, begin * recorded, n, recorded))
+        backward_pass(cell, back, first_row, n, size)
         if not updating:
             return g + 1, True
         lacks_update = False

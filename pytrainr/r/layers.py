@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pytrainr.numerics.elementwise import fill
 from pytrainr.numerics.jit import strict_part
 from pytrainr.numerics.linalg import add_packed_product, add_product, add_transposed_products
 from pytrainr.numerics.long_double import add_column_means
-from pytrainr.numerics.vectors import memory_of, strict_map
+from pytrainr.numerics.vectors import memory_of, moved, strict_map
 from pytrainr.numerics.views import columns, view
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "add_recycled_bias",
     "add_share_of_means",
     "add_share_of_products",
+    "begin_with_zero",
     "flattened",
     "gate_rows",
     "is_packed",
@@ -45,12 +47,14 @@ __all__ = [
 class Table(NamedTuple):
     """Sizes of the layers and where their weights begin in the flat vector; the last entry is the output layer.
 
-    ``layers`` counts the recurrent ones. The others are pointers: an array costs a dozen words at each call.
+    ``layers`` counts the recurrent ones, ``below`` the units of those below each. All but ``layers`` are pointers: an
+    array costs a dozen words at each call.
     """
 
     layers: int
     input_dim: Any
     hidden_dim: Any
+    below: Any
     time: Any
     recurrent: Any
     bias: Any
@@ -110,15 +114,16 @@ class Share(NamedTuple):
 
 @strict_part
 def table_of(places):
-    """The table in ``places`` (5, layers + 1), which must stay alive."""
-    layers = places.shape[1] - 1
+    """The table in ``places`` (6, layers + 1), which must stay alive."""
+    size, first = places.shape[1], memory_of(places)
     return Table(
-        layers,
-        memory_of(places[0]),
-        memory_of(places[1]),
-        memory_of(places[2]),
-        memory_of(places[3]),
-        memory_of(places[4]),
+        size - 1,
+        first,
+        moved(first, size),
+        moved(first, 2 * size),
+        moved(first, 3 * size),
+        moved(first, 4 * size),
+        moved(first, 5 * size),
     )
 
 
@@ -193,7 +198,7 @@ def states_size(kept, steps, rows, hidden):
 
 @strict_part
 def states_of(kept, memory, offset, steps, rows, hidden):
-    """States of a layer in ``memory`` from ``offset`` on, with the first hidden state and cell 0.
+    """States of a layer in ``memory`` from ``offset`` on.
 
     ``kept`` = (1 or 0 for the cell, gates to keep, 1 or 0 for the extra array).
     """
@@ -203,15 +208,20 @@ def states_of(kept, memory, offset, steps, rows, hidden):
     offset += (steps + 1) * block
     memories = take(memory, offset, cells * (steps + 1), rows, hidden)
     offset += cells * (steps + 1) * block
-    hidden_states[0] = 0.0
-    if cells:
-        memories[0] = 0.0
     return States(
         hidden_states,
         memories,
         take(memory, offset, steps, rows, gates * hidden),
         take(memory, offset + gates * steps * block, extras * steps, rows, hidden),
     )
+
+
+@strict_part
+def begin_with_zero(states):
+    """Make 0 the hidden state and the cell before the first step."""
+    size = states.hidden.shape[1] * states.hidden.shape[2]
+    fill(view(states.hidden, 0, (size,)), 0.0)
+    fill(view(states.cell, 0, (min(size, states.cell.size),)), 0.0)
 
 
 @strict_part

@@ -12,6 +12,7 @@ import numpy as np
 from pytrainr.numerics.crew import Crew, break_up, meeting
 from pytrainr.numerics.elementwise import vector_bits_equal
 from pytrainr.numerics.jit import compile_ahead
+from pytrainr.numerics.linalg import announce_products
 from pytrainr.parameters import Block, Flat, Layout
 from pytrainr.r.cells import CELLS
 from pytrainr.r.epoch import Batch, Shared, finish_update, run_groups, shared_memory
@@ -99,6 +100,7 @@ class RNetwork:
             Crew(0, 1, meeting()),
             Shared(numbers, numbers, numbers, 0),
         )
+        announce_products()
 
     def run_groups(
         self,
@@ -225,11 +227,12 @@ def _layout(network_type: str, dims: Sequence[int], gates: int) -> Layout:
 
 
 def _places(layout: Layout, dims: Sequence[int]) -> np.ndarray:
-    """What becomes the ``Table`` of compiled code: (5, layers + 1)."""
+    """What becomes the ``Table`` of compiled code: (6, layers + 1)."""
     layers = range(len(dims) - 1)
     rows = [
         dims[:-1],
         dims[1:],
+        [sum(dims[1 : 1 + i]) for i in layers],
         [layout.find("time_synapse", i).offset for i in layers],
         [*(layout.find("recurrent_synapse", i).offset for i in layers[:-1]), 0],
         [layout.find("bias_synapse", i).offset for i in layers],

@@ -43,7 +43,7 @@ def output_errors(out, y, delta, error, unused_steps):
 
 
 @strict_part
-def through_weights(weights, transposed, updates, bias_update, delta, h, up):
+def through_weights(cell, weights, transposed, updates, bias_update, delta, h, up):
     """The rnn's: ΔW += h_tᵀ δ_t, Δb += column means of δ_t, up_t = δ_t Wᵀ."""
     add_transposed_products(updates, h, delta)
     add_column_means(bias_update, delta)
@@ -66,7 +66,7 @@ def _through_next_output(pending, up, h, delta):
 
 
 @strict_part
-def through_pending_update(weights, transposed, updates, bias_update, delta, h, up):
+def through_pending_update(cell, weights, transposed, updates, bias_update, delta, h, up):
     """The gru's and lstm's: the same updates, but up_t = (δ_t ΔWᵀ)·h_t(1 − h_t): the pending update, not the weight."""
     pending = transposed  # the weights are not needed here
     transpose(pending, updates)

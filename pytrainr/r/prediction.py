@@ -7,9 +7,18 @@ import numpy as np
 from pytrainr.numerics.jit import strict, strict_part
 from pytrainr.numerics.linalg import product
 from pytrainr.numerics.scaling import all_finite, normalise, raw
-from pytrainr.numerics.views import keep, view
+from pytrainr.numerics.views import boxed, keep, view
 from pytrainr.r.cells import activate, forward, gates, kept
-from pytrainr.r.epoch import Shared, forward_pass, pack_weights, save_states, viewed, workspace_for
+from pytrainr.r.epoch import (
+    Forward,
+    Shared,
+    any_packed,
+    forward_pass,
+    pack_weights,
+    save_prediction,
+    viewed,
+    workspace_for,
+)
 from pytrainr.r.layers import (
     Rows,
     add_recycled_bias,
@@ -30,7 +39,7 @@ __all__ = ["predict_rows", "step"]
 def predict_rows(cell, places, weights, X, first, total, at_once, out, record):
     """The forward pass of ``X`` (n, T, input), from row ``first`` of ``total`` on that R computes at once.
 
-    Fills ``out`` (n, T′, output); zeros follow X where T′ > T. ``places`` (5, layers + 1) becomes the ``Table``.
+    Fills ``out`` (n, T′, output); zeros follow X where T′ > T. ``places`` (6, layers + 1) becomes the ``Table``.
     ``at_once`` samples are computed together, which changes no bit: as many as a cache holds. ``record`` (n, size) is
     filled with R's ``store`` unless it has no columns.
     """
@@ -49,7 +58,9 @@ def predict_rows(cell, places, weights, X, first, total, at_once, out, record):
 def predict_in(cell, table, weights, X, rows, at_once, out, record, work):
     """:func:`predict_rows` in the memory that it made."""
     given, steps, inputs, outputs = X.shape[1], out.shape[1], X.shape[2], out.shape[2]
-    pack_weights(gates(cell), table, weights, work.packed)
+    if any_packed(gates(cell), table):
+        pack_weights(gates(cell), table, weights, work.packed)
+    place = boxed(Forward(table, weights, work, steps))
     for begin in range(0, X.shape[0], at_once):
         n = min(at_once, X.shape[0] - begin)
         x = take(work.memory, work.x, steps, n, inputs)
@@ -58,13 +69,13 @@ def predict_in(cell, table, weights, X, rows, at_once, out, record, work):
             for t in range(steps):
                 for k in range(inputs):
                     x[t, s, k] = X[begin + s, t, k] if t < given else 0.0
-        forward_pass(cell, table, weights, work, steps, n, Rows(rows.first + begin, rows.total))
+        forward_pass(cell, place, n, Rows(rows.first + begin, rows.total))
         for s in range(n):
             for t in range(steps):
                 for k in range(outputs):
                     out[begin + s, t, k] = y[t, s, k]
         if record.shape[1] > 0:
-            save_states(cell, table, work, y, record[begin : begin + n], 0)
+            save_prediction(cell, place, matrix(record, begin * record.shape[1], n, record.shape[1]))
 
 
 @strict

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from pytrainr import RRandom, trainr
+from pytrainr.numerics.elementwise import LIBM
 from pytrainr.r import bits
 
 
@@ -20,7 +21,7 @@ def test_the_recorded_runs_are_compared_bit_for_bit_here() -> None:
     assert bits.difference() is None
 
 
-@pytest.mark.parametrize("libm", [*bits.LIBM.values(), "another"])
+@pytest.mark.parametrize("libm", [*LIBM.values(), "another"])
 @pytest.mark.parametrize("long_double", [True, False])
 def test_a_difference_is_said_once(monkeypatch, capsys, libm, long_double) -> None:
     monkeypatch.setattr(bits, "libm", lambda: libm)

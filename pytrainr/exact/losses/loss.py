@@ -10,10 +10,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from types import ModuleType
-from typing import Any, ClassVar, NamedTuple
-
-from numba.extending import overload
+from typing import ClassVar, NamedTuple
 
 from pytrainr.exact.activations import number_of
 from pytrainr.exact.arrays import Presence, Rows, Steps, extended, flat, flattened
@@ -22,6 +19,7 @@ from pytrainr.exact.layers.layer import Layer
 from pytrainr.exact.reductions import total
 from pytrainr.numerics.elementwise import fill
 from pytrainr.numerics.jit import fast_part
+from pytrainr.numerics.numba_internals import by_class
 from pytrainr.numerics.vectors import fast_map
 
 __all__ = ["Loss", "loss_kernels"]
@@ -46,28 +44,11 @@ class Tape(NamedTuple):
     weight: Presence
 
 
-def loss_value(loss, y, target):
-    """The loss of one sample at one time step; compiled code only."""
+loss_value = by_class("value", lambda options: sys.modules[options.__module__].value)
+"""(loss, y, target): the loss of one sample at one time step."""
 
-
-def loss_gradient(loss, d, y, target):
-    """``d`` = its gradient by y; compiled code only."""
-
-
-def _file_of(loss: Any) -> ModuleType:
-    return sys.modules[loss.instance_class.__module__]
-
-
-@overload(loss_value)
-def _value(loss, y, target):
-    value = _file_of(loss).value
-    return lambda loss, y, target: value(loss, y, target)
-
-
-@overload(loss_gradient)
-def _gradient(loss, d, y, target):
-    gradient = _file_of(loss).gradient
-    return lambda loss, d, y, target: gradient(loss, d, y, target)
+loss_gradient = by_class("gradient", lambda options: sys.modules[options.__module__].gradient)
+"""(loss, d, y, target): ``d`` = its gradient by y."""
 
 
 @fast_map("d")
