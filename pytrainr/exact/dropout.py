@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from pytrainr.numerics.compiled_once import compiled_on_demand
 from pytrainr.numerics.jit import fast_part
 
-__all__ = ["fill_mask", "input_key", "mixed", "recurrent_key"]
+__all__ = ["fill_mask", "fill_recurrent_mask", "input_key", "mixed"]
 
 
 @fast_part
@@ -32,6 +33,12 @@ def input_key(key, number):
 def recurrent_key(key, number):
     """The key of the mask on a layer's recurrent state."""
     return mixed(input_key(key, number), np.uint64(1))
+
+
+@compiled_on_demand
+def fill_recurrent_mask(mask, rate, key, number, first):
+    """:func:`fill_mask` on a layer's recurrent state, for kernels that seldom need it."""
+    fill_mask(mask, rate, recurrent_key(key, number), first)
 
 
 @fast_part

@@ -7,11 +7,11 @@ from typing import NamedTuple
 import numpy as np
 
 from pytrainr.exact.dropout import mixed
-from pytrainr.exact.run import Chunk, add_stretches, begin_states, carry_states, chunk_gradient, dense_stretches
+from pytrainr.exact.run import Pass, add_stretches, begin_states, carry_states, dense_stretches, train_chunk
 from pytrainr.exact.update_rules import add_gradient_to_update, apply_rule, learn
 from pytrainr.numerics.elementwise import fill
 from pytrainr.numerics.jit import fast, fast_part, is_set
-from pytrainr.numerics.views import borrowed, keep, read_ahead, view
+from pytrainr.numerics.views import borrowed, boxed, keep, read_ahead, view
 
 __all__ = ["Groups", "Schedule", "finish_update", "run_groups"]
 
@@ -59,6 +59,8 @@ def _groups_in(given, first, updating, stop):
     """:func:`run_groups` on views of its arrays."""
     program, rest, state, rule, groups, schedule, room = given
     total = groups.X.shape[1]
+    whole = boxed(Pass(program, state.weights, room, groups.X, groups.Y))
+    shorter = boxed(Pass(rest, state.weights, room, groups.X, groups.Y))
     dense_stretches(program, room)
     stretches = view(room.stretches, 0, (program.dense.shape[0], 2))
     schedule.counts[2] = stretches.shape[0]
@@ -75,12 +77,11 @@ def _groups_in(given, first, updating, stop):
         begin_states(program, room.memory, groups.states, rows)
         for begin_step in range(0, total, schedule.bptt_steps):
             if begin_step > 0:
-                carry_states(program, room.memory, n)
-            piece = program if begin_step + schedule.bptt_steps <= total else rest
-            chunk = Chunk(rows, begin_step, key, schedule.first_sample)
-            chunk_gradient(piece, state.weights, room, groups.X, groups.Y, chunk, error)
-            if piece.sparse.shape[0] > 0:
-                schedule.counts[2] = add_stretches(piece, room, n)
+                carry_states(whole, n)
+            piece = whole if begin_step + schedule.bptt_steps <= total else shorter
+            train_chunk(piece, rows, begin_step, key, schedule.first_sample, error)
+            if program.sparse.shape[0] > 0:
+                schedule.counts[2] = add_stretches(piece, n)
                 stretches = view(room.stretches, 0, (schedule.counts[2], 2))
             if updating:
                 schedule.counts[0] += 1

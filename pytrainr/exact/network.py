@@ -16,7 +16,7 @@ from pytrainr.exact.plan import Ends, Plan, Planner, Program, Shown, laid_out
 from pytrainr.exact.reservoir import Reservoir
 from pytrainr.exact.run import CALL_SIZE, Room
 from pytrainr.exact.shorthand import Shorthand
-from pytrainr.exact.update_rules import RULES, Rule, RuleState
+from pytrainr.exact.update_rules import RULES, Rule, RuleState, announce_rule
 from pytrainr.memory import check_memory
 from pytrainr.numerics.jit import compile_ahead
 from pytrainr.parameters import Flat, Layout
@@ -93,6 +93,7 @@ class ExactNetwork:
             state, schedule = RuleState(*[numbers] * 4), self._schedule(model, 1)
             loop = program, program, state, self._rule(model), groups, schedule, room, 0, True, np.zeros(1, np.uint8)
             compile_ahead(run_groups, *loop)
+            announce_rule(state, loop[3])
         options = self.options
         shape = options.steps, options.input_dim
         rows = laid_out(options.layers, *shape, padded=options.padded, training=self.reservoir is None).rows

@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from pytrainr.exact.reductions import total
 from pytrainr.numerics.by_address import call_at, memory_address
+from pytrainr.numerics.compiled_once import compiled_on_demand, fast_compiled_once
 from pytrainr.numerics.elementwise import add, copy, fill
 from pytrainr.numerics.jit import fast_part
 from pytrainr.numerics.vectors import memory_of, moved
-from pytrainr.numerics.views import view
+from pytrainr.numerics.views import unboxed, view
 
 __all__ = [
     "CALL_SIZE",
     "Chunk",
+    "Pass",
     "Room",
     "add_stretches",
     "begin_states",
     "carry_states",
-    "chunk_gradient",
     "clear_states",
     "copy_outputs",
     "dense_stretches",
     "forward_pass",
     "keep_states",
     "loss_of",
+    "train_chunk",
 ]
 
 CALL_SIZE = 7  # fields of kernels.Call
@@ -103,19 +105,25 @@ def _one_hot(to, number):
         fill(to, np.nan)
 
 
-@fast_part
-def _gather_labels(program, memory, Y, chunk):
-    """A sequence of labels for each sample, (output steps, n, 1), NaN after the last; and its weight."""
-    ends, n = program.ends, chunk.rows.size
-    target = _block(memory, ends.target, ends.output_steps, n, 1)
+@compiled_on_demand
+def _gather_labels(target, weight, Y, rows):
+    """A sequence of labels for each sample, (output steps, n, 1), NaN after the last; and its ``weight`` if there is
+    one."""
     for t in range(target.shape[0]):
-        for s in range(n):
-            target[t, s, 0] = Y[chunk.rows[s], t, 0] if t < Y.shape[1] else np.nan
-    if ends.weight >= 0:
-        weight = view(memory, ends.weight * n, (ends.output_steps, n))
-        for t in range(weight.shape[0]):
-            for s in range(n):
-                weight[t, s] = Y[chunk.rows[s], 0, 1]
+        for s in range(rows.size):
+            target[t, s, 0] = Y[rows[s], t, 0] if t < Y.shape[1] else np.nan
+    for t in range(weight.shape[0]):
+        for s in range(rows.size):
+            weight[t, s] = Y[rows[s], 0, 1]
+
+
+@compiled_on_demand
+def _gather_weights(weight, Y, rows, offset):
+    """The weight of each target, Y's last variable; 0 where there is no target."""
+    variables = Y.shape[2] - 1
+    for t in range(weight.shape[0]):
+        for s in range(rows.size):
+            weight[t, s] = 0.0 if t < offset else Y[rows[s], t - offset, variables]
 
 
 @fast_part
@@ -125,12 +133,13 @@ def _gather_targets(program, memory, Y, chunk):
     Y's only variable may be the number of a class, and its last the weight of the target.
     """
     ends, n = program.ends, chunk.rows.size
+    weighted = ends.weight >= 0
+    weight = view(memory, ends.weight * n if weighted else 0, (ends.output_steps if weighted else 0, n))
     if ends.labels != 0:
-        _gather_labels(program, memory, Y, chunk)
+        _gather_labels(_block(memory, ends.target, ends.output_steps, n, 1), weight, Y, chunk.rows)
         return
     target = _block(memory, ends.target, ends.output_steps, n, ends.outputs)
     offset = ends.whole_steps - Y.shape[1] - chunk.first
-    weighted = ends.weight >= 0
     variables = Y.shape[2] - (1 if weighted else 0)
     classes = variables != ends.outputs
     for t in range(target.shape[0]):
@@ -145,10 +154,7 @@ def _gather_targets(program, memory, Y, chunk):
                 for k in range(to.size):
                     to[k] = source[k]
     if weighted:
-        weight = view(memory, ends.weight * n, (ends.output_steps, n))
-        for t in range(weight.shape[0]):
-            for s in range(n):
-                weight[t, s] = 0.0 if t < offset else Y[chunk.rows[s], t - offset, variables]
+        _gather_weights(weight, Y, chunk.rows, offset)
 
 
 @fast_part
@@ -220,6 +226,25 @@ def chunk_gradient(program, weights, room, X, Y, chunk, error):
         _run(program, number, 1, room.call)
 
 
+class Pass(NamedTuple):
+    """What the passes of all chunks need, put in its place once: X (samples, time, variables), Y (samples, output
+    steps, outputs)."""
+
+    program: Any
+    weights: np.ndarray
+    room: Room
+    X: np.ndarray
+    Y: np.ndarray
+
+
+@fast_compiled_once
+def train_chunk(place, rows, first, key, first_sample, error):
+    """:func:`chunk_gradient` of what is at ``place``, compiled beside the loop that calls it."""
+    given = unboxed(place)
+    chunk = Chunk(rows, first, key, first_sample)
+    chunk_gradient(given.program, given.weights, given.room, given.X, given.Y, chunk, error)
+
+
 @fast_part
 def copy_outputs(program, memory, out):
     """``out`` (n, output steps, outputs), the last of them, from the last forward pass; NaN where there is no entry."""
@@ -244,9 +269,11 @@ def dense_stretches(program, room):
             room.stretches[number, k] = program.dense[number, k]
 
 
-@fast_part
-def add_stretches(program, room, n):
+@compiled_on_demand
+def add_stretches(place, n) -> int:
     """Those that the last gradient is of beside them; how many there are of both."""
+    given = unboxed(place)
+    program, room = given.program, given.room
     stretches, count = room.stretches, program.dense.shape[0]
     for number in range(program.sparse.shape[0]):
         first, columns = program.sparse[number, 0], program.sparse[number, 1]
@@ -280,19 +307,26 @@ def begin_states(program, memory, states, rows):
     if states.shape[0] == 0:
         clear_states(program, memory, rows.size)
     else:
-        first = 0
-        for number in range(program.states.shape[0]):
-            before, width = program.states[number, 0], program.states[number, 2]
-            state = _state(memory, before, rows.size, width)
-            for s in range(rows.size):
-                for k in range(width):
-                    state[s, k] = states[rows[s], first + k]
-            first += width
+        _take_states(program.states, memory, states, rows)
 
 
-@fast_part
-def carry_states(program, memory, n):
+@compiled_on_demand
+def _take_states(places, memory, states, rows):
+    first = 0
+    for number in range(places.shape[0]):
+        before, width = places[number, 0], places[number, 2]
+        state = _state(memory, before, rows.size, width)
+        for s in range(rows.size):
+            for k in range(width):
+                state[s, k] = states[rows[s], first + k]
+        first += width
+
+
+@compiled_on_demand
+def carry_states(place, n):
     """The state after the last step becomes the state before the first: truncated back-propagation."""
+    given = unboxed(place)
+    program, memory = given.program, given.room.memory
     for number in range(program.states.shape[0]):
         before, after, width = program.states[number, 0], program.states[number, 1], program.states[number, 2]
         copy(_state(memory, before, n, width), _state(memory, after, n, width))

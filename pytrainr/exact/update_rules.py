@@ -13,15 +13,16 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numba import typeof, types
 from numba.extending import overload, register_jitable
 
 from pytrainr.exact.reductions import dot
-from pytrainr.numerics.compiled_once import fast_compiled_once
+from pytrainr.numerics.compiled_once import announce, fast_compiled_on_demand
 from pytrainr.numerics.jit import fast_part
 from pytrainr.numerics.vectors import fast_map
-from pytrainr.numerics.views import view
+from pytrainr.numerics.views import View, borrowed_kind, view
 
-__all__ = ["RULES", "Rule", "RuleState", "add_gradient_to_update", "apply_rule", "learn"]
+__all__ = ["RULES", "Rule", "RuleState", "add_gradient_to_update", "announce_rule", "apply_rule", "learn"]
 
 
 class RuleState(NamedTuple):
@@ -181,7 +182,7 @@ def _parts(state, stretch):
     )
 
 
-@fast_part
+@fast_compiled_on_demand
 def add_gradient_to_update(state, rule, gradient, stretches):
     """update ← update − gradient, the gradient of the L2 penalty ½·l2·Σw² included; stretches (·, 2): first entry and
     size."""
@@ -193,11 +194,27 @@ def add_gradient_to_update(state, rule, gradient, stretches):
             _decay(update, _part(state.weights, stretch), _part(rule.decayed, stretch), rule.l2)
 
 
+def announce_rule(state: RuleState, rule: Rule) -> None:
+    """Say that :func:`learn` will need more than R's plain step, where it will."""
+    if not _is_plain(rule):
+        kinds = borrowed_kind(typeof(state)), borrowed_kind(typeof(rule))
+        stretches = View(types.int64, 2, "C")
+        announce(add_gradient_to_update, *kinds, kinds[0][0], stretches)
+        announce(apply_rule, *kinds, types.int64, stretches)
+
+
+def _is_plain(rule):
+    unlimited = rule.clipping == np.inf and rule.clip_norm == np.inf
+    return rule.number == 0 and rule.scaled and unlimited and rule.l2 == 0.0
+
+
+_is_plain_step = fast_part(_is_plain)
+
+
 @fast_part
 def learn(state, rule, gradient, step, stretches):
     """The gradient of a group to the update, and the rule's step: number ``step``, from 1."""
-    unlimited = rule.clipping == np.inf and rule.clip_norm == np.inf
-    if rule.number == 0 and rule.scaled and unlimited and rule.l2 == 0.0:
+    if _is_plain_step(rule):
         for number in range(stretches.shape[0]):
             stretch = stretches[number, 0], stretches[number, 1]
             weights, update = _part(state.weights, stretch), _part(state.update, stretch)
@@ -207,7 +224,7 @@ def learn(state, rule, gradient, step, stretches):
         apply_rule(state, rule, step, stretches)
 
 
-@fast_compiled_once
+@fast_compiled_on_demand
 def apply_rule(state, rule, step, stretches):
     """Clip, then step. R's sgd limits the scaled updates, as R does; the other rules limit the gradient."""
     squares = 0.0

@@ -31,7 +31,14 @@ from pytrainr.numerics.jit import FASTMATH, intrinsic, kernel
 from pytrainr.numerics.kernel_cache import KernelCache
 from pytrainr.numerics.numba_internals import address_of, global_compiler_lock
 
-__all__ = ["Version", "announce", "compiled_on_demand", "compiled_once", "fast_compiled_once"]
+__all__ = [
+    "Version",
+    "announce",
+    "compiled_on_demand",
+    "compiled_once",
+    "fast_compiled_on_demand",
+    "fast_compiled_once",
+]
 
 _RETURNED = {"float": types.float64, "int": types.int64}
 _BYTE = ir.IntType(8).as_pointer()
@@ -104,6 +111,11 @@ def compiled_on_demand(function: Callable) -> Any:
 def fast_compiled_once(function: Callable) -> Any:
     """The same for a function in which LLVM may fuse and reorder operations."""
     return _compiled_once(function, fastmath=FASTMATH)
+
+
+def fast_compiled_on_demand(function: Callable) -> Any:
+    """The same again for what few calls need."""
+    return _compiled_once(function, announced=False, fastmath=FASTMATH)
 
 
 def announce(function: Any, *kinds: types.Type) -> None:

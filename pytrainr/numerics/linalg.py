@@ -115,7 +115,9 @@ def _multiply_panel(arithmetic, size, out, out_row, a, left, panel, accumulate):
         while column < columns:
             tile_size = height, min(width, columns - column), terms, 1
             tile_out, tile_a = moved(out, row * out_row + column), moved(a, row * left.row)
-            _panel_of_tiles(arithmetic, tile_size, tile_out, out_row, tile_a, left, moved(panel, column), right, accumulate)
+            _panel_of_tiles(
+                arithmetic, tile_size, tile_out, out_row, tile_a, left, moved(panel, column), right, accumulate
+            )
             column += width
         row += height
 

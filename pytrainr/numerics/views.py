@@ -21,6 +21,7 @@ from pytrainr.numerics.vectors import counted
 __all__ = [
     "View",
     "borrowed",
+    "borrowed_kind",
     "boxed",
     "columns",
     "contiguous_view",
@@ -31,6 +32,9 @@ __all__ = [
     "unboxed",
     "view",
 ]
+
+
+_INDEX = ir.IntType(64)
 
 
 class View(types.Array):
@@ -69,6 +73,52 @@ class _ViewModel(models.StructModel):
         """Nothing in it is counted: Numba, which would look at every field at every assignment, need not look."""
         return []
 
+    # A call passes where a contiguous view begins and its sizes, and the callee makes the rest of these: a third of the
+    # words, of which Numba would pass each on.
+
+    def get_argument_type(self) -> Any:
+        if not self._is_contiguous:
+            return super().get_argument_type()
+        return self.get_model(self.get_field_position("data")).get_argument_type(), *[_INDEX] * self._fe_type.ndim
+
+    def as_argument(self, builder: Any, value: Any) -> Any:
+        if not self._is_contiguous:
+            return super().as_argument(builder, value)
+        return self.get(builder, value, "data"), *cgutils.unpack_tuple(builder, self.get(builder, value, "shape"))
+
+    def from_argument(self, builder: Any, value: Any) -> Any:
+        if not self._is_contiguous:
+            return super().from_argument(builder, value)
+        data, *sizes = value
+        return self.contiguous(builder, data, sizes)
+
+    @property
+    def _is_contiguous(self) -> bool:
+        return self._fe_type.layout == "C"
+
+    def contiguous(self, builder: Any, data: Any, sizes: list[Any]) -> Any:
+        """A view of the memory at ``data``, row after row in the shape ``sizes``."""
+        itemsize = ir.Constant(_INDEX, self._fe_type.dtype.bitwidth // 8)
+        strides: list[Any] = []
+        step = itemsize
+        for size in reversed(sizes):
+            strides.insert(0, step)
+            step = builder.mul(step, size)
+        number = sizes[0]
+        for size in sizes[1:]:
+            number = builder.mul(number, size)
+        fields = {
+            "nitems": number,
+            "itemsize": itemsize,
+            "data": data,
+            "shape": cgutils.pack_array(builder, sizes),
+            "strides": cgutils.pack_array(builder, strides),
+        }
+        result = cgutils.get_null_value(self.get_value_type())
+        for name, value in fields.items():
+            result = self.set(builder, result, value, name)
+        return result
+
 
 @intrinsic
 def keep(typing: Any, value: Any) -> Any:
@@ -80,21 +130,22 @@ def keep(typing: Any, value: Any) -> Any:
     return types.void(value), generate
 
 
-def _borrowed_kind(kind: types.Type) -> types.Type:
+def borrowed_kind(kind: types.Type) -> types.Type:
+    """The type of what :func:`borrowed` makes of a value of type ``kind``."""
     if isinstance(kind, types.Array):
         return View(kind.dtype, kind.ndim, kind.layout)
     if not isinstance(kind, types.BaseTuple):
         return kind
-    fields = tuple(map(_borrowed_kind, kind.types))
+    fields = tuple(map(borrowed_kind, kind.types))
     if isinstance(kind, types.BaseNamedTuple):
         return types.BaseTuple.from_types(fields, kind.instance_class)
     return types.BaseTuple.from_types(fields)
 
 
 def _borrow(context: Any, builder: Any, kind: types.Type, value: Any) -> Any:
-    borrowed_kind = _borrowed_kind(kind)
+    own_kind = borrowed_kind(kind)
     if isinstance(kind, types.Array):
-        given, result = (arrayobj.make_array(each)(context, builder) for each in (kind, borrowed_kind))
+        given, result = (arrayobj.make_array(each)(context, builder) for each in (kind, own_kind))
         given._setvalue(value)
         null = cgutils.get_null_value(cgutils.voidptr_t)
         result.meminfo, result.parent = null, null
@@ -105,7 +156,7 @@ def _borrow(context: Any, builder: Any, kind: types.Type, value: Any) -> Any:
         return value
     fields = cgutils.unpack_tuple(builder, value, len(kind))
     return context.make_tuple(
-        builder, borrowed_kind, [_borrow(context, builder, *of) for of in zip(kind, fields, strict=True)]
+        builder, own_kind, [_borrow(context, builder, *of) for of in zip(kind, fields, strict=True)]
     )
 
 
@@ -119,7 +170,7 @@ def borrowed(typing: Any, values: types.BaseTuple) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return _borrow(context, builder, values, arguments[0])
 
-    return _borrowed_kind(values)(values), generate
+    return borrowed_kind(values)(values), generate
 
 
 @intrinsic
@@ -148,18 +199,7 @@ def unboxed(typing: Any, place: types.CPointer) -> Any:
 
 def contiguous_view(context: Any, builder: Any, kind: View, data: Any, sizes: list[Any]) -> Any:
     """Emit a view of the memory at ``data``, row after row in the shape ``sizes``."""
-    result = arrayobj.make_array(kind)(context, builder)
-    step = itemsize = cgutils.sizeof(builder, data.type)
-    strides: list[Any] = []
-    for size in reversed(sizes):
-        strides.insert(0, step)
-        step = builder.mul(step, size)
-    null = cgutils.get_null_value(cgutils.voidptr_t)
-    result.meminfo, result.parent = null, null
-    result.data, result.itemsize = data, itemsize
-    result.nitems = builder.udiv(step, itemsize)
-    result.shape, result.strides = cgutils.pack_array(builder, sizes), cgutils.pack_array(builder, strides)
-    return result._getvalue()
+    return context.data_model_manager[kind].contiguous(builder, data, sizes)
 
 
 @intrinsic

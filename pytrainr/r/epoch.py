@@ -11,7 +11,7 @@ from pytrainr.numerics.crew import Crew, agreed, meet
 from pytrainr.numerics.elementwise import copy
 from pytrainr.numerics.jit import is_set, strict, strict_part
 from pytrainr.numerics.linalg import pack, product, transpose
-from pytrainr.numerics.views import boxed, columns, keep, read_ahead, unboxed, view
+from pytrainr.numerics.views import borrowed, boxed, columns, keep, read_ahead, unboxed, view
 from pytrainr.r.cells import (
     activate,
     add_updates,
@@ -154,23 +154,6 @@ def workspace_for(kept, gates, table, steps, rows, shared):
     end = scratch + (3 + gates) * rows * widest if shared.transposed.size > 0 else target
     memory = shared.memory if shared.memory.size >= end else np.empty(end)
     return Workspace(memory, x, out, target, delta, up, down, scratch, shared.packed, shared.transposed)
-
-
-@strict_part
-def viewed(work):
-    """The same with views of its arrays, which must stay alive: not counted at every call."""
-    return Workspace(
-        vector(work.memory),
-        work.x,
-        work.out,
-        work.target,
-        work.delta,
-        work.up,
-        work.down,
-        work.scratch,
-        vector(work.packed),
-        vector(work.transposed),
-    )
 
 
 @strict
@@ -437,19 +420,19 @@ def run_groups(cell, places, state, rule, batch, first, updating, stop, crew, sh
     whole = work = workspace_for(kept(cell), gates(cell), table, steps, mine, own)
     if crew.are > 1:
         whole = workspace_for(kept(cell), gates(cell), table, steps, shared.rows, shared)
-    views = State(vector(state.weights), vector(state.update), vector(state.update_old))
-    together = Crew(crew.number, crew.are, vector(crew.meeting))
-    seen = Batch(
-        view(batch.X, 0, batch.X.shape),
-        view(batch.Y, 0, batch.Y.shape),
-        vector(batch.order),
-        vector(batch.starts),
-        vector(batch.error),
-        view(batch.record, 0, batch.record.shape),
-        batch.unused_steps,
+    result = groups_in(
+        cell,
+        table,
+        borrowed(state),
+        rule,
+        borrowed(batch),
+        first,
+        updating,
+        borrowed(stop),
+        borrowed(work),
+        borrowed(whole),
+        borrowed(crew),
     )
-    mine_viewed, whole_viewed, asked = viewed(work), viewed(whole), vector(stop)
-    result = groups_in(cell, table, views, rule, seen, first, updating, asked, mine_viewed, whole_viewed, together)
     keep(places)
     keep(batch)
     keep(stop)

@@ -7,7 +7,7 @@ import numpy as np
 from pytrainr.numerics.jit import strict, strict_part
 from pytrainr.numerics.linalg import product
 from pytrainr.numerics.scaling import all_finite, normalise, raw
-from pytrainr.numerics.views import boxed, keep, view
+from pytrainr.numerics.views import borrowed, boxed, keep, view
 from pytrainr.r.cells import activate, forward, gates, kept
 from pytrainr.r.epoch import (
     Forward,
@@ -16,7 +16,6 @@ from pytrainr.r.epoch import (
     forward_pass,
     pack_weights,
     save_prediction,
-    viewed,
     workspace_for,
 )
 from pytrainr.r.layers import (
@@ -48,7 +47,7 @@ def predict_rows(cell, places, weights, X, first, total, at_once, out, record):
     room = Shared(np.empty(weights.size), np.empty(0), np.empty(0), most)
     work = workspace_for(kept(cell), gates(cell), table, out.shape[1], most, room)
     rows = Rows(first, total)
-    predict_in(cell, table, vector(weights), X, rows, at_once, out, record, viewed(work))
+    predict_in(cell, table, vector(weights), X, rows, at_once, out, record, borrowed(work))
     keep(places)
     keep(weights)
     keep(work)

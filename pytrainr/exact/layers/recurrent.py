@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from pytrainr.exact.arrays import Matrix, Presence, Rows, Steps, Vector, extended, flattened
 from pytrainr.exact.cells.step import add_gradient, cell_backward, cell_forward
-from pytrainr.exact.dropout import fill_mask, recurrent_key
+from pytrainr.exact.dropout import fill_recurrent_mask
 from pytrainr.exact.kernels import Kernels
 from pytrainr.exact.layers.dropout import SpatialDropout1D
 from pytrainr.exact.layers.last_steps import LastSteps
 from pytrainr.exact.layers.layer import Layer, Part, Weight, check_range
 from pytrainr.exact.products import add_column_sums, product, transpose
+from pytrainr.numerics.compiled_once import compiled_on_demand
 from pytrainr.numerics.elementwise import add, copy, fill, multiply
 from pytrainr.numerics.jit import fast_part
 from pytrainr.numerics.vectors import fast_map
@@ -108,6 +109,51 @@ def _masked(hidden, mask):
     return hidden * mask
 
 
+# What most networks do without is compiled by itself, once for all cells, when it is first needed.
+
+
+@compiled_on_demand
+def _replace_absent(present, state, other_state, cell, other_cell):
+    """Give the samples without an entry the other state (n, outputs) and cell (n, ·)."""
+    for s in range(present.size):
+        if present[s] == 0.0:
+            copy(state[s], other_state[s])
+            copy(cell[s], other_cell[s])
+
+
+@compiled_on_demand
+def _hold(present, held, d_state, held_cell, d_cell):
+    """Put aside the gradients of the samples without an entry, of which the cell sees none."""
+    for s in range(present.size):
+        if present[s] == 0.0:
+            copy(held[s], d_state[s])
+            copy(held_cell[s], d_cell[s])
+            fill(d_state[s], 0.0)
+            fill(d_cell[s], 0.0)
+
+
+@compiled_on_demand
+def _begin_as_learnt(begun, state, cell, initial_state, initial_cell):
+    """The learnt state, for the sequences that begin here; ``begun`` (2, n, 1) says whose have."""
+    for s in range(state.shape[0]):
+        if begun[0, s, 0] == 0.0:
+            copy(state[s], initial_state)
+            copy(cell[s], initial_cell)
+        begun[1, s, 0] = 1.0
+
+
+@compiled_on_demand
+def _learn_beginning(begun, initial_state, initial_cell, carried, direct, d_cell):
+    """The gradient by the learnt state, from what comes back to before the first step."""
+    fill(initial_state, 0.0)
+    fill(initial_cell, 0.0)
+    for s in range(carried.shape[0]):
+        if begun[0, s, 0] == 0.0:
+            add(initial_state, carried[s])
+            add(initial_state, direct[s])
+            add(initial_cell, d_cell[s])
+
+
 @fast_part
 def step_forward(layer, weights, tape, t):
     """One time step: dropout of the state, the cell's equations, the state held where there is no entry."""
@@ -115,41 +161,29 @@ def step_forward(layer, weights, tape, t):
         _masked(tape.context[t], tape.hidden[t], tape.mask)
     cell_forward(layer, weights, tape, t)
     if tape.present.size > 0:
-        for s in range(tape.hidden.shape[1]):
-            if tape.present[t, s] == 0.0:
-                copy(tape.hidden[t + 1, s], tape.hidden[t, s])
-                copy(tape.cell[t + 1, s], tape.cell[t, s])
+        _replace_absent(tape.present[t], tape.hidden[t + 1], tape.hidden[t], tape.cell[t + 1], tape.cell[t])
 
 
 @fast_part
 def step_backward(layer, weights, transposed, tape, t):
     """One time step back. A held state passes its gradient on as it is; the cell sees none of it."""
-    n = tape.hidden.shape[1]
     padded = tape.present.size > 0
     if t + 1 < tape.x.shape[0]:
         _add_later(tape.d_y[t], tape.carried, tape.direct)
     if padded:
-        for s in range(n):
-            if tape.present[t, s] == 0.0:
-                copy(tape.held[s], tape.d_y[t, s])
-                copy(tape.held_cell[s], tape.carried_cell[s])
-                fill(tape.d_y[t, s], 0.0)
-                fill(tape.carried_cell[s], 0.0)
+        _hold(tape.present[t], tape.held, tape.d_y[t], tape.held_cell, tape.carried_cell)
     cell_backward(layer, weights, transposed, tape, t)
     if tape.mask.size > 0:
         multiply(tape.carried, tape.mask)
     if padded:
-        for s in range(n):
-            if tape.present[t, s] == 0.0:
-                copy(tape.direct[s], tape.held[s])
-                copy(tape.carried_cell[s], tape.held_cell[s])
+        _replace_absent(tape.present[t], tape.direct, tape.held, tape.carried_cell, tape.held_cell)
 
 
 @fast_part
 def draw_mask(layer, tape, call):
     """The group's recurrent dropout."""
     if tape.mask.size > 0:
-        fill_mask(tape.mask, layer.recurrent_dropout, recurrent_key(call.key, layer.number), call.first_sample)
+        fill_recurrent_mask(tape.mask, layer.recurrent_dropout, call.key, layer.number, call.first_sample)
 
 
 @fast_part
@@ -157,11 +191,7 @@ def begin_forward(layer, weights, tape, call):
     """The group's recurrent dropout, and the learnt state, where there is one, of sequences that begin here."""
     draw_mask(layer, tape, call)
     if tape.begun.size > 0:
-        for s in range(tape.hidden.shape[1]):
-            if tape.begun[0, s, 0] == 0.0:
-                copy(tape.hidden[0, s], weights.initial_state)
-                copy(tape.cell[0, s], weights.initial_cell)
-            tape.begun[1, s, 0] = 1.0
+        _begin_as_learnt(tape.begun, tape.hidden[0], tape.cell[0], weights.initial_state, weights.initial_cell)
 
 
 @fast_part
@@ -193,13 +223,8 @@ def finish_gradient(layer, gradient, weights, tape):
         fill(gradient.bias, 0.0)
         add_column_sums(gradient.bias, flattened(tape.delta))
     if tape.begun.size > 0:
-        fill(gradient.initial_state, 0.0)
-        fill(gradient.initial_cell, 0.0)
-        for s in range(tape.hidden.shape[1]):
-            if tape.begun[0, s, 0] == 0.0:
-                add(gradient.initial_state, tape.carried[s])
-                add(gradient.initial_state, tape.direct[s])
-                add(gradient.initial_cell, tape.carried_cell[s])
+        initial_state, initial_cell = gradient.initial_state, gradient.initial_cell
+        _learn_beginning(tape.begun, initial_state, initial_cell, tape.carried, tape.direct, tape.carried_cell)
 
 
 @fast_part
