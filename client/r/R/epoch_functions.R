@@ -15,7 +15,9 @@
 #'   model
 #' }
 #' \dontrun{
-#' model <- trainr(Y, X, learningrate = 1, numepochs = 30, epoch_function = c(epoch_print, halve_every_tenth))
+#' model <- trainr(Y, X,
+#'   learningrate = 1, numepochs = 30, epoch_function = c(epoch_print, halve_every_tenth)
+#' )
 #' }
 #' @export
 epoch_print <- function(model) {
