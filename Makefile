@@ -10,7 +10,7 @@ WORKERS ?= 2
 # The oldest that Python 3.13 has a wheel of: what it generates runs on every protobuf and gRPC from then on.
 PROTOC := grpcio-tools==1.67.1
 
-.PHONY: demo test again portable versions lint format proto proto-check r-reference warmup benchmark lectures ratios arm64 clean
+.PHONY: demo test again docs portable versions lint format proto proto-check r-reference warmup benchmark lectures ratios arm64 clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python examples/demo.py
@@ -20,6 +20,11 @@ test: $(VENV)/.test lint
 
 again: $(VENV)/.test
 	$(BIN)/python -m tests.again
+
+# The site, in build/site, without network.
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+	@echo "build/site/index.html"
 
 portable: $(VENV)/.test
 	$(BIN)/python -m tests.portable
@@ -76,6 +81,10 @@ $(VENV)/.demo: $(BIN)/python pyproject.toml
 
 $(VENV)/.test: $(BIN)/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[$(TEST_EXTRAS)]'
+	touch $@
+
+$(VENV)/.docs: $(BIN)/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[docs,client,server,plots]'
 	touch $@
 
 # In an environment of its own: the generator wants an older protobuf than what is tested.

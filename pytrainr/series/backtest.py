@@ -135,7 +135,8 @@ def backtest(
         period: rows in a season; the model's where not given.
         level: percents of intervals, to see what they cover; only on the test part, since they are calibrated on the
             validation part.
-        joint, adapt: as for `SeriesModel.forecast`.
+        joint: as for `SeriesModel.forecast`.
+        adapt: likewise.
         refit: train anew every so many rows, on all rows before, from the same place in the random stream, rather than
             forecast with the one network. Not for a model that was loaded from a file.
 

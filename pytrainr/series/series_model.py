@@ -106,7 +106,8 @@ def trainr_series(
         lookback: how many rows the network sees; two seasons, at least 12, where not given.
         ahead: how many rows it says at once; more than one are fed back together.
         target: column or columns to forecast, by number or name; the others are inputs whose future is to be given.
-        train, validation: shares of the rows; what is left is the test part.
+        train: the share of the rows to train on.
+        validation: the share to judge by; what is left is the test part.
         period: rows in a season; that of the index (12 for months), or 1, where not given.
         every_step: a target after each row of a window rather than only after the last, which makes ``lookback`` times
             as much to learn from. False needs ``exact=True``.

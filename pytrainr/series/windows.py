@@ -38,7 +38,8 @@ def split(rows: int, train: float = 0.6, validation: float = 0.2) -> Split:
 
     Args:
         rows: length of the series.
-        train, validation: shares of the rows, each from 0 to 1, together at most 1.
+        train: share of the rows, from 0 to 1.
+        validation: likewise; together at most 1.
 
     Raises:
         ValueError: a share is outside 0 to 1, or both together exceed 1.
