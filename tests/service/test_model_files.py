@@ -94,14 +94,14 @@ def test_another_owner_has_no_files_of_it(secure: SecureServer, client: Client, 
         other.export_model(name, tmp_path / "net.c")
 
 
-def parts(data: bytes, announced: int | None = None, step: int = 1000) -> Iterator[model_pb2.ModelFilePart]:
+def parts(data: bytes, announced: int | None = None, step: int = 1000) -> Iterator[model_pb2.ReadModelFileRequest]:
     """A file as it is sent."""
-    yield model_pb2.ModelFilePart(size_bytes=len(data) if announced is None else announced)
+    yield model_pb2.ReadModelFileRequest(size_bytes=len(data) if announced is None else announced)
     for start in range(0, len(data), step):
-        yield model_pb2.ModelFilePart(data=data[start : start + step])
+        yield model_pb2.ReadModelFileRequest(data=data[start : start + step])
 
 
-def read(stub: model_pb2_grpc.ModelServiceStub, sent: Iterator[model_pb2.ModelFilePart]) -> Model:
+def read(stub: model_pb2_grpc.ModelServiceStub, sent: Iterator[model_pb2.ReadModelFileRequest]) -> Model:
     return pytrainr_client.models.model_of(stub.ReadModelFile(sent, timeout=60))
 
 

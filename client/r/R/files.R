@@ -93,13 +93,13 @@ as_path <- function(file) {
   file
 }
 
-# Returns the next ModelFilePart's bytes each time it is called, NULL after the last.
+# Returns the next ReadModelFileRequest's bytes each time it is called, NULL after the last.
 file_pieces <- function(from, size, chunk_bytes) {
   sent <- -1
   function() {
     if (sent >= size) return(NULL)
     data <- readBin(from, raw(), chunk_bytes)
-    message <- new_message("ModelFilePart", size_bytes = if (sent < 0) size, data = data)
+    message <- new_message("ReadModelFileRequest", size_bytes = if (sent < 0) size, data = data)
     sent <<- max(sent, 0) + length(data)
     if (length(data) == 0L) sent <<- Inf # it has become shorter; the server says so
     to_bytes(message)

@@ -174,7 +174,7 @@ class ModelService(model_pb2_grpc.ModelServiceServicer):
         written(self._computed.get(owner, request, whole=True), format, request.name, path)
 
     async def ReadModelFile(  # noqa: N802
-        self, request: AsyncIterator[model_pb2.ModelFilePart], context: Context[Any, Any]
+        self, request: AsyncIterator[model_pb2.ReadModelFileRequest], context: Context[Any, Any]
     ) -> AsyncIterator[model_pb2.ModelPart]:
         """What a model file holds."""
         claimed = announced = received = 0

@@ -72,7 +72,7 @@ class ModelServiceStub(object):
                 _registered_method=True)
         self.ReadModelFile = channel.stream_stream(
                 '/trainr.v1.ModelService/ReadModelFile',
-                request_serializer=trainr_dot_v1_dot_model__pb2.ModelFilePart.SerializeToString,
+                request_serializer=trainr_dot_v1_dot_model__pb2.ReadModelFileRequest.SerializeToString,
                 response_deserializer=trainr_dot_v1_dot_model__pb2.ModelPart.FromString,
                 _registered_method=True)
 
@@ -178,7 +178,7 @@ def add_ModelServiceServicer_to_server(servicer, server):
             ),
             'ReadModelFile': grpc.stream_stream_rpc_method_handler(
                     servicer.ReadModelFile,
-                    request_deserializer=trainr_dot_v1_dot_model__pb2.ModelFilePart.FromString,
+                    request_deserializer=trainr_dot_v1_dot_model__pb2.ReadModelFileRequest.FromString,
                     response_serializer=trainr_dot_v1_dot_model__pb2.ModelPart.SerializeToString,
             ),
     }
@@ -397,7 +397,7 @@ class ModelService(object):
             request_iterator,
             target,
             '/trainr.v1.ModelService/ReadModelFile',
-            trainr_dot_v1_dot_model__pb2.ModelFilePart.SerializeToString,
+            trainr_dot_v1_dot_model__pb2.ReadModelFileRequest.SerializeToString,
             trainr_dot_v1_dot_model__pb2.ModelPart.FromString,
             options,
             channel_credentials,
