@@ -190,10 +190,10 @@ def _constant(context: Any, builder: Any, kind: Any, function: Any) -> Any:
 
 
 def _overloaded(name: str, find: Callable[[type], Any]) -> Any:
-    def function(*arguments: Any) -> Any:
+    def function(*arguments):  # type: ignore[no-untyped-def]  # Numba wants what stands in for it to look the same
         raise NotImplementedError("only compiled code calls it")
 
-    def chosen(*arguments: Any) -> Any:
+    def chosen(*arguments):  # type: ignore[no-untyped-def]
         compiled = find(arguments[0].instance_class)
         return lambda *arguments: compiled(*arguments)
 
