@@ -187,7 +187,7 @@ def test_backup_and_restore_while_running(tmp_path: Path, data: Data) -> None:
             wait_for_epoch(job, 10)
             done = command("backup", archive, "--data-dir", tmp_path / "one")
             assert done.returncode == 0, done.stderr
-            if job.info().state == training_pb2.JOB_STATE_RUNNING:
+            if job.info().state == "RUNNING":
                 break
             archive.unlink()
         job.cancel()
