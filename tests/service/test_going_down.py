@@ -137,14 +137,16 @@ def test_clients_take_up_elsewhere_what_sigterm_ended(tmp_path: Path) -> None:
         ]
         job = client.train_async(Y, X, rng=RRandom(1), **TASK)
         predicting = callers.submit(predictions, client)
-        for _ in range(3):
-            time.sleep(0.5)
-            assert server.stop() == 0
-            assert "Traceback" not in server.log.read_text()
-            server = start_local_server(tmp_path / "data", flags=FLAGS, listen=listen)
-        for future, model in trainings:
-            assert_same(future.result(600), model)
-        assert_same(job.wait(), expected)
-        over.set()
+        try:
+            for _ in range(3):
+                time.sleep(0.5)
+                assert server.stop() == 0
+                assert "Traceback" not in server.log.read_text()
+                server = start_local_server(tmp_path / "data", flags=FLAGS, listen=listen)
+            for future, model in trainings:
+                assert_same(future.result(600), model)
+            assert_same(job.wait(), expected)
+        finally:
+            over.set()  # or a failure would wait for the predictions for ever
         assert predicting.result(600) > 0
     server.stop()
