@@ -6,7 +6,7 @@ says so with a true attribute ``observer``: where training runs elsewhere it may
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, TypeVar
@@ -92,19 +92,21 @@ _OF_DATA = ("training_", "validation_")
 
 def curves(model: Any) -> dict[str, np.ndarray]:
     """What a model keeps of each epoch, by its field, (epochs,): the mean ``error``, the validation loss, metrics."""
-    fields = [name for name in model if name in _MEASURED or name.startswith(_OF_DATA)]
-    arrays = {name: model[name] for name in fields if np.ndim(model[name]) == 1}
-    return {"error": model.mean_error, **{name: np.asarray(values, np.float64) for name, values in arrays.items()}}
+    return {"error": model.mean_error, **{name: np.asarray(values, np.float64) for name, values in _of_epochs(model)}}
 
 
 def measured(model: Any) -> dict[str, float]:
     """The numbers of the epoch just trained, by their fields: the mean ``error``, the validation loss, metrics."""
     epoch = int(model.current_epoch) - 1
-    numbers = {"error": _epoch_error(model)}
+    later = {name: float(values[epoch]) for name, values in _of_epochs(model) if np.size(values) > epoch}
+    return {"error": _epoch_error(model), **later}
+
+
+def _of_epochs(model: Any) -> Iterator[tuple[str, Any]]:
+    """The fields with a number for each epoch, but for the errors."""
     for name, values in model.items():
-        if (name in _MEASURED or name.startswith(_OF_DATA)) and np.ndim(values) == 1 and np.size(values) > epoch:
-            numbers[name] = float(values[epoch])
-    return numbers
+        if (name in _MEASURED or name.startswith(_OF_DATA)) and np.ndim(values) == 1:
+            yield name, values
 
 
 def _epoch_error(model: Any) -> float:

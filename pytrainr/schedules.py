@@ -161,16 +161,7 @@ class EarlyStopping(Schedule):
         epoch = int(model.current_epoch)
         if epoch == 1:
             self._best, self._best_epoch = math.inf, 0
-        monitor = self.monitor or watched(model)
-        numbers = measured(model)
-        if monitor not in numbers:
-            known = ", ".join(numbers)
-            raise wrong_value(
-                "monitor",
-                f"{{place}} should be what is measured after each epoch, {known}; it is {{value}}",
-                value=monitor,
-            )
-        value = -numbers[monitor] if monitor.endswith("accuracy") else numbers[monitor]
+        value = to_be_small(model, self.monitor)
         fields = {block.field for block in layout_of(model)}
         if value < self._best - self.least_change or not self._best_epoch:
             self._best, self._best_epoch = value, epoch
@@ -188,6 +179,16 @@ class EarlyStopping(Schedule):
 def watched(model: RList) -> str:
     """What says best how good the model is on other data: the field with a number for each epoch."""
     return next((name for name in ("validation_loss", "held_out_error") if model.get(name) is not None), "error")
+
+
+def to_be_small(model: RList, monitor: str | None) -> float:
+    """The number of the epoch just trained that ``monitor`` names, None: see :func:`watched`; an accuracy, which is to
+    be large, with a minus. Raises ``ValueError`` for what is not measured."""
+    monitor, numbers = monitor or watched(model), measured(model)
+    if monitor not in numbers:
+        should = f"{{place}} should be what is measured after each epoch, {', '.join(numbers)}; it is {{value}}"
+        raise wrong_value("monitor", should, value=monitor)
+    return -numbers[monitor] if monitor.endswith("accuracy") else numbers[monitor]
 
 
 _SCHEDULES = {

@@ -20,7 +20,7 @@ from pytrainr.epoch_functions import is_observer, measured
 from pytrainr.model import Model
 from pytrainr.network import layout_of
 from pytrainr.prediction import predictr
-from pytrainr.schedules import watched
+from pytrainr.schedules import to_be_small
 from pytrainr.series.normalisation import MODEL_FIELDS
 
 __all__ = ["Checkpoint", "HeldOut", "epoch_csv", "epoch_held_out", "epoch_tensorboard"]
@@ -51,11 +51,7 @@ class Checkpoint:
         if epoch == 1:
             self._best = np.inf
         if self.best_only:
-            monitor, numbers = self.monitor or watched(model), measured(model)
-            if monitor not in numbers:
-                should = f"{{place}} should be what is measured after each epoch, {', '.join(numbers)}; it is {{value}}"
-                raise wrong_value("monitor", should, value=monitor)
-            value = -numbers[monitor] if monitor.endswith("accuracy") else numbers[monitor]
+            value = to_be_small(model, self.monitor)
             if not value < self._best:
                 return model
             self._best = value

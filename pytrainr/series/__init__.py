@@ -3,10 +3,10 @@
 from pytrainr.series.backtest import Backtest, Score, backtest
 from pytrainr.series.baselines import Accuracy, accuracy, baseline, persistence, seasonal
 from pytrainr.series.forecast import forecast
-from pytrainr.series.future import Forecast
 from pytrainr.series.gaps import gaps
-from pytrainr.series.made import Series
 from pytrainr.series.normalisation import Normalisation
+from pytrainr.series.series import Series
+from pytrainr.series.series_forecast import Forecast
 from pytrainr.series.series_model import SeriesModel, trainr_series
 from pytrainr.series.windows import Split, Windows, split, windows
 

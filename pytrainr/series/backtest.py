@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pytrainr.arguments import positive_integer
 from pytrainr.series.baselines import BASELINES, baseline_after
-from pytrainr.series.future import actual_after, aligned, errors_within, widths_at
 from pytrainr.series.intervals import as_levels
-from pytrainr.series.made import Series, ahead_of, whole_number
+from pytrainr.series.series import Series, ahead_of
+from pytrainr.series.series_forecast import actual_after, aligned, errors_within, widths_at
 from pytrainr.series.series_model import SeriesModel
 from pytrainr.series.windows import Split
 
@@ -149,10 +150,10 @@ def backtest(
         raise TypeError(f"model is a {type(model).__name__}; backtest takes what trainr_series returns.")
     if part not in ("test", "validation"):
         raise ValueError(f"part is {part!r}; it is 'test' or 'validation'.")
-    made, h, levels = model.made_with, whole_number(h, "h"), as_levels(level)
+    made, h, levels = model.made_with, positive_integer(h, "h"), as_levels(level)
     if levels and part == "validation":
         raise ValueError("level is for part='test': on the validation part intervals cover what they are made from.")
-    season = made.period if period is None else whole_number(period, "period")
+    season = made.period if period is None else positive_integer(period, "period")
     rows = made.parts[1 if part == "validation" else 2]
     known = np.arange(max(rows.start, made.lookback), rows.stop - h + 1)
     if not len(known):
@@ -167,7 +168,7 @@ def backtest(
     if refit is None:
         said = ahead_of(model, made, made.values, known, h)
     else:
-        refitted = _refitted(model, made, origins, h, whole_number(refit, "refit"))
+        refitted = _refitted(model, made, origins, h, positive_integer(refit, "refit"))
         said = refitted[np.searchsorted(origins, known)]
         if levels:
             errors = actual_after(made, made.values, origins, h) - refitted

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pytrainr.arguments import positive_integer
 from pytrainr.model import Model
 from pytrainr.series.frames import indexed, shaped
-from pytrainr.series.future import Forecast, forecast_of
-from pytrainr.series.made import Series, ahead_of, whole_number
 from pytrainr.series.normalisation import Normalisation
+from pytrainr.series.series import Series, ahead_of
+from pytrainr.series.series_forecast import Forecast, forecast_of
 from pytrainr.series.windows import split, windows
 
 if TYPE_CHECKING:
@@ -119,12 +120,12 @@ def trainr_series(
         ValueError, TypeError: something is not what it should be; the message names it.
     """
     table = indexed(x)
-    season = whole_number(table.times.season if period is None else period, "period")
+    season = positive_integer(table.times.season if period is None else period, "period")
     made = Series(
         *table,
         parts=split(len(table.values), train, validation),
-        lookback=whole_number(max(2 * season, 12) if lookback is None else lookback, "lookback"),
-        ahead=whole_number(ahead, "ahead"),
+        lookback=positive_integer(max(2 * season, 12) if lookback is None else lookback, "lookback"),
+        ahead=positive_integer(ahead, "ahead"),
         target=_columns(target, table.names),
         period=season,
     )

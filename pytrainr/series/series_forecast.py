@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pytrainr.arguments import positive_integer
 from pytrainr.model import Model
 from pytrainr.series.frames import Index, indexed, numbers_of, shaped
 from pytrainr.series.intervals import as_levels, half_widths, joint_scores
-from pytrainr.series.made import Series, ahead_of, whole_number
+from pytrainr.series.series import Series, ahead_of
 
 __all__ = ["Forecast", "errors_within", "forecast_of", "widths_at"]
 
@@ -108,7 +109,7 @@ def forecast_of(
     model: Model, made: Series, h: int | None, level: Any, x: Any, future: Any, joint: bool, adapt: float
 ) -> Forecast:
     """See `pytrainr.series.series_model.SeriesModel.forecast`."""
-    h = whole_number(max(made.period, made.ahead) if h is None else h, "h")
+    h = positive_integer(max(made.period, made.ahead) if h is None else h, "h")
     levels = as_levels(level)
     given = indexed(x) if x is not None else None
     values, index = (made.values, made.times) if given is None else (given.values, given.times)

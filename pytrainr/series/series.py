@@ -1,4 +1,4 @@
-"""What a network of a series was made with, and its forecasts from any row of it."""
+"""A series as a network of it was made with it, and what the network says from any row of it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pytrainr.model import Model
 from pytrainr.series.frames import Index
 from pytrainr.series.windows import Split
 
-__all__ = ["Series", "ahead_of", "whole_number"]
+__all__ = ["Series", "ahead_of"]
 
 
 class Series(NamedTuple):
@@ -79,14 +79,3 @@ def ahead_of(
         newest[:, :, made.target] = output[:, :count]
         seen = np.concatenate([seen[:, count:], newest], axis=1)
     return said
-
-
-def whole_number(value: Any, name: str) -> int:
-    """``value`` as an int of at least 1, or a ``ValueError`` that names the argument."""
-    try:
-        number = int(value)
-    except (TypeError, ValueError):
-        number = 0
-    if number < 1 or number != value or isinstance(value, bool):
-        raise ValueError(f"{name} is {value!r}; it is a whole number of at least 1.")
-    return number
