@@ -238,7 +238,7 @@ def test_early_stopping_judges_by_the_validation_part():
     [
         (lambda m: m.forecast(30), "validation part of 24 rows is too short for forecasts of 30 rows"),
         (lambda m: m.forecast(2, 120), "level is 120"),
-        (lambda m: m.forecast(0), "h is 0"),
+        (lambda m: m.forecast(0), "h should be a whole number, 1 or more, it is 0"),
         (lambda m: m.forecast(2, adapt=1), "adapt is 1"),
         (lambda m: m.forecast(2, x=np.ones(5)), "x has 5 rows"),
         (lambda m: m.forecast(2, x=np.ones((50, 2))), "x has 2 columns"),
