@@ -271,6 +271,7 @@ class Server:
         # Before gRPC stops: it cancels what it has not handed over yet, and a cancelled call is not tried again.
         await self._guard.close(patience)
         await self._grpc.stop(patience)
+        await self._training.left()
         in_time = await asyncio.to_thread(self._runner.stop, seconds / 2)
         if not in_time:
             log.warning("some jobs could not be given back in time; they go on from their last checkpoint")

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -150,3 +154,29 @@ def test_clients_take_up_elsewhere_what_sigterm_ended(tmp_path: Path) -> None:
             over.set()  # or a failure would wait for the predictions for ever
         assert predicting.result(600) > 0
     server.stop()
+
+
+def test_what_callers_leave_is_noted_before_the_threads_for_it_end(tmp_path: Path) -> None:
+    """However soon the server ends after its calls, their callers' time to come back is stored; no error is logged."""
+    X, Y = adder(40)
+    listen, ready, log = f"unix:{tmp_path / 'socket'}", tmp_path / "ready", tmp_path / "log"
+    slowly = "from pytrainr_server import cli; from pytrainr_server.service import training; training.LEAVE_SECONDS = 2"
+    command = [sys.executable, "-c", f"{slowly}; raise SystemExit(cli.main())", "serve", "--listen", listen]
+    command += ["--data-dir", str(tmp_path / "data"), "--ready-file", str(ready), "--shutdown-seconds", "60"]
+    with open(log, "wb") as output, ThreadPoolExecutor(1) as callers:
+        server = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        while not ready.exists():
+            assert server.poll() is None, log.read_text()
+            time.sleep(0.05)
+        with pytrainr_client.connect(listen, retry_seconds=0) as client:
+            options = {**TASK, "numepochs": 10**6, "epoch_function": pytrainr.epoch_annealing}
+            call = callers.submit(client.trainr, Y, X, **options)
+            while not any(job.epoch for job in client.jobs()):
+                time.sleep(0.05)
+            server.send_signal(signal.SIGTERM)
+            assert call.exception(600) is not None
+        assert server.wait(600) == 0
+    assert "Traceback" not in log.read_text()
+    with closing(sqlite3.connect(tmp_path / "data" / "store.db")) as store:
+        ((left_until,),) = store.execute("SELECT abandon_time FROM jobs").fetchall()
+    assert left_until > time.time()

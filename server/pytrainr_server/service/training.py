@@ -52,6 +52,10 @@ class TrainingService(training_pb2_grpc.TrainingServiceServicer):
         """The server is going down: calls that follow a job end with UNAVAILABLE, and their jobs go on later."""
         self._closing.set()
 
+    async def left(self) -> None:
+        """All calls have ended: return when their jobs are noted as left; what cannot be, the next start makes up for."""
+        await asyncio.gather(*self._leaving, return_exceptions=True)
+
     # Train ------------------------------------------------------------------------------------------------------------
 
     async def Train(  # noqa: N802
