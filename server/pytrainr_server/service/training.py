@@ -53,7 +53,7 @@ class TrainingService(training_pb2_grpc.TrainingServiceServicer):
         self._closing.set()
 
     async def left(self) -> None:
-        """All calls have ended: return when their jobs are noted as left; what cannot be, the next start makes up for."""
+        """All calls have ended: return when their jobs are noted as left; the next start makes up for what cannot."""
         await asyncio.gather(*self._leaving, return_exceptions=True)
 
     # Train ------------------------------------------------------------------------------------------------------------
