@@ -146,10 +146,12 @@ def scenario_compiling() -> bool:
     """Another thread compiles while this one forks."""
     from numba import njit
 
-    begun = threading.Event()
+    begun, ended = threading.Event(), threading.Event()
 
     def compile_many() -> None:
-        for number in range(20):
+        number = 0
+        while not ended.is_set():
+            number += 1
             njit(lambda x, number=number: np.sort(x).sum() + number)(X[:, 0, 0])
             begun.set()
 
@@ -159,6 +161,7 @@ def scenario_compiling() -> bool:
     try:
         return all(right_in_child(lambda: njit(lambda x: x + 1)(1) == 2) for _ in range(5)) and thread.is_alive()
     finally:
+        ended.set()
         thread.join()
 
 
