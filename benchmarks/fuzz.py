@@ -54,7 +54,7 @@ import pytrainr
 from pytrainr import RRandom
 
 ROOT = Path(__file__).resolve().parents[1]
-BATCH, CALLERS, CALL_SECONDS = 2_000, 16, 5.0
+BATCH, CALLERS, CALL_SECONDS = 2_000, 6, 5.0
 FLAT_BYTES = 300 << 20
 # A training that pauses for nobody holds a caller, and one whose caller is gone a thread: both only for a moment.
 FLAGS = ("--max-epoch-samples", "2000", "--max-jobs", "300", "--pause-seconds", "0.2", "--grace-seconds", "0.2")

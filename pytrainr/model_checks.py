@@ -42,6 +42,8 @@ _NEEDED = (
 )
 _NEEDED_SHORTHAND = ("sigmoid", "use_bias")
 _NEEDED_EXACT = ("output_time_dim", "mask", "loss", "huber_width", "dtype")
+_EXACT_ONLY = ("output_time_dim", "groups_done")
+"""What only training with ``exact=True`` gives a model."""
 _NEEDED_EXACT_SHORTHAND = ("attention", "pyramid")
 _NEEDED_TO_TRAIN = (
     "learningrate",
@@ -98,6 +100,12 @@ def check_model(model: RList, layout_of: Callable[[RList], Layout]) -> None:
     """
     exact = arguments.flag(model.get("exact", False), "exact")
     listed = exact and model.get("layers") is not None
+    if not exact and all(name in model for name in _EXACT_ONLY):
+        raise wrong_value(
+            "exact",
+            "{place} is missing; the model's other fields are those of a training with true gradients, and R's "
+            "arithmetic would compute something else with its weights",
+        )
     _need(model, _NEEDED + (_NEEDED_EXACT if exact else ()))
     checks = _checks(exact)
     if listed:

@@ -7,27 +7,20 @@ from its name. What a network computes follows from its options, so a model that
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from pytrainr import arguments
 from pytrainr.argument_errors import wrong_type, wrong_value
 from pytrainr.model import Model
+from pytrainr.model_checks import check_model
+from pytrainr.network import layout_of
 
-__all__ = ["checked_model", "is_array_list"]
+__all__ = ["checked_model", "is_array_list", "typed_field"]
 
-_COUNTS = ("input_dim", "output_dim", "time_dim", "time_dim_input", "numepochs", "current_epoch")
-_RATES = ("learningrate", "learningrate_decay", "momentum", "batch_size")
-_TEXTS = ("sigmoid", "network_type", "update_rule")
 _FLAGS = ("use_bias", "seq_to_seq_unsync", "exact")
-_DESCRIPTION = ("input_dim", "hidden_dim", "output_dim", "synapse_dim", "time_dim", *_TEXTS, *_FLAGS[:2])
-"""What says which network it is."""
-_SAID_BY_LAYERS = ("hidden_dim", "sigmoid", "use_bias")
-"""What a list of layers says instead."""
-_EXACT_ONLY = ("output_time_dim", "groups_done")
-"""What only training with ``exact=True`` gives a model."""
+_SINGLE = frozenset({*_FLAGS, "batch_size"})
 _ARRAY_LIST = re.compile(
     r"(reverse_)?(time|recurrent|bias|peephole|projection)_synapse(_\w+)?|attention_(query|key|score)(_\w+)?"
     r"|store|store_best"
@@ -56,43 +49,31 @@ def checked_model(fields: Mapping[str, Any]) -> Model:
     """The model of these fields, their types as training gives them.
 
     Raises ``ValueError`` or ``TypeError`` that names the field where one that says what the network computes is missing
-    or cannot be what it should.
+    or cannot be what it should (:func:`pytrainr.model_checks.check_model`).
     """
-    listed = fields.get("layers") is not None and bool(_single(fields.get("exact")))
-    needed = [name for name in _DESCRIPTION if not (listed and name in _SAID_BY_LAYERS)]
-    missing = [name for name in needed if fields.get(name) is None]
-    if missing:
-        raise wrong_value(missing[0], "{place} is missing; a model should have every field that trainr gives it")
-    checked = {name: _checked(name, value) for name, value in fields.items() if not (listed and name == "hidden_dim")}
-    if listed:
-        checked["hidden_dim"] = ()
-    dims = (checked["input_dim"], *checked["hidden_dim"], checked["output_dim"])
-    if checked["synapse_dim"] != dims:
-        raise wrong_value(
-            "synapse_dim",
-            "{place} should be {dims} (input, hidden, output), it is {value}",
-            dims=dims,
-            value=checked["synapse_dim"],
-        )
-    if checked.get("exact"):
-        from pytrainr.exact.options import check_exact_fields
+    typed = {name: typed_field(name, value) for name, value in fields.items()}
+    if typed.get("exact") is True:
+        from pytrainr.exact.options import complete_exact_fields
 
-        check_exact_fields(checked)
-    elif all(name in checked for name in _EXACT_ONLY):
-        raise wrong_value(
-            "exact",
-            "{place} is missing; the model's other fields are those of a training with true gradients, and R's "
-            "arithmetic would compute something else with its weights",
-        )
-    checked.setdefault("epoch_function", [])  # R's NULL: none
-    return Model(checked)
+        complete_exact_fields(typed)
+    typed.setdefault("epoch_function", [])  # R's NULL: none
+    model = Model(typed)
+    check_model(model, layout_of)
+    return model
 
 
-def _checked(name: str, value: Any) -> Any:
+def typed_field(name: str, value: Any) -> Any:
+    """A field's value with the type that training gives it. Raises ``ValueError`` or ``TypeError`` that names it."""
     if is_array_list(name):
         return _arrays(name, value)
-    check = _CHECKS.get(name)
-    return value if check is None else check(_single(value) if name in _SINGLE else value, name)
+    if name == "error":
+        return _errors(value)
+    value = _single(value) if name in _SINGLE else value
+    if name in _FLAGS and isinstance(value, (int, float)) and value in (0, 1):
+        return bool(value)  # as R's ``if`` takes it
+    if name == "batch_size" and isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
 
 
 def _arrays(name: str, value: Any) -> list[np.ndarray]:
@@ -104,56 +85,14 @@ def _arrays(name: str, value: Any) -> list[np.ndarray]:
         raise wrong_type(name, "{place} should be a list of arrays of numbers") from None
 
 
-def _errors(value: Any, name: str) -> Any:
+def _errors(value: Any) -> Any:
     if value is None:
         return None
     array = np.asarray(value, dtype=np.float64)
     if array.ndim != 2:
-        raise wrong_value(name, "{place} should be of (samples, epochs), its shape is {shape}", shape=array.shape)
+        raise wrong_value("error", "{place} should be of (samples, epochs), its shape is {shape}", shape=array.shape)
     return array
 
 
 def _single(value: Any) -> Any:
     return value.reshape(-1)[0].item() if isinstance(value, np.ndarray) and value.size == 1 else value
-
-
-def _count(value: Any, name: str) -> int:
-    return 0 if name == "current_epoch" and value == 0 else arguments.positive_integer(value, name)
-
-
-def _rate(value: Any, name: str) -> float:
-    number = arguments.rate(value, name)
-    return int(number) if name == "batch_size" and number.is_integer() else number
-
-
-def _text(value: Any, name: str) -> str:
-    if not isinstance(value, str):
-        raise wrong_type(name, "{place} should be a text, it is {value}", value=value)
-    return value
-
-
-def _flag(value: Any, name: str) -> bool:
-    """As R's ``if`` takes it: 0 and 1 count."""
-    return bool(value) if isinstance(value, (int, float)) and value in (0, 1) else arguments.flag(value, name)
-
-
-def _functions(value: Any, name: str) -> list[Callable]:
-    return arguments.functions(list(value) if isinstance(value, tuple) else value, name)
-
-
-def _dimensions(value: Any, name: str) -> tuple[int, ...]:
-    if isinstance(value, np.ndarray):
-        value = value.reshape(-1).tolist()
-    return arguments.hidden_dims(value, name)
-
-
-_CHECKS: dict[str, Callable[[Any, str], Any]] = {
-    **dict.fromkeys(_COUNTS, _count),
-    **dict.fromkeys(("hidden_dim", "synapse_dim"), _dimensions),
-    **dict.fromkeys(_RATES, _rate),
-    **dict.fromkeys(_TEXTS, _text),
-    **dict.fromkeys(_FLAGS, _flag),
-    "epoch_function": _functions,
-    "error": _errors,
-}
-_SINGLE = frozenset({*_COUNTS, *_RATES, *_TEXTS, *_FLAGS})

@@ -24,8 +24,8 @@ __all__ = [
     "VALIDATED",
     "check_blank",
     "check_bptt",
-    "check_exact_fields",
     "check_exact_options",
+    "complete_exact_fields",
     "exact_checks",
 ]
 
@@ -189,35 +189,27 @@ _MAY_BE_NONE = (
 _COUNTED = ("output_time_dim", "updates_done", "groups_done", "dropout_seed")
 
 
-def check_exact_fields(fields: dict[str, Any]) -> None:
-    """The options in the fields of a model that comes from elsewhere: complete, and given the types of training.
+def complete_exact_fields(fields: dict[str, Any]) -> None:
+    """The fields of a model that comes from elsewhere, none missing: what may be None may be absent, as R has it.
 
-    What may be None may be absent, as R has it. Raises ``ValueError`` or ``TypeError`` that names the option.
+    Raises ``ValueError`` that names the option.
     """
-    given, layers = {}, fields.get("layers")
-    for name in EXACT_DEFAULTS:
-        if name in ("hidden_activation", "layers", *OF_THE_DATA) or (layers is not None and name in SHORTHAND):
+    listed = fields.get("layers") is not None
+    if listed:
+        fields["layers"] = described(layers_from(fields["layers"]))
+        fields["hidden_dim"] = ()
+    for name in (*EXACT_DEFAULTS, *_COUNTED):
+        if name in ("hidden_activation", "layers", *OF_THE_DATA) or (listed and name in SHORTHAND):
             continue  # the first is the model's ``sigmoid``
-        if fields.get(name) is None and name not in _MAY_BE_NONE:
+        if fields.setdefault(name) is None and name not in _MAY_BE_NONE:
             raise _missing(name)
-        given[name] = fields.get(name)
-    checked = {**SHORTHAND, **given}
-    check_exact_options(checked)
-    given = {name: checked[name] for name in given}
-    if layers is not None:
-        fields["layers"] = described(layers_from(layers))
-    if not (given["mask"] is None or (isinstance(given["mask"], str) and given["mask"] == "nan")):
+    if fields["mask"] is not None and not (isinstance(fields["mask"], str) and fields["mask"] == "nan"):
         raise wrong_value(
             "mask",
             "{place} should be {nan} or {none} in a model; which steps training left out matters no more",
             nan="nan",
             none=None,
         )
-    fields.update(given)
-    for name in _COUNTED:
-        if name not in fields:
-            raise _missing(name)
-        fields[name] = int(arguments.rate(fields[name], name))
 
 
 def _missing(name: str) -> ArgumentValueError:

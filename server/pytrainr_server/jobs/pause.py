@@ -12,7 +12,7 @@ from trainr import wire
 from trainr.v1 import training_pb2
 
 import pytrainr
-from pytrainr.model_fields import checked_model
+from pytrainr.model_fields import typed_field
 from pytrainr.storage import save_fields
 from pytrainr_server.errors import ServiceError, invalid, precondition
 from pytrainr_server.jobs import changes
@@ -115,13 +115,11 @@ class Pause:
         changed = changed_fields(request)
         if "error" in changed:
             model.error[:, epoch - 1] = _error_column(changed.pop("error"), model.error.shape[0])
-        if changed:
-            try:
-                checked = checked_model({**dict(model.items()), **changed})
-            except (ValueError, TypeError) as error:
-                raise named_argument(error, changed) from error
-            for name in changed:
-                model[name] = checked[name]
+        try:
+            for name, value in changed.items():
+                model[name] = typed_field(name, value)
+        except (ValueError, TypeError) as error:
+            raise named_argument(error, changed) from error
         state = wire.decode_random_state(request.random_state)
         if state is not None:
             self._stream.random_seed = state
