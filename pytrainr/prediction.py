@@ -105,7 +105,9 @@ def layer_states(model: Model, X: ArrayLike, mask: Any = None) -> dict[str, dict
     dict of dicts
         By the layer's name as in ``model.summary()`` arrays that begin with (samples, time): of an ``NTM`` "memory"
         (…, slots, width) after each step, "read_weightings" and "write_weightings" (…, heads, slots); of an
-        ``AdaptiveComputation`` "ponder_steps" (samples, time).
+        ``AdaptiveComputation`` "ponder_steps" (samples, time). How much each step looks at each other, "attention", of
+        a ``Decoder`` (samples, its steps, time), ``Attention`` (samples, time, time), ``MultiHeadAttention`` (samples,
+        heads, time, time) and ``AttentionPooling`` (samples, time): shares of 1, 0 for a step without an entry.
 
     Raises
     ------

@@ -63,7 +63,7 @@ class LayerDoesNotFit(ValueError):  # noqa: N818 - read as a sentence
 
 Part = tuple[str, int, int, tuple[int, ...]]
 """Something of a layer that can be shown: the name of its array, how many entries that has before the first step, the
-first of its columns, and their shape."""
+first of its columns, and their shape. What has no entries, one thing for the whole sequence, is shown as that shape."""
 
 
 class Planned(Protocol):
@@ -80,7 +80,7 @@ class Planned(Protocol):
 
     def numbers(self) -> dict[str, float]: ...
 
-    def shown(self) -> dict[str, Part]: ...
+    def shown(self, steps: int) -> dict[str, Part]: ...
 
     def shown_gates(self) -> dict[str, Part]: ...
 

@@ -83,12 +83,12 @@ def predict_exact(
 
 def layer_states(model: Model, X: Any, mask: Any = None) -> dict[str, dict[str, np.ndarray]]:
     """``pytrainr.layer_states``; nothing where no layer has more to show than what it gives out."""
-    return _looked_into(model, X, mask, lambda layer: layer.shown())
+    return _looked_into(model, X, mask, lambda row: row.layer.shown(row.x.steps))
 
 
 def gates(model: Model, X: Any, mask: Any = None) -> dict[str, dict[str, np.ndarray]]:
     """``pytrainr.gates``; nothing where no layer has any."""
-    return _looked_into(model, X, mask, lambda layer: layer.shown_gates())
+    return _looked_into(model, X, mask, lambda row: row.layer.shown_gates())
 
 
 def _looked_into(
@@ -105,19 +105,21 @@ def _looked_into(
         at = place, entries, width
         return network.forward(weights, samples, steps=steps, prepare=prepare, shown=lambda _: at)[0]
 
-    rows = [row for row in network.prediction_plan(steps).rows if parts_of(row.layer)]
+    rows = [row for row in network.prediction_plan(steps).rows if parts_of(row)]
     found: dict[str, dict[str, np.ndarray]] = {}
     for name, row in zip(names_of(rows), rows, strict=True):
-        parts, whole, found[name] = parts_of(row.layer), {}, {}
+        parts, whole, found[name] = parts_of(row), {}, {}
         absent = None if row.x.present is None else memory(row.x.present, row.x.steps, 1)[:, :, 0] == 0.0
         for array, before in {(array, before) for array, before, _, _ in parts.values()}:
-            place, entries, width = row.arrays[array]
-            whole[array] = values = memory(place + before * width, entries - before, width)
+            place, *entries, width = row.arrays[array]
+            whole[array] = values = memory(place + before * width, entries[0] - before if entries else 1, width)
             if absent is not None and absent.shape == values.shape[:2]:
                 values[absent] = np.nan
         for what, (array, _, first, shape) in parts.items():
-            values = whole[array][:, :: -1 if row.x.turned else 1, first : first + math.prod(shape)]
-            found[name][what] = values.reshape(*values.shape[:2], *shape)
+            values = whole[array][:, :: -1 if row.x.turned else 1]
+            columns = values[:, :, first:] if -1 in shape else values[:, :, first : first + math.prod(shape)]
+            over = values.shape[:2] if len(row.arrays[array]) == 3 else values.shape[:1]
+            found[name][what] = columns.reshape(*over, *shape)
     return found
 
 

@@ -103,6 +103,8 @@ def new_exact_model(
         arguments.choice(model.dtype, "dtype", ("float64", "float32"))
         network = architecture_of(model)
         network.check()
+        if not network.layout.size:
+            raise wrong_value("layers", "{place} should have weights to train, as Dense has; these have none")
         _check_readout(model, network)
         model.output_dim = network.output_dim
         check_blank(model)

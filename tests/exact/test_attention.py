@@ -8,16 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pytrainr import Model, RRandom, predictr, trainr
+from pytrainr import Model, RRandom, layer_states, predictr, trainr
 from pytrainr.layers import (
     GRU,
     Attention,
     AttentionPooling,
+    Decoder,
     Dense,
     Embedding,
     MultiHeadAttention,
     PositionalEncoding,
     PositionEmbedding,
+    SimpleRNN,
 )
 from tests.exact.checking import ListCase
 
@@ -228,3 +230,43 @@ def test_more_steps_than_places() -> None:
     model = trainr(X[:, :5, :1], X[:, :5], layers=[PositionEmbedding(5), Dense(1)], **options)
     with pytest.raises(ValueError, match=r"position_embedding.*places for 5 steps"):
         predictr(model, X)
+
+
+def softmax(e: np.ndarray) -> np.ndarray:
+    powers = np.exp(e - e.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def attention_of(layers: list[Any], X: np.ndarray, steps: int, width: int, name: str) -> tuple[Model, np.ndarray]:
+    """A model trained a little, and where its attention looks."""
+    Y = np.random.default_rng(2).uniform(0.0, 1.0, (X.shape[0], steps, width))
+    options = {"exact": True, "loss": "squared", "learningrate": 0.01, "numepochs": 2, "epoch_function": ()}
+    model = trainr(Y, X, layers=layers, mask="nan", rng=RRandom(1), **options)
+    return model, layer_states(model, X, mask="nan")[name]["attention"]
+
+
+def test_where_attention_looks_can_be_seen() -> None:
+    """layer_states shows the shares: what the layer gives out is their mean, what has no entry has none (issue 13)."""
+    X = np.random.default_rng(1).uniform(0.0, 1.0, (4, 5, 3))
+    X[1, 3:] = np.nan
+    there, known = ~np.isnan(X[:, :, 0]), np.nan_to_num(X)
+    for layer in (Attention(use_scale=True), Attention("additive", 2), Attention(use_scale=True, use_causal_mask=True)):
+        model, share = attention_of([layer], X, 5, 3, "attention")
+        assert share.shape == (4, 5, 5)
+        assert np.allclose((share @ known)[there], predictr(model, X, mask="nan")[there], rtol=0.0, atol=1e-12)
+        assert (share[1, :3, 3:] == 0.0).all()
+    model, share = attention_of([AttentionPooling()], X, 1, 3, "attention_pooling")
+    assert share.shape == (4, 5)
+    assert np.allclose(share[:, np.newaxis] @ known, predictr(model, X, mask="nan"), rtol=0.0, atol=1e-12)
+    assert (share[1, 3:] == 0.0).all()
+    model, share = attention_of([MultiHeadAttention(2, 2)], X, 5, 3, "multi_head_attention")
+    assert share.shape == (4, 2, 5, 5)
+    query, query_bias, key, key_bias = model.multi_head_attention_weights[:4]
+    queries, keys = ((known @ w + b).reshape(4, 5, 2, 2) for w, b in ((query, query_bias), (key, key_bias)))
+    scores = np.einsum("nthd,nshd->nhts", queries, keys) / math.sqrt(2)
+    assert np.allclose(share[0], softmax(scores)[0], rtol=0.0, atol=1e-12)
+    model, share = attention_of([Decoder(SimpleRNN(3), 4, "dot")], X, 4, 3, "decoder")
+    assert share.shape == (4, 4, 5)
+    before = np.concatenate([np.zeros((4, 1, 3)), predictr(model, X, mask="nan", hidden=True)[0][:, :3]], axis=1)
+    scores = np.where(there[:, np.newaxis], np.einsum("ntd,nsd->nts", before, known), -np.inf)
+    assert np.allclose(share, softmax(scores), rtol=0.0, atol=1e-12)

@@ -208,6 +208,7 @@ def test_a_shorthand_shows_its_list() -> None:
         ({"layers": [GRU(3)]}, "Y has 1 steps of 1 variables.*puts out 1 of 3"),
         ({"layers": []}, "layers should be a list of layers"),
         ({"layers": [3]}, "layers should hold layers"),
+        ({"layers": [Activation("tanh")]}, "layers should have weights to train"),
         ({"layers": [Dense(1)], "bidirectional": True}, "bidirectional is a shorthand"),
         ({"layers": [{"kind": "Nothing"}]}, "there is no 'Nothing'"),
         ({"layers": [{"kind": "Dense", "unit": 1}]}, "Dense has no option 'unit'"),

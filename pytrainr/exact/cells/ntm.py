@@ -548,7 +548,7 @@ class NTM(Recurrent):
             Weight("initial_weighting", (self._heads, self.memory_slots), _at_the_first_slot),
         )
 
-    def shown(self) -> dict[str, Part]:
+    def shown(self, steps: int) -> dict[str, Part]:
         memory, looked = self._controller_cells, self._controller_cells + self.memory_slots * self.memory_width
         writes = looked + self.read_heads * self.memory_slots
         return {

@@ -318,7 +318,7 @@ class AdaptiveComputation(Layer):
         """What ``hidden=True`` shows: the states that it gives out."""
         return [("result", 1)]
 
-    def shown(self) -> dict[str, Part]:
+    def shown(self, steps: int) -> dict[str, Part]:
         return {"ponder_steps": ("ponder", 0, 0, ())}
 
     def lay(self, plan: Planner, x: Stream, path: Path) -> Stream:

@@ -22,7 +22,7 @@ from pytrainr.exact.attention import (
     square,
 )
 from pytrainr.exact.kernels import Kernels
-from pytrainr.exact.layers.layer import Layer, Weight, check_range
+from pytrainr.exact.layers.layer import Layer, Part, Weight, check_range
 from pytrainr.exact.products import add_product, product, transpose, transposed_product
 from pytrainr.exact.reductions import dot
 from pytrainr.numerics.elementwise import add, copy, fill
@@ -176,6 +176,9 @@ class Attention(Layer):
 
     def numbers(self) -> dict[str, float]:
         return {"causal": self.use_causal_mask}
+
+    def shown(self, steps: int) -> dict[str, Part]:
+        return {"attention": ("share", 0, 0, (steps, steps))}
 
     def lay(self, plan: Planner, x: Stream, path: Path) -> Stream:
         arrays = plan.arrays(self.memory(x.steps, x.width))

@@ -13,7 +13,7 @@ from pytrainr.exact.arrays import Matrix, Presence, Rows, Steps, Vector, flatten
 from pytrainr.exact.attention import look, look_backward, of_sample, square
 from pytrainr.exact.kernels import Kernels
 from pytrainr.exact.layers.attention import SCORE_MODES
-from pytrainr.exact.layers.layer import Layer, Weight, check_range
+from pytrainr.exact.layers.layer import Layer, Part, Weight, check_range
 from pytrainr.exact.products import add_column_sums, add_product, product, transpose, transposed_product
 from pytrainr.exact.reductions import dot
 from pytrainr.numerics.elementwise import add, copy, fill
@@ -137,6 +137,9 @@ class AttentionPooling(Layer):
         keys = {"keys": (steps, units)} if self._additive else {}
         rooms = {"share": (steps,), "d_scores": (steps,), "turned": (width * steps,)}
         return {**keys, "d_keys": (steps, units), "d_values": (steps, width), **rooms}
+
+    def shown(self, steps: int) -> dict[str, Part]:
+        return {"attention": ("share", 0, 0, (steps,))}
 
     def lay(self, plan: Planner, x: Stream, path: Path) -> Stream:
         arrays = plan.arrays(self.memory(x.steps, x.width))

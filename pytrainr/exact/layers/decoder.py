@@ -352,6 +352,9 @@ class Decoder(Layer):
         """What ``hidden=True`` shows: the cell's states."""
         return self.cell.recorded()
 
+    def shown(self, steps: int) -> dict[str, Part]:
+        return {"attention": ("share", 0, 0, (-1,))} if self.attention else {}
+
     def shown_gates(self) -> dict[str, Part]:
         return self.cell.shown_gates()
 

@@ -65,8 +65,8 @@ class Layer:
         """Options as compiled code reads them."""
         return {}
 
-    def shown(self) -> dict[str, Part]:
-        """What ``layer_states`` shows of it."""
+    def shown(self, steps: int) -> dict[str, Part]:
+        """What ``layer_states`` shows of it, where so many steps come in."""
         return {}
 
     def shown_gates(self) -> dict[str, Part]:

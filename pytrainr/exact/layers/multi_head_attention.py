@@ -19,7 +19,7 @@ from pytrainr.exact.attention import (
     square,
 )
 from pytrainr.exact.kernels import Kernels
-from pytrainr.exact.layers.layer import Layer, Weight, check_range
+from pytrainr.exact.layers.layer import Layer, Part, Weight, check_range
 from pytrainr.exact.products import add_column_sums, add_product, product, transpose, transposed_product
 from pytrainr.numerics.elementwise import add, fill
 from pytrainr.numerics.jit import fast_part
@@ -179,6 +179,9 @@ class MultiHeadAttention(Layer):
     def numbers(self) -> dict[str, float]:
         scale = 1.0 / math.sqrt(self.key_dim)
         return {"heads": self.num_heads, "scale": scale, "causal": self.use_causal_mask}
+
+    def shown(self, steps: int) -> dict[str, Part]:
+        return {"attention": ("share", 0, 0, (self.num_heads, steps, steps))}
 
     def memory(self, steps: int, width: int) -> dict[str, tuple[int, ...]]:
         widths = self._widths
