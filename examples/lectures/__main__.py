@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-LECTURES = ("steps", "gradients")
+LECTURES = ("steps", "gradients", "sequences")
 
 
 def main() -> int:
