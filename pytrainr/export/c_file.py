@@ -41,7 +41,8 @@ def c_source(model: RList, name: str) -> str:
     text = "\n".join(
         [
             _HEAD.replace("DESCRIPTION", _description(model)).replace("USE", interface),
-            f"#include <math.h>\n#include <string.h>\n\n#define NETWORK NAME\n{lines}",
+            "".join(f"#include <{name}.h>\n" for name in ("float", "math", "stdint", "string")),
+            f"#define NETWORK NAME\n{lines}",
             body,
             functions,
             part("main") + main + "#endif\n",

@@ -10,7 +10,7 @@ from pytrainr.r_list import RList
 __all__ = ["r_network"]
 
 _GATES = {"rnn": 1, "gru": 3, "lstm": 4}
-_SIGMOIDS = {"logistic": "logistic", "tanh": "hyperbolic_tangent", "Gompertz": "gompertz"}
+_SIGMOIDS = {"logistic": "LOGISTIC", "tanh": "TANH", "Gompertz": "GOMPERTZ"}
 
 
 def r_network(model: RList) -> tuple[dict[str, int | str], str]:
@@ -19,7 +19,7 @@ def r_network(model: RList) -> tuple[dict[str, int | str], str]:
     kind, dims, layout = model.network_type, [int(n) for n in model.synapse_dim], network.layout
     gates, cells = _GATES[kind], int(kind == "lstm")
     hidden = dims[1:-1]
-    weights, table = [], []
+    weights, calls, place = [], [], 0
     for number, units in enumerate(hidden):
         names = [f"{what}_{number}" for what in ("time", "recurrent", "bias")]
         for name, field in zip(names, ("time_synapse", "recurrent_synapse", "bias_synapse"), strict=True):
@@ -29,7 +29,10 @@ def r_network(model: RList) -> tuple[dict[str, int | str], str]:
             if block.rows or model.use_bias:
                 weights.append(array(name, stored.reshape(shape)))
         bias = names[2] if model.use_bias else "0"
-        table.append(f"    {{{dims[number]}, {units}, {names[0]}, {names[1]}, {bias}}},")
+        layer = f"&(const layer){{{dims[number]}, {units}, {names[0]}, {names[1]}, {bias}}}"
+        below = f"state + {place - (1 + cells) * hidden[number - 1]}" if number else "given"
+        calls.append(f"    step_of({layer}, state + {place}, state + {place + units}, {below}, row, total);\n")
+        place += (1 + cells) * units
     for name, field in (("time", "time_synapse"), ("bias", "bias_synapse")):
         if name == "time" or model.use_bias:
             weights.append(array(f"output_{name}", layout.find(field, len(hidden)).view(flat)))
@@ -41,17 +44,22 @@ def r_network(model: RList) -> tuple[dict[str, int | str], str]:
         "STEPS": steps,
         "RUN_STEPS": int(model.time_dim) if unsync else 0,
         "OUTPUT_STEPS": int(model.time_dim) - steps + 1 if unsync else 0,
-        "STATE": sum(hidden) * (1 + cells),
-        "LAYERS": len(hidden),
+        "STATE": place,
+        "LAST_UNITS": hidden[-1],
         "WIDEST": max(*(gates * units for units in hidden), *dims),
-        "SIGMOID": _SIGMOIDS[model.sigmoid] if kind == "rnn" else "logistic",
+        "SIGMOID": _SIGMOIDS[model.sigmoid] if kind == "rnn" else "LOGISTIC",
+        "R_ARITHMETIC": 1,
+        "EXP": "exp",
+        "TANH_": "tanh",
     }
-    bias = "    add_bias(out, output_bias, OUTPUTS, row, total);\n" if model.use_bias else ""
+    calls.append(f"    product(out, state + {place - (1 + cells) * hidden[-1]}, output_time, LAST_UNITS, OUTPUTS);\n")
+    if model.use_bias:
+        calls.append("    add_bias(out, output_bias, OUTPUTS, row, total);\n")
     body = [
-        *(part("common"), part("r"), *weights, part(f"r_{kind}")),
-        "static const layer layers[LAYERS] = {\n" + "\n".join(table) + "\n};\n",
+        *map(part, ("common", "exponential_64", "exponential", "activation", "r_product", "r")),
+        *(*weights, part(f"r_{kind}")),
         *(scale_text(side, scale_of(model, side, dims[place])) for side, place in (("input", 0), ("output", -1))),
-        _STEP.replace("CELLS", str(cells)).replace("BIAS", bias),
+        _STEP.replace("CALLS", "".join(calls)),
     ]
     return defined, "\n".join(body)
 
@@ -61,20 +69,13 @@ _STEP = """\
 static int run_step(double *state, const double *x, double *y, int row, int total)
 {
     double given[WIDEST], out[OUTPUTS];
-    const double *below = given;
     for (int k = 0; k < INPUTS && x; k++)
         if (!isfinite(x[k])) return 1;
     if (x)
         normalise(given, x);
     else
         for (int k = 0; k < INPUTS; k++) given[k] = 0;
-    for (int l = 0; l < LAYERS; l++) {
-        step_of(&layers[l], state, state + layers[l].units, below, row, total);
-        below = state;
-        state += (1 + CELLS) * layers[l].units;
-    }
-    product(out, below, output_time, layers[LAYERS - 1].units, OUTPUTS);
-BIAS    SIGMOID(out, OUTPUTS);
+CALLS    activate(out, OUTPUTS, SIGMOID);
     raw(y, out);
     return 0;
 }

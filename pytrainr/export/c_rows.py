@@ -168,7 +168,8 @@ def exact_network(model: RList) -> tuple[dict[str, int | str], str]:
     plan = network.prediction_plan(steps)
     ends, rows = plan.program.ends, plan.rows[:-1]  # without the loss
     weights, names = _weights(rows, options.places, flat.astype(network.dtype))
-    parts: dict[str, None] = {"common": None}
+    single = network.dtype == np.float32
+    parts = dict.fromkeys(("common", "product", f"exponential_{32 if single else 64}", "exponential"))
     calls = []
     for row in rows:
         kind = row.kernels.name
@@ -182,7 +183,6 @@ def exact_network(model: RList) -> tuple[dict[str, int | str], str]:
         named = _Row(row, names)
         calls.append(call(named))
         check_used(type(row.layer).__name__, row.weights.keys() - named.used, "C")
-    single = network.dtype == np.float32
     given = 1 if model.get("one_to_many") and model.time_dim > 1 else model.get("time_dim_input", model.time_dim)
     defined: dict[str, int | str] = {
         "INPUTS": options.input_dim,
@@ -193,6 +193,7 @@ def exact_network(model: RList) -> tuple[dict[str, int | str], str]:
         "LAST_ONLY": int(streams and network.prediction_plan(_ANY_STEPS).output.steps == 1),
         "STATE": plan.size,
         "WIDEST": _widest(rows),
+        "R_ARITHMETIC": 0,
         "TOKENS": options.tokens or 0,
         "MASKED": int(options.padded),
         "INPUT": ends.input,

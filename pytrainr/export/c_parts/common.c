@@ -1,15 +1,13 @@
-/* out (columns) = x (rows) times w (rows, columns); each sum begins at 0 and adds in the order of the rows. */
-static void product(real *out, const real *x, const real *w, int rows, int columns)
-{
-    for (int k = 0; k < columns; k++) out[k] = 0;
-    for (int i = 0; i < rows; i++)
-        for (int k = 0; k < columns; k++) out[k] += x[i] * w[i * columns + k];
-}
+/* Calls are meant to disappear: sizes are then constants, and compilers compute several numbers at once. */
+#ifdef __GNUC__
+#define INLINE static inline __attribute__((always_inline))
+#else
+#define INLINE static inline
+#endif
 
-/* out = out + x w, the product summed by itself and added once. */
-static void add_product(real *out, const real *x, const real *w, int rows, int columns)
-{
-    real sum[WIDEST];
-    product(sum, x, w, rows, columns);
-    for (int k = 0; k < columns; k++) out[k] += sum[k];
-}
+/* A loop that is not to be unrolled: several of its rounds then become one on vectors, however few there are. */
+#if defined __GNUC__ && !defined __clang__
+#define TOGETHER _Pragma("GCC unroll 1")
+#else
+#define TOGETHER
+#endif

@@ -6,7 +6,7 @@ typedef struct {
     real *x, *y, *past, *after;
 } conv1d_layer;
 
-static void conv1d(const conv1d_layer *l)
+INLINE void conv1d(const conv1d_layer *l)
 {
     int width = l->width, filters = l->filters;
     for (int t = 0; t < l->count; t++) {
@@ -17,7 +17,7 @@ static void conv1d(const conv1d_layer *l)
             const real *x = 0;
             if (step >= 0 && step < l->steps) x = l->x + step * width;
             if (step < 0 && l->past) x = l->past + (step + l->before) * width;
-            if (x) add_product(y, x, l->kernel + tap * width * filters, width, filters);
+            if (x) add_rows(y, x, l->kernel + tap * width * filters, width, filters, filters);
         }
         activate(y, filters, l->activation);
     }

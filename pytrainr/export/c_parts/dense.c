@@ -1,5 +1,5 @@
 /* y = f(x W + b) at every step */
-static void dense(const real *x, real *y, int steps, int width, int units, const real *kernel, const real *bias,
+INLINE void dense(const real *x, real *y, int steps, int width, int units, const real *kernel, const real *bias,
                   int activation)
 {
     for (int t = 0; t < steps; t++, x += width, y += units) {

@@ -1,5 +1,5 @@
 /* p = h R + c;  z, r = logistic(x W + b + p);  g = tanh(x W + b + r p);  h = h + z (g - h) */
-static void gru_reset_after(const recurrent *l, real *s, const real *before, real *after, int t)
+INLINE void gru_reset_after(const recurrent *l, real *s, const real *before, real *after, int t)
 {
     int n = l->units;
     real p[WIDEST], *r = s + n, *g = s + 2 * n;

@@ -1,8 +1,8 @@
 /* h = f(x W + y R + b);  y = out(h V + c) */
-static void jordan(const recurrent *l, real *s, const real *before, real *after, int t)
+INLINE void jordan(const recurrent *l, real *s, const real *before, real *after, int t)
 {
     (void)t;
-    add_product(s, before, l->recurrent_kernel, l->outputs, l->units);
+    add_rows(s, before, l->recurrent_kernel, l->outputs, l->units, l->units);
     activate(s, l->units, l->activation);
     product(after, s, l->projection, l->units, l->outputs);
     for (int k = 0; k < l->outputs && l->projection_bias; k++) after[k] += l->projection_bias[k];

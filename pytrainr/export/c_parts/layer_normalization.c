@@ -1,5 +1,5 @@
 /* y = gamma (x - mean) / sqrt(variance + epsilon) + beta at every step */
-static void layer_normalization(const real *x, real *y, int steps, int width, real epsilon, const real *gamma,
+INLINE void layer_normalization(const real *x, real *y, int steps, int width, real epsilon, const real *gamma,
                                 const real *beta)
 {
     for (int t = 0; t < steps; t++, x += width, y += width) {

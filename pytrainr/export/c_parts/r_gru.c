@@ -1,5 +1,5 @@
 /* z, r = logistic(x W + h R + b);  g = tanh(x W + (h r) R + b);  h = (1 - z) h + z g */
-static void columns_of(double *out, const double *h, const double *recurrent, int units, int first, int count)
+INLINE void columns_of(double *out, const double *h, const double *recurrent, int units, int first, int count)
 {
     double sum[WIDEST];
     for (int k = 0; k < count; k++) sum[k] = 0;
@@ -8,7 +8,7 @@ static void columns_of(double *out, const double *h, const double *recurrent, in
     for (int k = 0; k < count; k++) out[k] += sum[k];
 }
 
-static void step_of(const layer *l, double *h, double *cell, const double *x, int row, int total)
+INLINE void step_of(const layer *l, double *h, double *cell, const double *x, int row, int total)
 {
     int units = l->units;
     double s[WIDEST], reset[WIDEST], *z = s, *r = s + units, *g = s + 2 * units;
@@ -19,10 +19,10 @@ static void step_of(const layer *l, double *h, double *cell, const double *x, in
         add_bias(z, l->bias, units, row, total);
         add_bias(r, l->bias + units, units, row, total);
     }
-    logistic(s, 2 * units);
+    activate(s, 2 * units, LOGISTIC);
     for (int k = 0; k < units; k++) reset[k] = h[k] * r[k];
     columns_of(g, reset, l->recurrent, units, 2 * units, units);
     if (l->bias) add_bias(g, l->bias + 2 * units, units, row, total);
-    hyperbolic_tangent(g, units);
+    activate(g, units, TANH);
     for (int k = 0; k < units; k++) h[k] = (1.0 - z[k]) * h[k] + z[k] * g[k];
 }

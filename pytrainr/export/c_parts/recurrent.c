@@ -7,7 +7,7 @@ typedef struct {
 } recurrent;
 
 /* Drive a cell over all steps; where there is no entry the state is held. */
-static inline void drive(const recurrent *l, void (*step)(const recurrent *, real *, const real *, real *, int))
+INLINE void drive(const recurrent *l, void (*step)(const recurrent *, real *, const real *, real *, int))
 {
     int n = l->outputs, cells = l->cells, wide = l->gates * l->units;
     for (int t = 0; t < l->steps; t++) {
