@@ -76,15 +76,20 @@ def model_of(
 
 
 def width_of_input(layers: Sequence[Any], weights: Sequence[np.ndarray], steps: int) -> int:
-    """How many variables the first layer reads: those with which the first weight has the shape that was given."""
+    """How many variables the first layer reads: those with which the most weights, from the first on, have the shapes
+    that were given."""
     if not weights or isinstance(layers[0], Embedding):
         return 1
-    shape = tuple(weights[0].shape)
-    for width in range(1, shape[0] + 1):
+    given = [tuple(weight.shape) for weight in weights]
+
+    def fitting(width: int) -> int:
         try:
-            _, _, first = next(weights_of(layers, steps, width))
-        except (ValueError, StopIteration):
-            continue
-        if tuple(first.shape) == shape:
-            return width
-    return int(shape[0])  # model_of will say what does not fit
+            needed = [tuple(weight.shape) for _, _, weight in weights_of(layers, steps, width)]
+        except ValueError:
+            return 0
+        pairs = zip(given, needed, strict=False)
+        return next((count for count, (here, there) in enumerate(pairs) if here != there), len(given))
+
+    widths = range(1, max(shape[0] for shape in given) + 1)
+    best = max(widths, key=fitting)
+    return best if fitting(best) else given[0][0]  # model_of will say what does not fit

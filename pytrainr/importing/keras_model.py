@@ -17,7 +17,17 @@ import numpy as np
 from pytrainr.argument_errors import wrong_value
 from pytrainr.exact.layer_list import snake_case
 from pytrainr.importing.building import NotImportableError, gates_in_our_order, model_of, width_of_input
-from pytrainr.layers import GRU, LAYERS, LSTM, Bidirectional, Conv1D, LayerNormalization, TimeDistributed
+from pytrainr.layers import (
+    GRU,
+    LAYERS,
+    LSTM,
+    Attention,
+    Bidirectional,
+    Conv1D,
+    LayerNormalization,
+    MultiHeadAttention,
+    TimeDistributed,
+)
 from pytrainr.model import Model
 
 __all__ = ["from_keras"]
@@ -26,6 +36,7 @@ _SHARED = (
     *("SimpleRNN", "GRU", "LSTM", "Bidirectional", "TimeDistributed", "Dense", "Activation", "Embedding"),
     *("Dropout", "SpatialDropout1D", "LayerNormalization", "Conv1D", "Flatten", "RepeatVector"),
     *("MaxPooling1D", "AveragePooling1D", "GlobalMaxPooling1D", "GlobalAveragePooling1D"),
+    *("Attention", "AdditiveAttention", "MultiHeadAttention"),
 )
 """Layers that are the same here and there."""
 
@@ -42,7 +53,21 @@ _ONLY: dict[str, tuple[Any, ...]] = {
 }
 """Options of Keras's that ours have not, with what they may be."""
 
-_PARTS = ("forward_layer", "backward_layer", "cell", "layer")
+_ONLY_OF_ATTENTION: dict[str, tuple[Any, ...]] = {
+    "dropout": (0, None),
+    "score_mode": ("dot",),
+    "output_shape": (None,),
+    "attention_axes": (None, (1,), [1], 1),
+    "use_gate": (False,),
+    "sliding_window": (None,),
+    "return_attention_scores": (False,),
+}
+"""Likewise, of the layers by which a sequence looks at itself."""
+
+_PARTS = (
+    *("forward_layer", "backward_layer", "cell", "layer"),
+    *("query_dense", "key_dense", "value_dense", "output_dense"),
+)
 
 
 def from_keras(source: Any, layers: Sequence[Any] | None = None, steps: int | None = None, **options: Any) -> Model:
@@ -152,6 +177,8 @@ def _layer(described: Mapping[str, Any], backward: bool = False) -> Any:
     """Our layer of Keras's description."""
     kind, config = described["class_name"], described["config"]
     name = f"layer {config.get('name')!r} ({kind})"
+    if kind.endswith("Attention"):
+        return _attention(described, name)
     if kind not in _SHARED:
         raise NotImportableError(f"from_keras: {name} has no layer here; there are {', '.join(_SHARED)}")
     for option, allowed in _ONLY.items():
@@ -183,6 +210,35 @@ def _layer(described: Mapping[str, Any], backward: bool = False) -> Any:
         return LAYERS[kind](**options)
     except (ValueError, TypeError) as error:
         raise NotImportableError(f"from_keras: {name}: {error}") from None
+
+
+def _attention(described: Mapping[str, Any], name: str) -> Any:
+    """A layer by which a sequence looks at itself: what it was called with says whether a step sees later ones.
+
+    Keras's additive attention is ours with the identity for Q and K.
+    """
+    kind = described["class_name"]
+    asked = {**described["config"], **_call_options(described)}
+    for option, allowed in _ONLY_OF_ATTENTION.items():
+        if asked.get(option, allowed[0]) not in allowed:
+            raise NotImportableError(f"from_keras: {name} has {option}={asked[option]!r}, here it is {allowed[0]!r}")
+    causal = bool(asked.get("use_causal_mask"))
+    if kind == "Attention":
+        return Attention(use_scale=bool(asked["use_scale"]), use_causal_mask=causal)
+    if kind == "AdditiveAttention":
+        if not asked.get("use_scale", True):
+            raise NotImportableError(f"from_keras: {name} has use_scale=False, here it is True: v is a weight")
+        return Attention("additive", use_causal_mask=causal)
+    if kind == "MultiHeadAttention":
+        sizes = asked["num_heads"], asked["key_dim"], asked["value_dim"]
+        return MultiHeadAttention(*sizes, use_bias=bool(asked["use_bias"]), use_causal_mask=causal)
+    raise NotImportableError(f"from_keras: {name} has no layer here; there are {', '.join(_SHARED)}")
+
+
+def _call_options(described: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a layer of a functional model was called with, beyond what goes through it."""
+    nodes = described.get("inbound_nodes") or [{}]
+    return nodes[0].get("kwargs", {}) if isinstance(nodes[0], Mapping) else {}
 
 
 # their weights --------------------------------------------------------------------------------------------------------
@@ -232,7 +288,28 @@ def _weights(layer: Any, given: list[np.ndarray]) -> list[np.ndarray]:
     if isinstance(layer, Conv1D):
         kernel = given.pop(0)
         return [kernel.reshape(-1, kernel.shape[-1]), *(given.pop(0) for _ in range(layer.use_bias))]
+    if isinstance(layer, Attention):
+        return _attention_weights(layer, given)
+    if isinstance(layer, MultiHeadAttention):
+        return _heads_side_by_side(layer, given)
     count = {"Dense": 1 + getattr(layer, "use_bias", 0), "Embedding": 1}.get(type(layer).__name__, 0)
     if isinstance(layer, LayerNormalization):
         count = layer.scale + layer.center
     return [given.pop(0) for _ in range(count)]
+
+
+def _attention_weights(layer: Attention, given: list[np.ndarray]) -> list[np.ndarray]:
+    if layer.score_mode == "additive":
+        score = given.pop(0)
+        return [np.eye(len(score)), np.eye(len(score)), score]
+    return [given.pop(0).reshape(1)] if layer.use_scale else []
+
+
+def _heads_side_by_side(layer: MultiHeadAttention, given: list[np.ndarray]) -> list[np.ndarray]:
+    """Keras has the heads as an axis of their own: query, key and value (width, heads, …), output (heads, …, width)."""
+    weights: list[np.ndarray] = []
+    for name in ("query", "key", "value", "output"):
+        kernel = given.pop(0)
+        weights.append(kernel.reshape(-1, kernel.shape[-1]) if name == "output" else kernel.reshape(len(kernel), -1))
+        weights += [given.pop(0).reshape(-1) for _ in range(layer.use_bias)]
+    return weights

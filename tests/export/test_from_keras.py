@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,54 @@ def test_a_chain_of_a_functional_model() -> None:
     both = keras.layers.Concatenate(name="join")([y, keras.layers.LSTM(2)(x)])
     with pytest.raises(ValueError, match="only a chain of layers"):
         from_keras(keras.Model(x, both))
+
+
+ATTENTIVE: dict[str, Callable[[Any], Any]] = {
+    "product": lambda y: keras.layers.Attention()([y, y]),
+    "product with a scale, causal": lambda y: keras.layers.Attention(use_scale=True)([y, y], use_causal_mask=True),
+    "additive": lambda y: keras.layers.AdditiveAttention()([y, y]),
+    "additive, causal": lambda y: keras.layers.AdditiveAttention()([y, y, y], use_causal_mask=True),
+    "heads": lambda y: keras.layers.MultiHeadAttention(2, 5)(y, y),
+    "heads, causal": lambda y: keras.layers.MultiHeadAttention(3, 2, value_dim=4, use_bias=False)(
+        query=y, value=y, use_causal_mask=True
+    ),
+}
+"""Layers by which a sequence looks at itself; Keras calls them with the sequence twice."""
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("name", ATTENTIVE)
+def test_attention_to_the_sequence_itself(name: str, first: bool, tmp_path: Path) -> None:
+    """Attention, AdditiveAttention and MultiHeadAttention, from the model, its .keras and its .weights.h5."""
+    x = keras.Input((STEPS, WIDTH))
+    y = x if first else keras.layers.GRU(4, return_sequences=True)(x)
+    model = randomised(keras.Model(x, keras.layers.Dense(2)(ATTENTIVE[name](y))))
+    expected = keras.ops.convert_to_numpy(model(X))
+    found = from_keras(model)
+    assert np.abs(predictr(found, X) - expected).max() < TOLERANCE * max(1.0, np.abs(expected).max())
+    model.save(tmp_path / "m.keras")
+    model.save_weights(tmp_path / "m.weights.h5")
+    np.testing.assert_array_equal(predictr(from_keras(tmp_path / "m.keras"), X), predictr(found, X))
+    if "additive" not in name:  # whose Q and K the file of weights has not
+        other = from_keras(tmp_path / "m.weights.h5", list(found.layers), STEPS)
+        np.testing.assert_array_equal(predictr(other, X), predictr(found, X))
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (lambda y: keras.layers.Attention(score_mode="concat")([y, y]), "score_mode='concat', here it is 'dot'"),
+        (lambda y: keras.layers.AdditiveAttention(use_scale=False)([y, y]), "use_scale=False"),
+        (lambda y: keras.layers.MultiHeadAttention(2, 3, dropout=0.1)(y, y), "dropout=0.1"),
+        (lambda y: keras.layers.GroupQueryAttention(2, 4, 2)(y, y), "has no layer here"),
+        (lambda y: keras.layers.Attention()([keras.layers.Dense(WIDTH)(y), y]), "only a chain of layers"),
+    ],
+)
+def test_other_attention_is_named(layer: Callable[[Any], Any], message: str) -> None:
+    """Dropout of shares, other scores, two sequences."""
+    x = keras.Input((STEPS, WIDTH))
+    with pytest.raises(ValueError, match=message):
+        from_keras(keras.Model(x, keras.layers.Dense(1)(layer(x))))
 
 
 REFUSED: dict[str, Any] = {
