@@ -158,10 +158,12 @@ def _expm1_for_tanh(size: Lanes, large: Lanes) -> Lanes:
 
     Sun's cases beyond -3 <= k <= 0 and 3 <= k <= 56 do not occur, as ``large`` is size >= 1, and 19.5 its bound.
     """
-    x = large.where(2.0 * size, -2.0 * size)
-    k = x.constant(_PER_LN2).fma(x, large.where(x.constant(0.5), -0.5)).truncated()
-    k = (2.0 * size < _HALF_LN2).where(0.0, k)
-    high, low = x - k * _LN2_HIGH, k * _LN2_LOW
+    double = size + size
+    sign = large.where(0.0, double.constant(-0.0)).as_bits()
+    k = double.fma(_PER_LN2, 0.5).truncated()
+    k = (double < _HALF_LN2).where(0.0, k)
+    x, k = (double.as_bits() ^ sign).as_float(), (k.as_bits() ^ sign).as_float()
+    high, low = (-k).fma(_LN2_HIGH, x), k * _LN2_LOW  # k times the upper half is exact
     r = high - low
     c = (high - r) - low
 
@@ -177,10 +179,10 @@ def _expm1_for_tanh(size: Lanes, large: Lanes) -> Lanes:
     exponent = (k + _TO_INTEGER).as_bits() << 52  # k where a double keeps its exponent
     minus_k = (exponent.constant(_ONE_BITS) - exponent).as_float()  # 2^-k
     less = e - r
-    below = ((1.0 - less).as_bits() + exponent).as_float() - 1.0
-    up_to_20 = (((1.0 - minus_k) - less).as_bits() + exponent).as_float()
+    near_one = 1.0 - large.where(minus_k, 0.0)
+    otherwise = ((near_one - less).as_bits() + exponent).as_float() - large.where(0.0, x.constant(1.0))
     up_to_56 = (((r - (e + minus_k)) + 1.0).as_bits() + exponent).as_float()
-    result = large.where((k < 20.0).where(up_to_20, up_to_56), below)
+    result = (k < 20.0).where(otherwise, up_to_56)
     result = k.equals(-1.0).where(if_minus_one, result)
     return k.equals(0.0).where(if_zero, result)
 
@@ -188,12 +190,12 @@ def _expm1_for_tanh(size: Lanes, large: Lanes) -> Lanes:
 @strict_formula
 def _tanh(x: Lanes) -> tuple[Lanes, Lanes]:
     size = abs(x)
+    size = (size < 19.5).where(size, 19.5)  # from there on it is 1
     large = size >= 1.0
     m = _expm1_for_tanh(size, large)
     quotient = large.where(x.constant(2.0), -m) / (m + 2.0)
     result = large.where(1.0 - quotient, quotient)
-    result = (size >= 19.5).where(x.constant(1.0), result).with_sign_of(x)
-    return (size < 2.0**-55).where(x * (1.0 + x), result), x.equals(x)
+    return result.with_sign_of(x), x.equals(x)
 
 
 # --- fast: nearly the same numbers in fewer operations, for float64 and float32 ---------------------------------------

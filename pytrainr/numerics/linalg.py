@@ -29,7 +29,7 @@ from pytrainr.numerics.tiles import (
     widest_in_panel,
     widest_tile,
 )
-from pytrainr.numerics.vectors import lanes, memory_of, moved, same_memory
+from pytrainr.numerics.vectors import lanes, memory_of, moved, same_memory, will_need
 from pytrainr.numerics.views import keep
 
 __all__ = [
@@ -43,6 +43,8 @@ __all__ = [
     "fast_product",
     "fast_transposed_product",
     "pack",
+    "pack_transposed",
+    "packed_product",
     "product",
     "transpose",
 ]
@@ -115,6 +117,10 @@ def _multiply_panel(arithmetic, size, out, out_row, a, left, panel, accumulate):
         while column < columns:
             tile_size = height, min(width, columns - column), terms, 1
             tile_out, tile_a = moved(out, row * out_row + column), moved(a, row * left.row)
+            if terms >= _LARGE_TERMS:  # rows that lie far apart, and are wanted at the end
+                for k in range(height):
+                    will_need(moved(tile_out, k * out_row))
+                    will_need(moved(tile_out, k * out_row + tile_size[1] - 1))
             _panel_of_tiles(
                 arithmetic, tile_size, tile_out, out_row, tile_a, left, moved(panel, column), right, accumulate
             )
@@ -243,6 +249,14 @@ def _pack(panels, size, b, b_row):
 
 
 @compiled_on_demand
+def _pack_transposed(panels, size, b, b_row):
+    columns, rows = size
+    for column in range(0, columns, _panel(b)):
+        width = min(_panel(b), columns - column)
+        _transpose(width, rows, moved(panels, column * rows), width, moved(b, column * b_row), b_row)
+
+
+@compiled_on_demand
 def _multiply_panels(arithmetic, size, out, out_row, a, left, panels, accumulate):
     """:func:`_multiply` by a packed matrix."""
     rows, columns, terms, _ = size
@@ -281,6 +295,20 @@ def pack(panels, b):
     Memory is read at full speed only one line after the other, and in small groups that is most of the time.
     """
     _pack(memory_of(panels), b.shape, memory_of(b), row_step(b))
+
+
+@strict_part
+def pack_transposed(panels, b):
+    """:func:`pack` of ``bᵀ``."""
+    _pack_transposed(memory_of(panels), b.shape, memory_of(b), row_step(b))
+
+
+@strict_part
+def packed_product(out, a, panels):
+    """``out = a b`` for a packed b."""
+    size = a.shape[0], out.shape[1], a.shape[1], 1
+    left = Left(row_step(a), 1, 0)
+    _multiply_panels(_STRICT, size, memory_of(out), row_step(out), memory_of(a), left, memory_of(panels), False)
 
 
 @strict_part
@@ -350,9 +378,10 @@ def transpose(out, a):
 def _transpose(rows, columns, out, out_row, a, a_row):
     square = lanes(a)
     whole_rows, whole_columns = rows - rows % square, columns - columns % square
-    for j in range(0, whole_columns, square):
+    for first in range(0, whole_columns, 2 * square):
         for i in range(0, whole_rows, square):
-            transpose_square(moved(out, j * out_row + i), out_row, moved(a, i * a_row + j), a_row)
+            for j in range(first, min(first + 2 * square, whole_columns), square):
+                transpose_square(moved(out, j * out_row + i), out_row, moved(a, i * a_row + j), a_row)
     for i in range(rows):
         for j in range(whole_columns if i < whole_rows else 0, columns):
             out[j * out_row + i] = a[i * a_row + j]

@@ -16,12 +16,13 @@ import math
 import platform
 from typing import Any, NamedTuple
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import models, register_model
 
-from pytrainr.numerics.compiled_once import compiled_once
+from pytrainr.numerics.compiled_once import compiled_on_demand, compiled_once
 from pytrainr.numerics.jit import intrinsic, strict, strict_part
 from pytrainr.numerics.vectors import (
     Lanes,
@@ -37,6 +38,7 @@ from pytrainr.numerics.vectors import (
     store_some,
     strict_map,
 )
+from pytrainr.numerics.views import keep
 
 __all__ = ["HAS_LONG_DOUBLE", "add", "add_column_means", "column_means", "divided", "long_double"]
 
@@ -147,12 +149,19 @@ def column_means(means, a):
 
 
 class _Sums(NamedTuple):
-    """What is carried from row to row: the sum and what its roundings lost, Σ|partial sums|, the smallest summand."""
+    """What is carried from row to row: the sum and what its roundings lost, Σ|partial sums| from the second on (the
+    first is not rounded), the smallest summand."""
 
     sum: Lanes
     lost: Lanes
     sizes: Lanes
     smallest: Lanes
+
+    @classmethod
+    def of(cls, x: Lanes) -> _Sums:
+        """Of the first row; R's sum begins at +0."""
+        zero = x.constant(0.0)
+        return cls(x + 0.0, zero, zero, x.equals(0.0).where(math.inf, abs(x)))
 
     def plus(self, x: Lanes) -> _Sums:
         """With another summand (Knuth's TwoSum: sum + lost stays exact to 2^-106)."""
@@ -166,59 +175,84 @@ class _Sums(NamedTuple):
     def mean(self, rows: Lanes) -> tuple[Lanes, Lanes]:
         """The mean as extended precision rounds it, and where that is certain.
 
-        Extended precision is at most 2^-64·Σ|partial sums| off, twice that after the division: where the mean and
-        twice that more or less round to the same double, R's mean is that. And where all summands are of like size
-        its sum is exact, as is the division by a power of two, and what is left is one rounding, ties to even.
+        Each addition in extended precision is at most 2^-64 of the partial sum off, and the division 2^-64 of the mean:
+        where the mean and that more or less (and a little, as partial sums are rounded here) round to the same
+        double, R's mean is that. And where all summands are of like size its sum is exact, as is the division by a
+        power of two, and what is left is one rounding, ties to even.
         """
         share = 1.0 / rows
         quotient = self.sum * share
         rest = ((-quotient).fma(rows, self.sum) + self.lost) * share
-        slack = self.sizes * (share * 2.0**-62)
+        slack = (self.sizes + abs(self.sum)) * (share * (2.0**-64 * 1.01))
         above, below = quotient + (rest + slack), quotient + (rest - slack)
         power_of_two = (rows.as_bits() & (1 << 52) - 1).equals(0)
         exact = power_of_two & (self.sizes <= self.smallest * 1024.0)
-        normal = (abs(quotient) > 1e-280) | self.sizes.equals(0.0)
+        normal = (abs(quotient) > 1e-280) | self.smallest.equals(math.inf)
         mean = exact.where((self.sum + self.lost) * share, above)
         return mean, normal & (exact | above.equals(below)) & (abs(mean) < math.inf)
 
 
-@intrinsic
-def _add_certain_means(
-    typing: Any, out: types.CPointer, a: types.CPointer, rows: Any, row_step: Any, count: Any
+def _certain_means(registers: int) -> Any:
+    """A function that adds the means of so many registers' worth of columns, or less, where they are certain.
+
+    It returns the other columns as bits.
+    """
+
+    def add_certain_means(
+        typing: Any, out: types.CPointer, a: types.CPointer, rows: Any, row_step: Any, count: Any
+    ) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            return _emit_certain_means(builder, registers, *arguments)
+
+        return types.int64(out, a, types.int64, types.int64, types.int64), generate
+
+    return intrinsic(add_certain_means)
+
+
+def _emit_certain_means(
+    builder: Any, registers: int, out: Any, a: Any, row_count: Any, step: Any, column_count: Any
 ) -> Any:
-    """Add the means of up to a register's worth of columns where they are certain; the other columns as bits."""
     number = lanes_of(64)
+    vector, bits, i32 = ir.VectorType(ir.DoubleType(), number), ir.IntType(number), ir.IntType(32)
+    zero, columns = ir.Constant(vector, [0.0] * number), splat(builder, number, builder.trunc(column_count, i32))
+    firsts = range(0, registers * number, number)
+    places = [ir.Constant(ir.VectorType(i32, number), list(range(first, first + number))) for first in firsts]
+    masks = [builder.icmp_signed("<", place, columns) for place in places]
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        out_value, a_value, row_count, step, column_count = arguments
-        vector, bits, i32 = ir.VectorType(ir.DoubleType(), number), ir.IntType(number), ir.IntType(32)
-        zero = ir.Constant(vector, [0.0] * number)
-        iota = ir.Constant(ir.VectorType(i32, number), list(range(number)))
-        mask = builder.icmp_signed("<", iota, splat(builder, number, builder.trunc(column_count, i32)))
-        first = [zero, zero, zero, ir.Constant(vector, [math.inf] * number)]
-        slots = [cgutils.alloca_once_value(builder, value) for value in first]
+    def at(start: Any) -> list[Any]:
+        pointers = [builder.gep(start, [ir.Constant(step.type, first)]) for first in firsts]
+        return [builder.bitcast(pointer, vector.as_pointer()) for pointer in pointers]
 
-        def sums() -> _Sums:
-            return _Sums(*(Lanes(builder, builder.load(slot, typ=vector)) for slot in slots))
+    def row_at(start: Any) -> list[Lanes]:
+        return [
+            Lanes(builder, masked(builder, "load", p, mask, zero)) for p, mask in zip(at(start), masks, strict=True)
+        ]
 
-        size = row_count.type
-        with counted(builder, ir.Constant(size, 0), row_count, ir.Constant(size, 1)) as row:
-            at = builder.bitcast(builder.gep(a_value, [builder.mul(row, step)]), vector.as_pointer())
-            x = Lanes(builder, masked(builder, "load", at, mask, zero))
-            for slot, value in zip(slots, sums().plus(x), strict=True):
+    slots = [[cgutils.alloca_once_value(builder, x.value) for x in _Sums.of(values)] for values in row_at(a)]
+    one = ir.Constant(row_count.type, 1)
+    with counted(builder, one, row_count, one) as row:
+        for x, of_register in zip(row_at(builder.gep(a, [builder.mul(row, step)])), slots, strict=True):
+            for slot, value in zip(of_register, _loaded(builder, of_register).plus(x), strict=True):
                 builder.store(value.value, slot)
-        rows_in_lanes = Lanes(builder, splat(builder, number, builder.sitofp(row_count, ir.DoubleType())))
-        mean, certain = sums().mean(rows_in_lanes)
-        certain = builder.and_(certain.value, mask)
-        at = builder.bitcast(out_value, vector.as_pointer())
-        whole = builder.icmp_signed(">=", column_count, ir.Constant(column_count.type, number))
-        result = Lanes(builder, load_some(builder, at, mask, whole)) + mean
+    rows = Lanes(builder, splat(builder, number, builder.sitofp(row_count, ir.DoubleType())))
+    left = ir.Constant(ir.IntType(64), 0)
+    for first, to, mask, of_register in zip(firsts, at(out), masks, slots, strict=True):
+        mean, known = _loaded(builder, of_register).mean(rows)
+        certain = builder.and_(known.value, mask)
         all_certain = builder.icmp_unsigned("==", builder.bitcast(certain, bits), ir.Constant(bits, -1))
-        store_some(builder, at, certain, all_certain, result.value)
+        result = Lanes(builder, load_some(builder, to, certain, all_certain)) + mean
+        store_some(builder, to, certain, all_certain, result.value)
         uncertain = builder.and_(builder.bitcast(mask, bits), builder.not_(builder.bitcast(certain, bits)))
-        return builder.zext(uncertain, ir.IntType(64))
+        wide = builder.zext(uncertain, left.type)
+        left = builder.or_(left, builder.shl(wide, ir.Constant(left.type, first)))
+    return left
 
-    return types.int64(out, a, types.int64, types.int64, types.int64), generate
+
+def _loaded(builder: Any, slots: list[Any]) -> _Sums:
+    return _Sums(*(Lanes(builder, builder.load(slot, typ=slot.type.pointee)) for slot in slots))
+
+
+_add_one, _add_two = _certain_means(1), _certain_means(2)
 
 
 @strict_map("out")
@@ -227,21 +261,47 @@ def _add_row(out, row):
     return out + (row + 0.0)
 
 
+_FEW_ROWS = 32  # of a single column: as quick one after the other
+
+
 @compiled_once
 def _add_column_means(out, a, size, vectorised):
     steps, rows, columns, step, row_step = size
-    for first in range(0, columns, lanes(out)):
-        count = min(columns - first, lanes(out))
-        to = moved(out, first)
-        for t in range(steps - 1, -1, -1):
-            values = moved(a, t * step + first)
-            left = _add_certain_means(to, values, rows, row_step, count) if vectorised else -1
+    for t in range(steps - 1, -1, -1):
+        for first in range(0, columns, 2 * lanes(out)):
+            count = min(columns - first, 2 * lanes(out))
+            to, values = moved(out, first), moved(a, t * step + first)
+            left = -1
+            if vectorised and count > lanes(out):
+                left = _add_two(to, values, rows, row_step, count)
+            elif vectorised and (count > 1 or rows > _FEW_ROWS):
+                left = _add_one(to, values, rows, row_step, count)
             for j in range(count if left else 0):
                 if left >> j & 1:
                     total = long_double(0.0)
                     for i in range(rows):
                         total = add(total, values[i * row_step + j])
                     to[j] += divided(total, float(rows))
+
+
+_BLOCK = 64  # columns
+_LARGE = 1 << 16  # numbers of a step, which the cache does not hold
+
+
+@compiled_on_demand
+def _add_large_means(out, a, size, vectorised):
+    """:func:`_add_column_means` of rows that lie far apart: memory is read at full speed only along them."""
+    steps, rows, columns, step, row_step = size
+    room = np.empty(rows * _BLOCK)
+    block = memory_of(room)
+    for t in range(steps - 1, -1, -1):
+        for first in range(0, columns, _BLOCK):
+            width, values = min(_BLOCK, columns - first), moved(a, t * step + first)
+            for i in range(rows):
+                for j in range(width):
+                    block[i * width + j] = values[i * row_step + j]
+            _add_column_means(moved(out, first), block, (1, rows, width, 0, width), vectorised)
+    keep(room)
 
 
 @strict_part
@@ -255,4 +315,8 @@ def add_column_means(out, a):
             _add_row(out, a[t, 0])
     else:
         size = a.shape[0], a.shape[1], a.shape[2], a.strides[0] // a.itemsize, a.strides[1] // a.itemsize
-        _add_column_means(memory_of(out), memory_of(a), size, HAS_LONG_DOUBLE and fuses())
+        vectorised = HAS_LONG_DOUBLE and fuses()
+        if a.shape[1] * a.strides[1] < 8 * _LARGE:
+            _add_column_means(memory_of(out), memory_of(a), size, vectorised)
+        else:
+            _add_large_means(memory_of(out), memory_of(a), size, vectorised)

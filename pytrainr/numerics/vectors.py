@@ -56,6 +56,7 @@ __all__ = [
     "store_some",
     "strict_formula",
     "strict_map",
+    "will_need",
 ]
 
 
@@ -144,6 +145,20 @@ def moved(typing: Any, memory: types.CPointer, elements: Any) -> Any:
 
 
 @intrinsic
+def will_need(typing: Any, memory: types.CPointer) -> Any:
+    """Begin to load the line of the cache that ``memory`` points into."""
+    byte, bits = ir.IntType(8).as_pointer(), ir.IntType(32)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kind = ir.FunctionType(ir.VoidType(), [byte, bits, bits, bits])
+        prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(prefetch, [builder.bitcast(arguments[0], byte), bits(0), bits(3), bits(1)])
+        return context.get_dummy_value()
+
+    return types.void(memory), generate
+
+
+@intrinsic
 def same_memory(typing: Any, memory: types.CPointer, room: types.Array) -> Any:
     """The memory of ``room`` as a pointer of the kind of ``memory``."""
 
@@ -218,6 +233,9 @@ class Lanes:
 
     def __or__(self, other: Any) -> Lanes:
         return self._new(self.builder.or_(self.value, self._value(other)))
+
+    def __xor__(self, other: Any) -> Lanes:
+        return self._new(self.builder.xor(self.value, self._value(other)))
 
     def __lshift__(self, places: int) -> Lanes:
         return self._new(self.builder.shl(self.value, self._value(places)))

@@ -10,7 +10,7 @@ from pytrainr.numerics.compiled_once import compiled_on_demand, compiled_once
 from pytrainr.numerics.crew import Crew, agreed, meet
 from pytrainr.numerics.elementwise import copy
 from pytrainr.numerics.jit import is_set, strict, strict_part
-from pytrainr.numerics.linalg import pack, product, transpose
+from pytrainr.numerics.linalg import pack, pack_transposed, product, transpose
 from pytrainr.numerics.views import borrowed, boxed, columns, keep, read_ahead, unboxed, view
 from pytrainr.r.cells import (
     activate,
@@ -57,8 +57,8 @@ __all__ = [
     "pack_weights",
     "run_groups",
     "save_prediction",
-    "shared_memory",
     "workspace_for",
+    "workspace_size",
 ]
 
 
@@ -137,8 +137,8 @@ class Backward(NamedTuple):
 
 
 @strict_part
-def workspace_for(kept, gates, table, steps, rows, shared):
-    """Memory for ``rows`` samples at a time: ``shared.memory``, if that is as large."""
+def parts_of_workspace(kept, gates, table, steps, rows, training):
+    """Where the parts of a :class:`Workspace` for ``rows`` samples begin, from ``x`` on, and where the last ends."""
     layers = table.layers
     outputs = table.hidden_dim[layers]
     widest = 0
@@ -151,15 +151,23 @@ def workspace_for(kept, gates, table, steps, rows, shared):
     up = delta + steps * rows * outputs
     down = up + steps * rows * widest
     scratch = down + (steps * rows * widest if layers > 1 else 0)
-    end = scratch + (3 + gates) * rows * widest if shared.transposed.size > 0 else target
-    memory = shared.memory if shared.memory.size >= end else np.empty(end)
+    return x, out, target, delta, up, down, scratch, scratch + (3 + gates) * rows * widest if training else target
+
+
+@strict_part
+def workspace_for(kept, gates, table, steps, rows, shared, memory):
+    """A workspace for ``rows`` samples at a time, in ``memory`` if that is as large."""
+    parts = parts_of_workspace(kept, gates, table, steps, rows, shared.transposed.size > 0)
+    x, out, target, delta, up, down, scratch, end = parts
+    if memory.size < end:
+        memory = np.empty(end)
     return Workspace(memory, x, out, target, delta, up, down, scratch, shared.packed, shared.transposed)
 
 
 @strict
-def shared_memory(cell, places, steps, shared):
-    """Memory for all rows of a group that a crew computes."""
-    return workspace_for(kept(cell), gates(cell), table_of(places), steps, shared.rows, shared).memory
+def workspace_size(cell, places, steps, rows):
+    """How many numbers it takes to train on ``rows`` samples at a time."""
+    return parts_of_workspace(kept(cell), gates(cell), table_of(places), steps, rows, True)[7]
 
 
 @strict_part
@@ -183,16 +191,29 @@ def pack_weights(gates, table, weights, packed):
                 pack(panels, columns(w.recurrent, gate * hidden, hidden))
 
 
+@compiled_on_demand
+def pack_transposed_weights(gates, table, layer, weights, transposed):
+    """Pack the recurrent weights of ``layer`` transposed, gate by gate."""
+    hidden = table.hidden_dim[layer]
+    w = layer_weights(weights, table, layer, gates)
+    for gate in range(gates):
+        panels = view(transposed, table.recurrent[layer] + gate * hidden * hidden, (hidden * hidden,))
+        pack_transposed(panels, columns(w.recurrent, gate * hidden, hidden))
+
+
 @strict_part
 def transpose_weights(gates, table, weights, transposed):
-    """Keep each matrix transposed as well: the backward pass then reads both row by row."""
+    """Keep each matrix transposed as well: the backward pass then reads both row by row, or packed."""
     layers = table.layers
     for layer in range(layers):
         w = layer_weights(weights, table, layer, gates)
         w_transposed = transposed_weights(transposed, table, layer, gates)
         if layer > 0:
             transpose(w_transposed.time, w.time)
-        transpose(w_transposed.recurrent, w.recurrent)
+        if w_transposed.packed.size > 0:
+            pack_transposed_weights(gates, table, layer, weights, transposed)
+        else:
+            transpose(w_transposed.recurrent, w.recurrent)
     hidden, outputs = table.input_dim[layers], table.hidden_dim[layers]
     place = table.time[layers]
     transpose(matrix(transposed, place, outputs, hidden), matrix(weights, place, hidden, outputs))
@@ -407,19 +428,18 @@ def save_group(cell, place, record):
 
 
 @strict
-def run_groups(cell, places, state, rule, batch, first, updating, stop, crew, shared):
+def run_groups(cell, places, state, rule, batch, first, updating, stop, crew, shared, own):
     """Train on the groups from ``first`` on; how many groups are done, and whether the last lacks its update.
 
     Ends early where ``stop`` is set, or before the update of a group: after each one with ``updating`` false (the
     caller's own loss function comes then), or where clipping must replace NaN by random numbers (the caller draws).
-    Each thread of a crew calls this with the same arrays.
+    Each thread of a crew calls this with the same arrays, and memory of its ``own``.
     """
     mine = -(-shared.rows // crew.are)
-    own = Shared(shared.packed, shared.transposed, np.empty(0), mine)
     steps, table = batch.X.shape[1], table_of(places)
-    whole = work = workspace_for(kept(cell), gates(cell), table, steps, mine, own)
+    whole = work = workspace_for(kept(cell), gates(cell), table, steps, mine, shared, own)
     if crew.are > 1:
-        whole = workspace_for(kept(cell), gates(cell), table, steps, shared.rows, shared)
+        whole = workspace_for(kept(cell), gates(cell), table, steps, shared.rows, shared, shared.memory)
     result = groups_in(
         cell,
         table,
@@ -439,6 +459,7 @@ def run_groups(cell, places, state, rule, batch, first, updating, stop, crew, sh
     keep(state)
     keep(crew)
     keep(shared)
+    keep(own)
     keep(work)
     keep(whole)
     return result

@@ -14,9 +14,11 @@ from pytrainr.r.layers import (
     add_recycled_bias,
     add_share_of_means,
     add_share_of_products,
+    add_through_recurrent,
     flattened,
     gate_rows,
     past,
+    through_recurrent,
     vector,
 )
 
@@ -103,11 +105,11 @@ def backward(cell, weights, transposed, states, gradient, scratch):
         if gradient.last:
             add(d, future)
         _back_to_z_and_g(z_pre, g_pre, d, future, h[t], z, g)
-        product(through_g, g_pre, gate_rows(transposed.recurrent, 2, hidden))
+        through_recurrent(through_g, g_pre, transposed, 2)
         _back_to_r(r_pre, d, through_g, h[t], r)
         if t > 0:
-            product(future, r_pre, gate_rows(transposed.recurrent, 1, hidden))
-            add_product(future, z_pre, gate_rows(transposed.recurrent, 0, hidden))
+            through_recurrent(future, r_pre, transposed, 1)
+            add_through_recurrent(future, z_pre, transposed, 0)
             add(future, d)
         if not gradient.first:
             down = gradient.down[t]

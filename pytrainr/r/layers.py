@@ -8,7 +8,13 @@ import numpy as np
 
 from pytrainr.numerics.elementwise import fill
 from pytrainr.numerics.jit import strict_part
-from pytrainr.numerics.linalg import add_packed_product, add_product, add_transposed_products
+from pytrainr.numerics.linalg import (
+    add_packed_product,
+    add_product,
+    add_transposed_products,
+    packed_product,
+    product,
+)
 from pytrainr.numerics.long_double import add_column_means
 from pytrainr.numerics.vectors import memory_of, moved, strict_map
 from pytrainr.numerics.views import columns, view
@@ -24,6 +30,7 @@ __all__ = [
     "add_recycled_bias",
     "add_share_of_means",
     "add_share_of_products",
+    "add_through_recurrent",
     "begin_with_zero",
     "flattened",
     "gate_rows",
@@ -38,6 +45,7 @@ __all__ = [
     "states_size",
     "table_of",
     "take",
+    "through_recurrent",
     "times_logistic_slope",
     "transposed_weights",
     "vector",
@@ -63,7 +71,8 @@ class Table(NamedTuple):
 class Weights(NamedTuple):
     """One layer: ``time`` (input, gates·hidden), ``recurrent`` (hidden, gates·hidden), ``bias`` (gates, hidden).
 
-    ``packed`` has the recurrent weights of each gate packed, one after the other, or is empty.
+    ``packed`` has the recurrent weights of each gate packed, one after the other, or is empty. Where it has those of
+    transposed weights, ``recurrent`` has not.
     """
 
     time: np.ndarray
@@ -152,6 +161,12 @@ def is_packed(hidden, gates):
 
 
 @strict_part
+def goes_back_packed(hidden, gates):
+    """Whether the transposed ones are: only where the second cache does not hold them, as few rows do not gain."""
+    return gates * hidden * hidden > 1 << 16
+
+
+@strict_part
 def packed_weights(flat, packed, table, layer, gates):
     """The weights of ``layer``, with the recurrent ones packed as well if they are in ``packed``, laid out alike."""
     weights, hidden = layer_weights(flat, table, layer, gates), table.hidden_dim[layer]
@@ -173,14 +188,35 @@ def add_recurrent_product(out, h, weights, first, count):
 
 @strict_part
 def transposed_weights(flat, table, layer, gates):
-    """The same places holding each matrix transposed; the bias as it is."""
+    """The same places holding each matrix transposed, large recurrent ones packed; the bias as it is."""
     inputs, hidden = table.input_dim[layer], table.hidden_dim[layer]
+    size = gates * hidden * hidden if goes_back_packed(hidden, gates) else 0
     return Weights(
         matrix(flat, table.time[layer], gates * hidden, inputs),
         matrix(flat, table.recurrent[layer], gates * hidden, hidden),
         matrix(flat, table.bias[layer], gates, hidden),
-        view(flat, 0, (0,)),
+        view(flat, table.recurrent[layer], (size,)),
     )
+
+
+@strict_part
+def through_recurrent(out, pre, transposed, gate):
+    """``out = pre R_gateᵀ``."""
+    hidden = out.shape[1]
+    if transposed.packed.size > 0:
+        packed_product(out, pre, view(transposed.packed, gate * hidden * hidden, (hidden * hidden,)))
+    else:
+        product(out, pre, gate_rows(transposed.recurrent, gate, hidden))
+
+
+@strict_part
+def add_through_recurrent(out, pre, transposed, gate):
+    """``out = out + (pre R_gateᵀ)``."""
+    hidden = out.shape[1]
+    if transposed.packed.size > 0:
+        add_packed_product(out, pre, view(transposed.packed, gate * hidden * hidden, (hidden * hidden,)))
+    else:
+        add_product(out, pre, gate_rows(transposed.recurrent, gate, hidden))
 
 
 @strict_part

@@ -14,9 +14,11 @@ from pytrainr.r.layers import (
     add_recycled_bias,
     add_share_of_means,
     add_share_of_products,
+    add_through_recurrent,
     flattened,
     gate_rows,
     past,
+    through_recurrent,
     vector,
 )
 
@@ -102,9 +104,16 @@ def backward(cell, weights, transposed, states, gradient, scratch):
         before, after = memory[t], memory[t + 1]
         _back(f_pre, i_pre, c_pre, o_pre, up, future_memory, before, after, tanh_memory[t], f, i, c, o)
         if t > 0 and gradient.last:
-            through_gates(future, pre, transposed.recurrent)
+            through_recurrent(future, o_pre, transposed, 3)
+            add_through_recurrent(future, c_pre, transposed, 2)
+            add_through_recurrent(future, i_pre, transposed, 1)
+            add_through_recurrent(future, f_pre, transposed, 0)
         if not gradient.first:
-            through_gates(gradient.down[t], pre, transposed.time)
+            down, hidden = gradient.down[t], gates.shape[2] // GATES
+            product(down, o_pre, gate_rows(transposed.time, 3, hidden))
+            add_product(down, c_pre, gate_rows(transposed.time, 2, hidden))
+            add_product(down, i_pre, gate_rows(transposed.time, 1, hidden))
+            add_product(down, f_pre, gate_rows(transposed.time, 0, hidden))
 
 
 @strict_part
@@ -114,17 +123,6 @@ def add_updates(cell, updates, x, states, delta, first, share):
     add_share_of_products(updates.recurrent, past(states.hidden), post, share)
     add_share_of_products(updates.time, x, post, share)
     add_share_of_means(vector(updates.bias), post, share)
-
-
-@strict_part
-def through_gates(out, pre, transposed):
-    """``out = pre_o W_oᵀ + pre_c W_cᵀ + pre_i W_iᵀ + pre_f W_fᵀ``, added in that order."""
-    hidden = pre.shape[1] // GATES
-    f_pre, i_pre, c_pre, o_pre = four_gates(pre)
-    product(out, o_pre, gate_rows(transposed, 3, hidden))
-    add_product(out, c_pre, gate_rows(transposed, 2, hidden))
-    add_product(out, i_pre, gate_rows(transposed, 1, hidden))
-    add_product(out, f_pre, gate_rows(transposed, 0, hidden))
 
 
 @strict_part

@@ -44,8 +44,9 @@ def predict_rows(cell, places, weights, X, first, total, at_once, out, record):
     """
     table = table_of(places)
     most = min(at_once, X.shape[0])
-    room = Shared(np.empty(weights.size), np.empty(0), np.empty(0), most)
-    work = workspace_for(kept(cell), gates(cell), table, out.shape[1], most, room)
+    nothing = np.empty(0)
+    derived = Shared(np.empty(weights.size), nothing, nothing, most)
+    work = workspace_for(kept(cell), gates(cell), table, out.shape[1], most, derived, nothing)
     rows = Rows(first, total)
     predict_in(cell, table, vector(weights), X, rows, at_once, out, record, borrowed(work))
     keep(places)

@@ -6,12 +6,13 @@ from typing import NamedTuple
 
 from pytrainr.numerics.elementwise import gompertz_, logistic_, tanh_
 from pytrainr.numerics.jit import strict_part
-from pytrainr.numerics.linalg import add_product, product
+from pytrainr.numerics.linalg import product
 from pytrainr.r.layers import (
     add_recurrent_product,
     add_recycled_bias,
     add_share_of_means,
     add_share_of_products,
+    add_through_recurrent,
     flattened,
     past,
     present,
@@ -63,7 +64,7 @@ def backward(cell, weights, transposed, states, gradient, scratch):
     steps = delta.shape[0]
     for t in range(steps - 1, -1, -1):
         if t < steps - 1:
-            add_product(delta[t], delta[t + 1], transposed.recurrent)
+            add_through_recurrent(delta[t], delta[t + 1], transposed, 0)
         times_logistic_slope(delta[t], h[t + 1])
     if not gradient.first:
         product(flattened(gradient.down), flattened(delta), transposed.time)
