@@ -29,7 +29,7 @@ from pytrainr.numerics.tiles import (
     widest_in_panel,
     widest_tile,
 )
-from pytrainr.numerics.vectors import lanes, memory_of, moved, same_memory, will_need
+from pytrainr.numerics.vectors import lanes, memory_of, moved, same_memory
 from pytrainr.numerics.views import keep
 
 __all__ = [
@@ -117,10 +117,6 @@ def _multiply_panel(arithmetic, size, out, out_row, a, left, panel, accumulate):
         while column < columns:
             tile_size = height, min(width, columns - column), terms, 1
             tile_out, tile_a = moved(out, row * out_row + column), moved(a, row * left.row)
-            if terms >= _LARGE_TERMS:  # rows that lie far apart, and are wanted at the end
-                for k in range(height):
-                    will_need(moved(tile_out, k * out_row))
-                    will_need(moved(tile_out, k * out_row + tile_size[1] - 1))
             _panel_of_tiles(
                 arithmetic, tile_size, tile_out, out_row, tile_a, left, moved(panel, column), right, accumulate
             )

@@ -56,7 +56,6 @@ __all__ = [
     "store_some",
     "strict_formula",
     "strict_map",
-    "will_need",
 ]
 
 
@@ -142,20 +141,6 @@ def moved(typing: Any, memory: types.CPointer, elements: Any) -> Any:
         return builder.gep(arguments[0], [arguments[1]])
 
     return memory(memory, types.int64), generate
-
-
-@intrinsic
-def will_need(typing: Any, memory: types.CPointer) -> Any:
-    """Begin to load the line of the cache that ``memory`` points into."""
-    byte, bits = ir.IntType(8).as_pointer(), ir.IntType(32)
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        kind = ir.FunctionType(ir.VoidType(), [byte, bits, bits, bits])
-        prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        builder.call(prefetch, [builder.bitcast(arguments[0], byte), bits(0), bits(3), bits(1)])
-        return context.get_dummy_value()
-
-    return types.void(memory), generate
 
 
 @intrinsic

@@ -10,6 +10,7 @@ from pytrainr.exact.cells.gradients import add_plain_gradient, reaches_back
 from pytrainr.exact.layers.layer import Weight, check_range
 from pytrainr.exact.layers.recurrent import Recurrent, recurrent_kernels
 from pytrainr.exact.products import add_product, product, transposed_product
+from pytrainr.numerics.compiled_once import fast_compiled_on_demand
 from pytrainr.numerics.elementwise import fast_logistic, fast_tanh, fill
 from pytrainr.numerics.jit import fast_part
 from pytrainr.numerics.vectors import fast_map
@@ -23,6 +24,27 @@ class Lstm(NamedTuple):
 @fast_map("s")
 def _peep(s, c, p):
     return s + c * p
+
+
+# What most networks do without is compiled by itself, when it is first needed.
+
+
+@fast_compiled_on_demand
+def _peep_at(s, c, p):
+    _peep(s, c, p)
+
+
+@fast_compiled_on_demand
+def _add_peephole_gradient(gradient, deltas, cell):
+    hidden = cell.shape[2]
+    fill(gradient, 0.0)
+    for t in range(deltas.shape[0]):
+        for s in range(deltas.shape[1]):
+            delta, before, after = deltas[t, s], cell[t, s], cell[t + 1, s]
+            for k in range(hidden):
+                gradient[0, k] += delta[k] * before[k]
+                gradient[1, k] += delta[hidden + k] * before[k]
+                gradient[2, k] += delta[3 * hidden + k] * after[k]
 
 
 @fast_map("f, i, g, after")
@@ -46,18 +68,17 @@ def forward(cell, weights, tape, t):
     f, i, g, o = four_gates(tape.gates[t])
     before, after, squashed = tape.cell[t], tape.cell[t + 1], tape.gate_delta[t]
     add_product(tape.gates[t], tape.context[t], weights.recurrent_kernel)
-    peephole = weights.peephole.shape[0] > 0
-    if peephole:
-        _peep(f, before, weights.peephole[0])
-        _peep(i, before, weights.peephole[1])
+    peephole, projection = weights.peephole, weights.projection
+    if peephole.size > 0:
+        _peep_at(f, before, peephole[0])
+        _peep_at(i, before, peephole[1])
     _next_cell(after, f, i, g, before)
-    if peephole:
-        _peep(o, after, weights.peephole[2])
-    if weights.projection.shape[0] > 0:
-        _next_state(squashed, tape.memory[t], o, after)
-        product(tape.hidden[t + 1], tape.memory[t], weights.projection)
-    else:
-        _next_state(squashed, tape.hidden[t + 1], o, after)
+    if peephole.size > 0:
+        _peep_at(o, after, peephole[2])
+    m = tape.memory[t] if projection.size > 0 else tape.hidden[t + 1]
+    _next_state(squashed, m, o, after)
+    if projection.size > 0:
+        product(tape.hidden[t + 1], m, projection)
 
 
 @fast_map("delta_o, d_c")
@@ -81,18 +102,17 @@ def backward(cell, weights, transposed, tape, t):
     f, i, g, o = four_gates(tape.gates[t])
     delta_f, delta_i, delta_g, delta_o = four_gates(tape.delta[t])
     d_c, squashed = tape.carried_cell, tape.gate_delta[t]
-    peephole = weights.peephole.shape[0] > 0
-    if weights.projection.shape[0] > 0:
-        product(tape.memory_delta[t], tape.d_y[t], transposed.projection)
-        _back_to_cell(delta_o, tape.memory_delta[t], d_c, squashed, o)
-    else:
-        _back_to_cell(delta_o, tape.d_y[t], d_c, squashed, o)
-    if peephole:
-        _peep(d_c, delta_o, weights.peephole[2])
+    peephole, projection = weights.peephole, weights.projection
+    d_m = tape.memory_delta[t] if projection.size > 0 else tape.d_y[t]
+    if projection.size > 0:
+        product(d_m, tape.d_y[t], transposed.projection)
+    _back_to_cell(delta_o, d_m, d_c, squashed, o)
+    if peephole.size > 0:
+        _peep_at(d_c, delta_o, peephole[2])
     _back_to_gates(delta_f, delta_i, delta_g, d_c, tape.cell[t], f, i, g)
-    if peephole:
-        _peep(d_c, delta_f, weights.peephole[0])
-        _peep(d_c, delta_i, weights.peephole[1])
+    if peephole.size > 0:
+        _peep_at(d_c, delta_f, peephole[0])
+        _peep_at(d_c, delta_i, peephole[1])
     if reaches_back(weights, t):
         product(tape.carried, tape.delta[t], transposed.recurrent_kernel)
 
@@ -101,18 +121,10 @@ def backward(cell, weights, transposed, tape, t):
 def add_gradient(cell, gradient, weights, tape):
     """dR = Σ_t h_{t−1}ᵀ δ;  dp_f, dp_i = Σ_t δ∘c_{t−1}, dp_o = Σ_t δ_o∘c_t;  dP = Σ_t m_tᵀ dh_t."""
     add_plain_gradient(cell, gradient, weights, tape)
-    hidden = tape.cell.shape[2]
-    if weights.projection.shape[0] > 0:
+    if weights.projection.size > 0:
         transposed_product(gradient.projection, flattened(tape.memory), flattened(tape.d_y))
-    if weights.peephole.shape[0] > 0:
-        fill(gradient.peephole, 0.0)
-        for t in range(tape.delta.shape[0]):
-            for s in range(tape.delta.shape[1]):
-                delta, before, after = tape.delta[t, s], tape.cell[t, s], tape.cell[t + 1, s]
-                for k in range(hidden):
-                    gradient.peephole[0, k] += delta[k] * before[k]
-                    gradient.peephole[1, k] += delta[hidden + k] * before[k]
-                    gradient.peephole[2, k] += delta[3 * hidden + k] * after[k]
+    if weights.peephole.size > 0:
+        _add_peephole_gradient(gradient.peephole, tape.delta, tape.cell)
 
 
 @dataclass(frozen=True)

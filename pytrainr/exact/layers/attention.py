@@ -25,6 +25,7 @@ from pytrainr.exact.kernels import Kernels
 from pytrainr.exact.layers.layer import Layer, Part, Weight, check_range
 from pytrainr.exact.products import add_product, product, transpose, transposed_product
 from pytrainr.exact.reductions import dot
+from pytrainr.numerics.compiled_once import fast_compiled_on_demand
 from pytrainr.numerics.elementwise import add, copy, fill
 from pytrainr.numerics.jit import fast_part
 
@@ -74,19 +75,48 @@ def _scale(weights):
     return weights.scale[0] if weights.scale.size > 0 else 1.0
 
 
+# What the additive way needs beside the product's is compiled by itself, when it is first needed.
+
+
+@fast_compiled_on_demand
+def _project(queries, keys, x, query, key):
+    product(queries, x, query)
+    product(keys, x, key)
+
+
+@fast_compiled_on_demand
+def _additive_scores(share, queries, keys, s, score):
+    for t in range(share.shape[0]):
+        additive_scores(share[t], queries[t, s], keys, s, score)
+
+
+@fast_compiled_on_demand
+def _additive_scores_backward(d_queries, d_keys, d_score, d_scores, queries, keys, s, score):
+    for t in range(d_scores.shape[0]):
+        additive_scores_backward(d_queries[t, s], d_keys, d_score, d_scores[t], queries[t, s], keys, s, score)
+
+
+@fast_compiled_on_demand
+def _project_backward(d_x, gradient, x, d_projected, weights, transposed):
+    """Through Q or K."""
+    transposed_product(gradient, x, d_projected)
+    if d_x.size > 0:
+        transpose(transposed, weights)
+        add_product(d_x, d_projected, transposed)
+
+
 @fast_part
 def forward(layer, weights, tape):
     """E = g·X Xᵀ, or e_tj = vᵀ tanh(x_t Q + x_j K);  Y = softmax(E) X."""
     steps, n, width = tape.x.shape
     additive = weights.score.size > 0
     if additive:
-        product(flattened(tape.queries), flattened(tape.x), weights.query)
-        product(flattened(tape.keys), flattened(tape.x), weights.key)
+        queries, keys = flattened(tape.queries), flattened(tape.keys)
+        _project(queries, keys, flattened(tape.x), weights.query, weights.key)
     for s in range(n):
         x, share = of_sample(tape.x, s, 0, width), square(tape.share, s, 0, steps, steps)
         if additive:
-            for t in range(steps):
-                additive_scores(share[t], tape.queries[t, s], tape.keys, s, weights.score)
+            _additive_scores(share, tape.queries, tape.keys, s, weights.score)
         else:
             product_scores(share, x, x, _scale(weights), square(tape.turned, s, 0, width, steps))
         look(of_sample(tape.y, s, 0, width), share, x, tape.present, s, layer.causal)
@@ -107,36 +137,23 @@ def backward(weights, transposed, gradient, tape):
         d_queries, d_keys = of_sample(tape.d_queries, s, 0, width), of_sample(tape.d_keys, s, 0, width)
         look_backward(d_scores, tape.d_values[:, s], tape.d_y[:, s], share, x, turned)
         if additive:
-            for t in range(steps):
-                additive_scores_backward(
-                    tape.d_queries[t, s],
-                    tape.d_keys,
-                    gradient.score,
-                    d_scores[t],
-                    tape.queries[t, s],
-                    tape.keys,
-                    s,
-                    weights.score,
-                )
+            _additive_scores_backward(
+                tape.d_queries, tape.d_keys, gradient.score, d_scores, tape.queries, tape.keys, s, weights.score
+            )
         else:
             if gradient.scale.size > 0:
                 product_scores(share, x, x, 1.0, turned)
                 gradient.scale[0] += dot(flat(d_scores), flat(share))
             product_scores_backward(d_queries, d_keys, d_scores, x, x, _scale(weights))
-    queries, keys = flattened(tape.d_queries), flattened(tape.d_keys)
-    if additive:
-        transposed_product(gradient.query, flattened(tape.x), queries)
-        transposed_product(gradient.key, flattened(tape.x), keys)
     if tape.d_x.size > 0:
         copy(tape.d_x, tape.d_values)
-        if additive:
-            transpose(transposed.query, weights.query)
-            transpose(transposed.key, weights.key)
-            add_product(flattened(tape.d_x), queries, transposed.query)
-            add_product(flattened(tape.d_x), keys, transposed.key)
-        else:
-            add(tape.d_x, tape.d_queries)
-            add(tape.d_x, tape.d_keys)
+    if additive:
+        x, d_x = flattened(tape.x), flattened(tape.d_x)
+        _project_backward(d_x, gradient.query, x, flattened(tape.d_queries), weights.query, transposed.query)
+        _project_backward(d_x, gradient.key, x, flattened(tape.d_keys), weights.key, transposed.key)
+    elif tape.d_x.size > 0:
+        add(tape.d_x, tape.d_queries)
+        add(tape.d_x, tape.d_keys)
 
 
 @dataclass(frozen=True)
