@@ -15,7 +15,7 @@ from pytrainr.r_arguments import NETWORK_TYPES
 from pytrainr.r_random import RRandom
 from pytrainr.trainr import trainr
 
-__all__ = ["main"]
+__all__ = ["main", "warm_up"]
 
 EXACT_TYPES = (*NETWORK_TYPES, "jordan", "esn")
 
@@ -32,18 +32,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     for network_type in NETWORK_TYPES:
-        _warm_up(network_type, "R's arithmetic")
+        _timed(network_type, "R's arithmetic")
     for network_type in EXACT_TYPES:
-        _warm_up(network_type, "exact", exact=True)
+        _timed(network_type, "exact", exact=True)
     if options.float32:
         for network_type in EXACT_TYPES:
-            _warm_up(network_type, "exact, float32", exact=True, dtype="float32")
+            _timed(network_type, "exact, float32", exact=True, dtype="float32")
     return 0
 
 
-def _warm_up(network_type: str, arithmetic: str, **options: Any) -> None:
-    """Train, predict and step once, with a loss function of the caller's too: its update is a kernel of its own."""
+def _timed(network_type: str, arithmetic: str, **options: Any) -> None:
     started = time.perf_counter()
+    warm_up(network_type, **options)
+    print(f"{network_type:6} {arithmetic:14} {time.perf_counter() - started:6.1f} s", flush=True)
+
+
+def warm_up(network_type: str, **options: Any) -> None:
+    """Train, predict and step once, with a loss function of the caller's too: its update is a kernel of its own."""
     X = np.linspace(0, 1, 12).reshape(2, 3, 2)
     for loss_function in (loss_L1,) if network_type == "esn" else (loss_L1, lambda model: loss_L1(model)):
         model = trainr(
@@ -60,4 +65,3 @@ def _warm_up(network_type: str, arithmetic: str, **options: Any) -> None:
     predictr(model, X)
     repr(model)  # its mean error
     model.stepper()(X[0, 0])
-    print(f"{network_type:6} {arithmetic:14} {time.perf_counter() - started:6.1f} s", flush=True)

@@ -38,6 +38,8 @@ def save(store: Store, target: Path) -> tuple[int, int]:
         raise BackupError(
             "only the embedded database is saved; use your database's own tools, and copy the data directory"
         )
+    if store.shared is not None:
+        raise BackupError("files that servers share are not saved; copy the database first, then what --files names")
     with store.keeping_files(), _beside(store) as directory:
         snapshot = Path(directory) / DATABASE
         _snapshot(store.database.url, snapshot)

@@ -17,6 +17,7 @@ from pytrainr_server.security.tokens import TokenStore
 from pytrainr_server.shown import one_line
 from pytrainr_server.store.database import DamagedDatabaseError
 from pytrainr_server.store.migrations import SchemaError
+from pytrainr_server.store.places import FilesError
 from pytrainr_server.store.store import DirectoryInUseError, Store
 
 DESCRIPTION = """Trains and predicts for callers in R, Python and anything else that speaks gRPC.
@@ -73,6 +74,7 @@ def _add_directory(command: argparse.ArgumentParser) -> None:
     command.add_argument("--config", metavar="FILE", help="TOML file with settings")
     command.add_argument("--data-dir", dest="data_dir", metavar="TEXT", help="the server's data directory")
     command.add_argument("--store-url", dest="store_url", metavar="TEXT", help="the server's database")
+    command.add_argument("--files", dest="files", metavar="TEXT", help="where servers share files")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -86,6 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (
         ConfigError,
         DamagedDatabaseError,
+        FilesError,
         SchemaError,
         DirectoryInUseError,
         backup.BackupError,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -58,6 +59,12 @@ class Config:
         "", "directory for everything that is kept (default: ~/.local/share/pytrainr-server or under $XDG_DATA_HOME)"
     )
     store_url: str = _setting("", "SQLAlchemy URL of the database (default: SQLite, store.db in the data directory)")
+    files: str = _setting(
+        "",
+        "where servers on one database share datasets, models and checkpoints: s3://BUCKET/PREFIX, perhaps with "
+        "?endpoint_url=URL, or file:///DIRECTORY (default: the data directory, for one server)",
+    )
+    cache_bytes: int = _setting(10 * GIBIBYTE, "bytes of shared files that are kept in the data directory as well")
     # who
     tls_certificate: str = _setting("", "PEM file with the server's certificate chain; read again when it changes")
     tls_key: str = _setting("", "PEM file with the private key of the certificate; read again when it changes")
@@ -71,6 +78,11 @@ class Config:
         ("auto", "always", "never"),
     )
     insecure: bool = _setting(False, "allow addresses beyond loopback without TLS: everyone on the way can read along")
+    executor: str = _setting(
+        "threads",
+        "where jobs train: threads; processes; dask-local:N, a Dask cluster of N processes on this machine; "
+        "dask://HOST:PORT, the workers of that scheduler, which need --store-url and --files",
+    )
     # how much
     training_threads: int = _setting(0, "trainings at the same time (0: one per processor)")
     prediction_threads: int = _setting(0, "predictions at the same time (0: one per processor)")
@@ -164,6 +176,7 @@ class Config:
             raise ConfigError("tls_client_ca (mutual TLS) needs tls_certificate and tls_key as well")
         if self.metrics:
             _listening(self.metrics, "metrics")
+        self._check_executor()
         exposed = [address.target for address in (*self.addresses, *self._web) if not address.loopback]
         if exposed and not self.tls_certificate and not self.insecure:
             raise ConfigError(
@@ -174,6 +187,16 @@ class Config:
             raise ConfigError(
                 f"{exposed[0]} can be reached from other machines: --tokens=never would let in everyone; "
                 "use tokens, or mutual TLS (--tls-client-ca)"
+            )
+
+    def _check_executor(self) -> None:
+        if not re.fullmatch(r"threads|processes|dask-local:[1-9]\d{0,3}|dask://[^/\s]+:\d+", self.executor):
+            raise ConfigError(
+                f"executor is {self.executor!r}; it must be threads, processes, dask-local:N or dask://HOST:PORT"
+            )
+        if self.executor.startswith("dask:") and not (self.files and self.store_url):
+            raise ConfigError(
+                f"executor is {self.executor}: its workers find jobs and data by --store-url and --files, give both"
             )
 
     @property

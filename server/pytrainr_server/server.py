@@ -34,6 +34,7 @@ from pytrainr_server.config import Config, ConfigError
 from pytrainr_server.descriptors import take_descriptors
 from pytrainr_server.jobs.alone import CrashMark
 from pytrainr_server.jobs.compilers import Compilers
+from pytrainr_server.jobs.executors import opened_executor
 from pytrainr_server.jobs.runner import MAX_WAITING_FOR_CALLERS, Places, Runner
 from pytrainr_server.jobs.worker import WorkerSettings
 from pytrainr_server.security.callers import Callers
@@ -46,6 +47,7 @@ from pytrainr_server.service.datasets import DatasetService
 from pytrainr_server.service.fair_threads import FairThreads
 from pytrainr_server.service.guard import Guard, current_owner_or_none
 from pytrainr_server.service.models import ModelService
+from pytrainr_server.service.parts import Parts
 from pytrainr_server.service.prediction import PredictionService
 from pytrainr_server.service.receiving import Receiving
 from pytrainr_server.service.server_info import ServerInfoService
@@ -91,6 +93,8 @@ def store_settings(config: Config) -> StoreSettings:
         config.dataset_ttl_seconds,
         config.upload_ttl_seconds,
         config.max_stored_bytes,
+        config.files,
+        config.cache_bytes,
     )
 
 
@@ -149,6 +153,8 @@ class Server:
         self._runner.start()
         for service in ("", *SERVICES):
             await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
+        self._parts = Parts(self._store, self._executor, self._health, self._run)
+        await self._parts.start()
 
     def _open_store(self) -> Store:
         settings = store_settings(self.config)
@@ -166,7 +172,7 @@ class Server:
             config.pause_seconds,
             config.job_memory_bytes,
         )
-        places = Places(config.training_threads, config.training_memory_bytes)
+        places = Places(config.training_threads, config.training_memory_bytes, executor)
         return Runner(self._store, executor, settings, self._name, places)
 
     def _make_grpc(self) -> grpc.aio.Server:
@@ -262,6 +268,7 @@ class Server:
         """Say that no more will be taken, checkpoint, leave; within the time for it."""
         log.info("going down")
         seconds = self.config.shutdown_seconds
+        await self._parts.stop()
         await self._health.enter_graceful_shutdown()
         # Streams of Train end with UNAVAILABLE: their callers try again and find the job where it was.
         self._training.close()
@@ -293,4 +300,5 @@ def serve(config: Config, ready: Callable[[list[str]], None] | None = None) -> N
     # A call is answered by several threads in turn; each hand-over may wait this long for a thread that is busy.
     sys.setswitchinterval(SWITCH_SECONDS)
     telemetry.set_up_tracing(config.tracing)
-    asyncio.run(Server(config).run(ready))
+    with opened_executor(config.executor, config.training_threads) as executor:
+        asyncio.run(Server(config, executor).run(ready))

@@ -1,10 +1,7 @@
-"""Jobs in other processes than the server's: any ``concurrent.futures.Executor`` can take the place of its threads."""
+"""Jobs in other processes than the server's, by its settings."""
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +9,7 @@ from pathlib import Path
 import pytest
 import pytrainr_client
 from pytrainr_client import Client
+from pytrainr_server import LocalServer, start_local_server
 
 import pytrainr
 from pytrainr import Model, RRandom
@@ -21,41 +19,19 @@ from tests.service.test_faults import TASKS, assert_same, submit, undisturbed
 ENDLESS = {"network_type": "lstm", "hidden_dim": 16, "numepochs": 1_000_000}
 
 
-class Started:
-    """A server beside this process, with an executor of some kind."""
-
-    def __init__(self, kind: str, directory: Path) -> None:
-        ready = directory / "address"
-        ready.unlink(missing_ok=True)
-        self.log = directory / "log"
-        command = [sys.executable, "-m", "tests.service.other_executors", kind, directory / "data", ready]
-        with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=Path(__file__).parents[2])
-        until = time.monotonic() + 120
-        while not ready.exists():
-            if self.process.poll() is not None or time.monotonic() > until:
-                raise RuntimeError(self.log.read_text(errors="replace"))
-            time.sleep(0.05)
-        self.address = ready.read_text()
-
-    def stop(self) -> int:
-        """SIGTERM; the exit status."""
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            return self.process.wait(60)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            raise
+def start(kind: str, directory: Path) -> LocalServer:
+    flags = ("--executor", kind, "--checkpoint-seconds", "0.2", "--training-threads", "2")
+    return start_local_server(directory / "data", flags=flags, seconds=180)
 
 
-@pytest.fixture(params=["processes", "dask"])
+@pytest.fixture(params=["processes", "dask-local:2"])
 def kind(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
 @pytest.fixture
 def client(kind: str, tmp_path: Path) -> Iterator[Client]:
-    server = Started(kind, tmp_path)
+    server = start(kind, tmp_path)
     with pytrainr_client.connect(server.address) as connected:
         yield connected
     assert server.stop() == 0, server.log.read_text()
@@ -84,13 +60,13 @@ def test_jobs_pauses_and_cancelling(client: Client) -> None:
 
 def test_sigterm_gives_back_what_runs_elsewhere(kind: str, tmp_path: Path) -> None:
     task = {**TASKS[2], "numepochs": 3000}
-    server = Started(kind, tmp_path)
+    server = start(kind, tmp_path)
     with pytrainr_client.connect(server.address) as client:
         job = submit(client, task, 3, "long")
         while job.info().epoch < 20:
             time.sleep(0.02)
     assert server.stop() == 0, server.log.read_text()
-    again = Started(kind, tmp_path)
+    again = start(kind, tmp_path)
     with pytrainr_client.connect(again.address) as client:
         assert_same(client.job("trainingJobs/long").wait(), undisturbed(task, 3))
     assert again.stop() == 0

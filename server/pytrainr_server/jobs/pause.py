@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from trainr import wire
@@ -18,9 +19,21 @@ from pytrainr_server.errors import ServiceError, invalid, precondition
 from pytrainr_server.jobs import changes
 from pytrainr_server.jobs.specification import named_argument, stored_function
 from pytrainr_server.store.checksums import damaged
+from pytrainr_server.store.jobs import check_lease
 from pytrainr_server.store.names import job_name
 from pytrainr_server.store.schema import State
+from pytrainr_server.store.shared import PAUSED, add_file, of
 from pytrainr_server.store.store import Store
+
+PAUSE_DAMAGED = "The model that your epoch functions are to see is damaged on the server. Start the training again."
+
+
+class Held(NamedTuple):
+    """A job, and the lease under which this worker has it."""
+
+    store: Store
+    key: str
+    lease: str
 
 
 def state_path(directory: Path) -> Path:
@@ -28,25 +41,45 @@ def state_path(directory: Path) -> Path:
     return directory / "paused.model"
 
 
-def write_state(directory: Path, model: pytrainr.Model, epoch: int, random_seed: np.ndarray) -> None:
+def write_state(job: Held, model: pytrainr.Model, epoch: int, random_seed: np.ndarray) -> None:
     """Let readers see the paused model; whole, but not for ever."""
     shown = pytrainr.Model.from_fields({**dict(model.items()), "error": model.error[:, epoch - 1 : epoch]})
     shown["server_random_seed"] = random_seed
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # A job that is taken up again after a power cut comes to this pause once more, so nobody waits for the disk.
-    save_fields(shown, state_path(directory), keep_store=True, durable=False)
+    shared = job.store.shared
+    if shared is None:
+        directory = job.store.directories.job(job.key)
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # A job that is taken up again after a power cut comes to this pause once more, so nobody waits for the disk.
+        save_fields(shown, state_path(directory), keep_store=True, durable=False)
+        return
+    with job.store.directories.scratch() as scratch:
+        save_fields(shown, scratch, keep_store=True, durable=False)
+        new = shared.put_small(PAUSED, job.key, scratch, epoch)
+    with job.store.database.write(durable=False) as connection:
+        check_lease(connection, job.key, job.lease)
+        names = shared.forget(connection, of(PAUSED, job.key))
+        add_file(connection, new)
+    shared.discard(names)
 
 
-def read_state(directory: Path) -> tuple[pytrainr.Model, np.ndarray]:
+def read_state(store: Store, key: str) -> tuple[pytrainr.Model, np.ndarray]:
     """The paused model, and the random stream as it is there. Raises DATA_LOSS where they are damaged."""
     try:
-        model = pytrainr.Model.load(state_path(directory))
+        model = pytrainr.Model.load(_state_file(store, key))
     except pytrainr.ModelFileError as error:
-        message = "The model that your epoch functions are to see is damaged on the server. Start the training again."
-        raise damaged("pause", str(error), message) from error
+        raise damaged("pause", str(error), PAUSE_DAMAGED) from error
     random_seed = np.asarray(model["server_random_seed"])
     delattr(model, "server_random_seed")
     return model, random_seed
+
+
+def _state_file(store: Store, key: str) -> Path:
+    if store.shared is None:
+        return state_path(store.directories.job(key))
+    try:
+        return store.shared.path(store.shared.row(PAUSED, key), PAUSE_DAMAGED)
+    except FileNotFoundError:  # the caller has answered meanwhile, and the next epoch has ended
+        return store.shared.path(store.shared.row(PAUSED, key), PAUSE_DAMAGED)
 
 
 class Pause:
@@ -60,15 +93,14 @@ class Pause:
 
     def __init__(
         self,
-        store: Store,
-        key: str,
+        job: Held,
         stream: pytrainr.RRandom,
         seconds: float,
         show_life: Callable[[State], None],
         functions: Sequence[Callable],
     ) -> None:
-        self._store = store
-        self._key = key
+        self._job = job
+        self._store, self._key, _ = job
         self._stream = stream
         self._seconds = seconds
         self._show_life = show_life
@@ -82,7 +114,7 @@ class Pause:
         epoch = int(model.current_epoch)
         answer = self._store.jobs.continuation(self._key, epoch)
         if answer is None:
-            write_state(self._store.directories.job(self._key), model, epoch, self._stream.random_seed)
+            write_state(self._job, model, epoch, self._stream.random_seed)
             self.waits = True
             answer = self._wait(epoch)
             self.waits = False

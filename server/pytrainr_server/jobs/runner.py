@@ -19,7 +19,7 @@ from pytrainr_server.jobs import changes
 from pytrainr_server.jobs.alone import process_of_its_own
 from pytrainr_server.jobs.compilers import on_behalf_of
 from pytrainr_server.jobs.pause import control
-from pytrainr_server.jobs.worker import Prepared, WorkerSettings, run_job
+from pytrainr_server.jobs.worker import Prepared, WorkerSettings, run_claimed_job, run_job
 from pytrainr_server.store.jobs import Lease, LeaseLostError
 from pytrainr_server.store.names import new_key
 from pytrainr_server.store.store import FilesInUseError, Store
@@ -35,11 +35,19 @@ TURN_SECONDS, FIRST_TURN_SECONDS, HUNGRY_SECONDS = 2.0, 0.25, 5.0
 log = logging.getLogger("pytrainr_server.jobs")
 
 
-class Places(NamedTuple):
-    """How many jobs train at the same time, and the bytes of memory that they may take together."""
+class Places:
+    """How many jobs train at the same time, and the bytes of memory that they may take together; on an executor that
+    has ``places`` of its own as many as it says."""
 
-    threads: int
-    memory_bytes: float
+    def __init__(self, threads: int, memory_bytes: float, executor: Executor) -> None:
+        self._threads = threads
+        self._executor = executor
+        self.memory_bytes = memory_bytes
+
+    @property
+    def threads(self) -> int:
+        """As things are now."""
+        return int(self._executor.places()) if hasattr(self._executor, "places") else self._threads
 
 
 class _Held(NamedTuple):
@@ -58,6 +66,9 @@ class Runner:
         self._store = store
         self._executor = executor
         self._settings = settings
+        # Elsewhere there is no data directory: a worker writes where it may, and shares files with this server.
+        elsewhere = settings.store._replace(data_dir="" if settings.store.files else settings.store.data_dir)
+        self._remote_settings = settings._replace(store=elsewhere)
         self._name = name
         self._places = places
         self._futures: dict[Future[None], _Held] = {}
@@ -125,8 +136,11 @@ class Runner:
             self._changed.set()
 
     def _submit(self, executor: Executor, held: _Held, lease: str, prepared: Prepared | None = None) -> Future[None]:
-        run = partial(self._run_here, held) if isinstance(executor, ThreadPoolExecutor) else run_job
-        future = executor.submit(run, self._settings, held.key, lease, prepared)
+        if getattr(executor, "runs_again", False):
+            future = executor.submit(run_claimed_job, self._remote_settings, held.key, lease)
+        else:
+            run = partial(self._run_here, held) if isinstance(executor, ThreadPoolExecutor) else run_job
+            future = executor.submit(run, self._settings, held.key, lease, prepared)
         self._futures[future] = held
         self._served[held.owner] = held.since
         future.add_done_callback(self._done)
@@ -164,7 +178,7 @@ class Runner:
 
     def _done_alone(self, executor: Executor, future: Future[None], key: str, lease: str) -> None:
         executor.shutdown(wait=False)
-        if not isinstance(future.exception(), BrokenExecutor):
+        if future.cancelled() or not isinstance(future.exception(), BrokenExecutor):
             return
         telemetry.worker_deaths.inc()
         try:
@@ -295,7 +309,9 @@ class Runner:
     def _done(self, future: Future[None]) -> None:
         if (held := self._futures.pop(future, None)) is not None:
             self._asked.discard(held.key)
-        if (error := future.exception()) is not None:
+        if future.cancelled():
+            log.error("a worker was lost; its job is taken up again once its lease has run out")
+        elif (error := future.exception()) is not None:
             log.error("a worker failed: %s", error, exc_info=error)
         if self._waiting:
             self._changed.set()

@@ -36,14 +36,12 @@ def save_model(
     request_id: str | None = None,
 ) -> NewModel:
     """Write a model's file, unless it is a job's and small; the row for it is to be added to the database next."""
-    key, content = new_key(), None
+    key, content, file = new_key(), None, None
     if job_id and array_bytes(model) <= KEPT_INLINE_BYTES:
         content = message_of(model).SerializeToString()
         size_bytes = len(content)
     else:
-        path = store.directories.model(key)
-        model.save(path, keep_store=True)
-        size_bytes = path.stat().st_size
+        size_bytes, file = store.write_model(key, lambda path: model.save(path, keep_store=True))
     errors = model.get("error")
     final_error = None
     if isinstance(errors, np.ndarray) and errors.size:
@@ -62,6 +60,7 @@ def save_model(
         request_id=request_id,
         expire_time=expire_time,
         content=content,
+        file=file,
     )
 
 
@@ -80,7 +79,7 @@ def load_model(store: Store, key: str) -> pytrainr.Model:
 
 def _read_model(store: Store, key: str, *, mmap: bool = False) -> pytrainr.Model:
     try:
-        return pytrainr.Model.load(store.directories.model(key), mmap=mmap)
+        return pytrainr.Model.load(store.model_path(key), mmap=mmap)
     except FileNotFoundError:
         raise ServiceError(Code.NOT_FOUND, "NOT_FOUND", "The stored model is no longer there.") from None
     except pytrainr.ModelFileError as error:

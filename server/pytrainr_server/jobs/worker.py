@@ -22,13 +22,16 @@ from trainr.v1 import training_pb2
 import pytrainr
 from pytrainr import kernels
 from pytrainr.memory import limited_memory
+from pytrainr.r_arguments import NETWORK_TYPES
 from pytrainr.threads import limited_threads, thread_count
 from pytrainr.training import CheckpointError, Stopped, Training
+from pytrainr.warmup import warm_up
 from pytrainr_server import clock, telemetry
 from pytrainr_server.errors import Code, ServiceError, exhausted
 from pytrainr_server.failpoints import failpoint
 from pytrainr_server.jobs import changes, specification
-from pytrainr_server.jobs.pause import Pause, control
+from pytrainr_server.jobs.bits import Bits, bits
+from pytrainr_server.jobs.pause import Held, Pause, control
 from pytrainr_server.jobs.stored_models import load_model, mean_of, or_null, save_model
 from pytrainr_server.store.checksums import checksum
 from pytrainr_server.store.job_files import DamagedCheckpointError, Epoch, JobFiles, Restored
@@ -111,6 +114,36 @@ def run_job(settings: WorkerSettings, key: str, lease: str, prepared: Prepared |
         changes.notify(key)
 
 
+def run_claimed_job(settings: WorkerSettings, key: str, lease: str) -> None:
+    """As :func:`run_job`, on a worker that may not be the first to have been given the job under this lease.
+
+    It keeps what it writes on the way in a directory of its own; the store's and the files' addresses are all it needs.
+    """
+    own = settings._replace(store=settings.store._replace(data_dir=_own_directory(settings.store.data_dir)))
+    try:
+        claimed = opened(own.store).jobs.claim(key, lease, own.lease_seconds)
+    except LeaseLostError:
+        log.warning("job taken over by another worker", extra={"job_key": key})
+        return
+    run_job(own, key, claimed)
+
+
+def _own_directory(given: str) -> str:
+    """Where a Dask worker may write; on the server's own machine that is the data directory (``given``)."""
+    if given:
+        return given
+    from distributed import get_worker
+
+    return os.path.join(get_worker().local_directory, "pytrainr")
+
+
+def prepare_process() -> Bits:
+    """Load or compile the kernels, so that no job waits for them; what this process's results depend on."""
+    for network_type in NETWORK_TYPES:
+        warm_up(network_type)
+    return bits()
+
+
 class Worker:
     """One job under one lease."""
 
@@ -165,7 +198,7 @@ class Worker:
             self._fail(ServiceError(Code.INTERNAL, "INTERNAL", "The server failed; its log says why."))
         finally:
             if self._files is not None:
-                self._files.close()
+                self._files.leave()
 
     def _say(self, text: str, level: int = logging.INFO, key: str = "") -> str:
         """Say it to the job's owner; with a ``key``, in the place of the line that has it."""
@@ -190,7 +223,6 @@ class Worker:
         with changes.listening(control(self._key), self._interrupt):
             self._attend(Wishes(self._job.cancel_requested, self._job.yield_requested))
             training, files = self._open_files(training)
-            self._files = files
             try:
                 self._train(training, files)
             except _GiveBackError:
@@ -214,12 +246,13 @@ class Worker:
     def _make_pause(self, functions: Sequence[Callable]) -> Pause:
         settings = self._settings
         assert self._stream is not None
-        return Pause(self._store, self._key, self._stream, settings.pause_seconds, self._show_life, functions)
+        job = Held(self._store, self._key, self._lease)
+        return Pause(job, self._stream, settings.pause_seconds, self._show_life, functions)
 
     def _open_files(self, training: Training) -> tuple[Training, JobFiles]:
         """The training as its checkpoint left it, or from the beginning, and the files to go on with."""
-        directory, samples = self._store.directories.job(self._key), training.model.error.shape[0]
-        files = JobFiles(directory, samples, validated=training.validation is not None)
+        samples, validated = training.model.error.shape[0], training.validation is not None
+        files = self._files = self._store.job_files(self._key, self._lease, samples, validated=validated)
         try:
             restored = None if self._prepared else files.open()  # a job just accepted has no files yet
             if restored is not None:
@@ -299,10 +332,10 @@ class Worker:
         started = time.monotonic()
         try:
             files.save(self._logged, training.checkpoint())
-        except OSError as error:
+        except (OSError, ServiceError) as error:
             # The last checkpoint still stands; what counts is that the next one comes through.
             log.error("no checkpoint: %s", error, extra={"job": self._job.id})
-            why = error.strerror or "the disk fails"
+            why = getattr(error, "strerror", None) or "what it is kept in fails"
             self._say(f"No checkpoint after epoch {self._logged} ({why}); the one before still stands.", logging.ERROR)
             telemetry.failed_checkpoints.inc()
         else:

@@ -17,7 +17,7 @@ from pytrainr_server.jobs import changes
 from pytrainr_server.jobs.pause import read_state
 from pytrainr_server.jobs.stored_models import parts_of, parts_of_stored
 from pytrainr_server.service.messages import epochs_event, job_message
-from pytrainr_server.store.job_files import Epoch, EpochLog
+from pytrainr_server.store.job_files import Epoch
 from pytrainr_server.store.names import job_name
 from pytrainr_server.store.schema import UNFINISHED, State
 from pytrainr_server.store.store import Store
@@ -50,7 +50,7 @@ class Follower:
         self._paused_sent = 0
         self._chunk_bytes = chunk_bytes
         self._closing = closing
-        self._log = EpochLog(store.directories.job(key))
+        self._log = store.epoch_log(key)
         self._next_progress = time.monotonic() + PROGRESS_SECONDS
 
     async def events(self, *, to_train: bool) -> AsyncIterator[training_pb2.TrainingEvent]:
@@ -96,7 +96,7 @@ class Follower:
 
     async def _pause(self, epoch: int) -> AsyncIterator[training_pb2.TrainingEvent]:
         self._paused_sent = epoch
-        model, random_seed = await self._run(read_state, self._store.directories.job(self._key))
+        model, random_seed = await self._run(read_state, self._store, self._key)
         if int(model.current_epoch) != epoch:  # between our look and now the caller answered and the next epoch ended
             epoch = self._paused_sent = int(model.current_epoch)
         state = wire.encode_random_state(random_seed)

@@ -21,7 +21,7 @@ from pytrainr_server.service.guard import Context, current_owner
 from pytrainr_server.service.messages import model_message
 from pytrainr_server.service.missing import deleted_or_missing
 from pytrainr_server.service.model_files import file_format, file_parts, model_parts, spooled, written
-from pytrainr_server.store import files, names
+from pytrainr_server.store import names
 from pytrainr_server.store.models import NEWEST
 from pytrainr_server.store.pages import decode_token, encode_token, page_size
 from pytrainr_server.store.store import Store
@@ -86,7 +86,7 @@ class ModelService(model_pb2_grpc.ModelServiceServicer):
         with self._store.keeping_files():
             keys = self._store.models.delete(owner, id, version)
             for key in keys:
-                files.remove(self._store.directories.model(key))
+                self._store.remove_model(key)
         return len(keys)
 
     async def SetModelAlias(  # noqa: N802

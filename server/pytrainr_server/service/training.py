@@ -24,7 +24,6 @@ from pytrainr_server.service.follow import Follower, Run
 from pytrainr_server.service.guard import Context, current_owner
 from pytrainr_server.service.messages import job_message
 from pytrainr_server.service.missing import deleted_or_missing
-from pytrainr_server.store import job_files
 from pytrainr_server.store.names import checked_request_id, job_id
 from pytrainr_server.store.pages import decode_token, encode_token, page_size
 from pytrainr_server.store.schema import UNFINISHED
@@ -220,7 +219,7 @@ class TrainingService(training_pb2_grpc.TrainingServiceServicer):
     def _delete_job(self, owner: str, id: str) -> int:
         key = self._store.jobs.delete(owner, id)
         with self._store.keeping_files():
-            job_files.remove(self._store.directories.job(key))
+            self._store.remove_job_files(key)
         return 1
 
     async def WatchTrainingJob(  # noqa: N802

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import threading
@@ -9,35 +10,45 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Row, and_, func, or_, select
+from sqlalchemy import ColumnElement, Row, and_, func, or_, select
 
 from pytrainr_server import clock
-from pytrainr_server.errors import exhausted, invalid, not_found, precondition
+from pytrainr_server.errors import ServiceError, exhausted, invalid, not_found, precondition
 from pytrainr_server.failpoints import failpoint
-from pytrainr_server.store.checksums import damaged
 from pytrainr_server.store.database import Database
-from pytrainr_server.store.files import Directories, replacing, sync_directory
+from pytrainr_server.store.dataset_files import DatasetFiles, OwnDatasets, SharedDatasets
+from pytrainr_server.store.files import Directories, copy_part
 from pytrainr_server.store.jobs import check_storage
 from pytrainr_server.store.names import dataset_name, new_key
+from pytrainr_server.store.places import unreachable
 from pytrainr_server.store.schema import datasets, job_datasets, jobs, uploads
+from pytrainr_server.store.shared import UPLOAD, NewFile, SharedFiles, add_file, of
 
 READ_BYTES = 1 << 20
 COMMIT_BYTES = 8 << 20
 MAX_OPEN_UPLOADS = 100
-MAX_KNOWN_SOUND = 100_000
+TRIES = 8
 
 
 class DatasetStore:
     """The table of datasets and of uploads under way, and their files."""
 
-    def __init__(self, database: Database, directories: Directories, ttl_seconds: float, max_stored_bytes: int) -> None:
+    def __init__(
+        self,
+        database: Database,
+        directories: Directories,
+        shared: SharedFiles | None,
+        ttl_seconds: float,
+        max_stored_bytes: int,
+    ) -> None:
         self._database = database
         self._directories = directories
+        self._shared = shared
+        self._files: DatasetFiles = OwnDatasets(directories) if shared is None else SharedDatasets(shared, directories)
         self._ttl_seconds = ttl_seconds
         self._max_stored_bytes = max_stored_bytes
         self._lock = threading.Lock()
         self._writing: dict[tuple[str, str], Upload] = {}
-        self._sound: dict[str, tuple[int, int]] = {}  # by hash: inode and size of a file whose bytes have that hash
 
     def get(self, owner: str, sha256: str) -> Row[Any]:
         """One dataset. Raises NOT_FOUND unless this owner has uploaded it."""
@@ -52,7 +63,7 @@ class DatasetStore:
     def whole(self, owner: str, sha256: str) -> Row[Any]:
         """One dataset, whose bytes are there and sound. Raises NOT_FOUND: then they are to be sent again."""
         found = self.get(owner, sha256)
-        if not self._is_here(sha256):
+        if not self._files.is_here(sha256):
             raise not_found(dataset_name(sha256))
         return found
 
@@ -81,60 +92,33 @@ class DatasetStore:
                 raise precondition("DATASET_IN_USE", f"{dataset_name(sha256)} is needed by trainingJobs/{used}.")
             connection.execute(datasets.delete().where(datasets.c.owner == owner, datasets.c.sha256 == sha256))
 
-    def path(self, sha256: str) -> Path:
-        """The file of a dataset."""
-        return self._directories.dataset(sha256)
-
     def checked_path(self, sha256: str) -> Path:
-        """The file of a dataset, once its bytes have been seen to have this hash; once per file and process.
+        """A file with the bytes of a dataset, once they have been seen to have this hash; once per file and process.
 
         Raises DATA_LOSS where they have another, ``FileNotFoundError`` where there is none.
         """
-        if not self.is_sound(sha256):
-            message = f"The bytes of {dataset_name(sha256)} are damaged on the server. Upload them again."
-            raise damaged("dataset", str(self.path(sha256)), message)
-        return self.path(sha256)
-
-    def is_sound(self, sha256: str) -> bool:
-        """Whether the file has the bytes of its name. Raises ``FileNotFoundError``."""
-        with open(self.path(sha256), "rb", buffering=0) as file:
-            stat = os.fstat(file.fileno())
-            found = (stat.st_ino, stat.st_size)
-            if self._sound.get(sha256) == found:
-                return True
-            digest, buffer = hashlib.sha256(), bytearray(READ_BYTES)
-            while size := file.readinto(buffer):
-                digest.update(memoryview(buffer)[:size])
-        if digest.hexdigest() != sha256:
-            return False
-        if len(self._sound) >= MAX_KNOWN_SOUND:
-            self._sound.clear()
-        self._sound[sha256] = found
-        return True
-
-    def _is_here(self, sha256: str) -> bool:
-        try:
-            return self.is_sound(sha256)
-        except FileNotFoundError:
-            return False
+        return self._files.checked_path(sha256)
 
     def put(self, owner: str, data: bytes) -> str:
         """Store bytes that came inside a request; return their SHA-256."""
         sha256 = hashlib.sha256(data).hexdigest()
         self._check_space(owner, len(data))
-        if self._is_here(sha256):
-            os.utime(self.path(sha256))  # young again: the collection of garbage leaves it alone until it is recorded
-        else:
-            with replacing(self.path(sha256), "dataset-before-rename") as file:
-                file.write(data)
-            _protect(self.path(sha256))
-        self._record(owner, sha256, len(data))
+        self._keep(owner, sha256, len(data), data)
         return sha256
 
-    def _record(self, owner: str, sha256: str, size_bytes: int) -> None:
+    def _keep(self, owner: str, sha256: str, size_bytes: int, source: Path | bytes) -> None:
+        for _ in range(TRIES):
+            if self._record(owner, sha256, size_bytes, self._files.keep(sha256, source)):
+                return
+        raise unreachable()  # they went again and again just before they were recorded
+
+    def _record(self, owner: str, sha256: str, size_bytes: int, new: NewFile | None) -> bool:
+        """Record what has been kept; false where another server has removed it since."""
         now = clock.now()
         mine = and_(datasets.c.owner == owner, datasets.c.sha256 == sha256)
         with self._database.write() as connection:
+            if not self._files.count(connection, sha256, new):
+                return False
             touched = connection.execute(datasets.update().where(mine).values(expire_time=now + self._ttl_seconds))
             if touched.rowcount == 0:
                 connection.execute(
@@ -146,6 +130,8 @@ class DatasetStore:
                         expire_time=now + self._ttl_seconds,
                     )
                 )
+        self._files.settled(new)
+        return True
 
     def touch(self, owner: str, sha256: str) -> Row[Any] | None:
         """Begin a known dataset's life anew; None if the owner has no such dataset, or its bytes are damaged."""
@@ -153,10 +139,9 @@ class DatasetStore:
             known = connection.execute(
                 select(datasets).where(datasets.c.owner == owner, datasets.c.sha256 == sha256)
             ).first()
-        if known is None or not self._is_here(sha256):
+        if known is None or not self._files.is_here(sha256):
             return None
-        self._record(owner, sha256, known.size_bytes)
-        return self.get(owner, sha256)
+        return self.get(owner, sha256) if self._record(owner, sha256, known.size_bytes, None) else None
 
     def _check_space(self, owner: str, more: int) -> None:
         with self._database.read() as connection:
@@ -194,7 +179,7 @@ class DatasetStore:
         with self._database.write() as connection:
             row = connection.execute(select(uploads).where(mine)).first()
             if row is not None and row.size_bytes == size_bytes and offset == row.committed_bytes and offset:
-                connection.execute(uploads.update().where(mine).values(touch_time=clock.now()))
+                connection.execute(uploads.update().where(mine).values(touch_time=clock.now(), writer=upload.writer))
                 return str(row.file)
             if offset:
                 raise invalid("offset", f"is {offset}; this upload goes on at {row.committed_bytes if row else 0}")
@@ -213,10 +198,14 @@ class DatasetStore:
                     size_bytes=size_bytes,
                     committed_bytes=0,
                     touch_time=clock.now(),
+                    writer=upload.writer,
                 )
             )
-        if row is not None:
+            parts = [] if row is None or self._shared is None else self._shared.forget(connection, of(UPLOAD, row.file))
+        if row is not None and self._shared is None:
             self.upload_path(row.file).unlink(missing_ok=True)
+        elif self._shared is not None:
+            self._shared.discard(parts)
         return file
 
     def ended(self, upload: Upload) -> None:
@@ -229,45 +218,82 @@ class DatasetStore:
         """The file of an upload."""
         return self._directories.upload(file)
 
+    def spool(self, upload: Upload) -> Path:
+        """The file that this call writes. Where servers share files it is the call's own, with the parts so far that
+        other calls, perhaps at other servers, have committed."""
+        if self._shared is None:
+            return self.upload_path(upload.file)
+        path = self.upload_path(f"{upload.file}.{upload.writer}")
+        with self._database.read() as connection:
+            parts = self._shared.rows(connection, UPLOAD, upload.file)
+        try:
+            self._shared.copy(parts, path, "What was uploaded so far is damaged on the server. Begin the upload anew.")
+        except FileNotFoundError:
+            raise upload_lost() from None
+        return path
+
     def commit_upload(self, upload: Upload) -> None:
-        """Remember how far an upload has come."""
-        mine = and_(uploads.c.owner == upload.owner, uploads.c.upload_id == upload.upload_id)
+        """Remember how far an upload has come. Raises FAILED_PRECONDITION where another call goes on with it."""
+        part = self._part_of(upload) if self._shared else None
         with self._database.write(durable=False) as connection:
-            connection.execute(
-                uploads.update().where(mine).values(committed_bytes=upload.offset, touch_time=clock.now())
-            )
+            values = {"committed_bytes": upload.offset, "touch_time": clock.now()}
+            changed = connection.execute(uploads.update().where(_written_by(upload)).values(values))
+            if changed.rowcount and part is not None and self._shared:
+                add_file(connection, part)
+        if not changed.rowcount:
+            if part is not None and self._shared:
+                self._shared.discard([part.name])
+            raise taken_over()
+
+    def _part_of(self, upload: Upload) -> NewFile | None:
+        """What has come since the last commit, in a file that other servers can read."""
+        assert self._shared is not None
+        if upload.offset == upload.committed:
+            return None
+        with self._directories.scratch() as scratch:
+            copy_part(upload.path, upload.committed, upload.offset, scratch)
+            return self._shared.put(UPLOAD, upload.file, scratch, upload.committed)
+
+    def left(self, upload: Upload) -> None:
+        """The call has ended before the upload: where servers share files another call has no use for this one's."""
+        if self._shared is not None:
+            upload.path.unlink(missing_ok=True)
 
     def forget_upload(self, upload: Upload) -> None:
         """Remove what is left of an upload."""
-        mine = and_(uploads.c.owner == upload.owner, uploads.c.upload_id == upload.upload_id)
-        self.upload_path(upload.file).unlink(missing_ok=True)  # first: on a full disk this makes room for the rest
+        upload.path.unlink(missing_ok=True)  # first: on a full disk this makes room for the rest
+        parts: list[str] = []
         with self._database.write(durable=False) as connection:
-            connection.execute(uploads.delete().where(mine, uploads.c.file == upload.file))
+            if connection.execute(uploads.delete().where(_written_by(upload))).rowcount and self._shared:
+                parts = self._shared.forget(connection, of(UPLOAD, upload.file))
+        if self._shared:
+            self._shared.discard(parts)
 
     def adopt(self, upload: Upload, sha256: str) -> Row[Any]:
         """Make a complete, synced upload a dataset. Its writer has closed it, and there is no other."""
-        path = self.upload_path(upload.file)
         try:
-            _protect(path)
-            if path.stat().st_size != upload.size_bytes:
+            if upload.path.stat().st_size != upload.size_bytes:
                 raise precondition("UPLOAD_LOST", "The upload's file is not as it was written; begin it anew.")
-            failpoint("dataset-before-rename")
-            try:
-                os.replace(path, self.path(sha256))
-            except PermissionError:  # Windows replaces no file that a training has mapped; it has these very bytes
-                os.utime(self.path(sha256))
+            self._keep(upload.owner, sha256, upload.size_bytes, upload.path)
         except FileNotFoundError:
-            raise precondition("UPLOAD_LOST", "The upload is no longer there; begin it anew.") from None
-        sync_directory(self.path(sha256).parent)
-        self._record(upload.owner, sha256, upload.size_bytes)
+            raise upload_lost() from None
         self.forget_upload(upload)
         return self.get(upload.owner, sha256)
 
 
-def _protect(path: Path) -> None:
-    """A dataset is never written again."""
-    if os.name == "posix":
-        path.chmod(0o400)
+def _written_by(upload: Upload) -> ColumnElement[bool]:
+    mine = and_(uploads.c.owner == upload.owner, uploads.c.upload_id == upload.upload_id)
+    return and_(mine, uploads.c.file == upload.file, uploads.c.writer == upload.writer)
+
+
+def upload_lost() -> ServiceError:
+    """What had come of the upload has gone."""
+    return precondition("UPLOAD_LOST", "The upload is no longer there; begin it anew.")
+
+
+def taken_over() -> ServiceError:
+    """Another call writes the upload from now on."""
+    return precondition("UPLOAD_TAKEN_OVER", "Another call goes on with this upload; this one is at its end.")
 
 
 class Upload:
@@ -290,11 +316,13 @@ class Upload:
         self.owner = owner
         self.upload_id = upload_id
         self.file = ""
+        self.path = Path()
+        self.writer = new_key()
         self.size_bytes = size_bytes
         self.offset = offset
         self.sha256 = sha256
         self.resumable = resumable
-        self._committed = offset
+        self.committed = offset
         self._hash = hashlib.sha256()
         self.lock = threading.RLock()
         self._superseded = False
@@ -303,12 +331,12 @@ class Upload:
     def open(self, file: str) -> None:
         """Begin to write the file of this name."""
         self.file = file
+        self.path = self._store.spool(self)
         self._handle = self._opened()
 
     def _opened(self) -> FileIO:
-        path = self._store.upload_path(self.file)
         # Unbuffered: what write has taken is in the file.
-        handle = FileIO(path, "r+" if self.offset else "w+")
+        handle = FileIO(self.path, "r+" if self.offset else "w+")
         left = self.offset
         while left:
             data = handle.read(min(READ_BYTES, left))
@@ -335,7 +363,7 @@ class Upload:
 
     def _check_mine(self) -> None:
         if self._superseded:
-            raise precondition("UPLOAD_TAKEN_OVER", "Another call goes on with this upload; this one is at its end.")
+            raise taken_over()
 
     def write(self, data: bytes) -> None:
         """Take the next bytes. Raises FAILED_PRECONDITION once another call writes this upload."""
@@ -355,13 +383,13 @@ class Upload:
             raise
         self._hash.update(data)
         self.offset += len(data)
-        if self.resumable and self.offset - self._committed >= COMMIT_BYTES:
+        if self.resumable and self.offset - self.committed >= COMMIT_BYTES:
             self._commit()
 
     def _commit(self) -> None:
         self._sync()
         self._store.commit_upload(self)
-        self._committed = self.offset
+        self.committed = self.offset
         failpoint("mid-upload")
 
     def _sync(self) -> None:
@@ -399,8 +427,10 @@ class Upload:
         if self._handle is None or self._handle.closed:
             return
         if keep and self.resumable:
-            self._commit()
+            with contextlib.suppress(ServiceError):  # what cannot be kept will be sent again
+                self._commit()
             self._handle.close()
+            self._store.left(self)
         else:
             self._handle.close()
             self._store.forget_upload(self)

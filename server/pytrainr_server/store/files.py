@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import BinaryIO
 from pytrainr_server.failpoints import failpoint
 
 TEMPORARY = ".tmp"
+COPY_BYTES = 1 << 20
 KEPT_INLINE_BYTES = 65_536
 """What is larger gets a file of its own: the database stays small and quick."""
 
@@ -63,6 +65,18 @@ def replacing(path: Path, point: str = "") -> Iterator[BinaryIO]:
     sync_directory(path.parent)
 
 
+def copy_part(source: Path, begin: int, end: int, target: Path) -> None:
+    """Copy the bytes from ``begin`` to ``end`` of one file into another."""
+    with open(source, "rb") as content, open(target, "wb") as file:
+        content.seek(begin)
+        left = end - begin
+        while left and (data := content.read(min(left, COPY_BYTES))):
+            file.write(data)
+            left -= len(data)
+    if left:
+        raise OSError(errno.EIO, f"{source} ends {left} bytes too early")
+
+
 class Directories:
     """Where everything lies under the data directory."""
 
@@ -72,10 +86,12 @@ class Directories:
         self.uploads = self.root / "uploads"
         self.models = self.root / "models"
         self.jobs = self.root / "jobs"
+        self.work = self.root / "work"
+        self.cache = self.root / "cache"
 
     def create(self) -> None:
         """Make the directories, readable by the server's user only."""
-        for path in (self.root, self.datasets, self.uploads, self.models, self.jobs):
+        for path in (self.root, self.datasets, self.uploads, self.models, self.jobs, self.work):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def dataset(self, sha256: str) -> Path:
@@ -93,3 +109,12 @@ class Directories:
     def job(self, key: str) -> Path:
         """The directory of a job's checkpoint and epoch log."""
         return self.jobs / key
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """The path of a file that goes to its place from here, and is gone afterwards."""
+        path = self.work / f"{secrets.token_hex(8)}{TEMPORARY}"
+        try:
+            yield path
+        finally:
+            path.unlink(missing_ok=True)

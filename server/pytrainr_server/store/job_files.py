@@ -262,6 +262,10 @@ class JobFiles:
         sync_directory(self.directory)
         return b""
 
+    def leave(self) -> None:
+        """The worker is done with the job, for now or for good."""
+        self.close()
+
     def finished(self) -> None:
         """The job's end is stored: keep its log for those who still watch, drop the rest."""
         if self._epochs is not None:

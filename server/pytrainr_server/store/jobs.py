@@ -25,6 +25,7 @@ from pytrainr_server.store.schema import (
     continuations,
     datasets,
     epoch_logs,
+    epoch_records,
     job_datasets,
     job_lines,
     jobs,
@@ -34,6 +35,8 @@ from pytrainr_server.store.schema import (
 
 RETRY_SECONDS = 2.0
 MOST_BYTES = 1 << 62
+CLAIMED = 16
+"""Letters that the leases of all have in common who were given one job: the first of the lease's own."""
 TRIES = 8
 SUSPECT_DEATHS = 3
 """A job gets a process of its own once so many servers have died under it without a checkpoint in between."""
@@ -458,6 +461,22 @@ class JobStore:
             put_lines(connection, key, lines)
             return self._wishes(connection, key)
 
+    def claim(self, key: str, lease: str, lease_seconds: float) -> str:
+        """Take a job for one worker of several that may be given it under this ``lease``: what it is held under from
+        now on, by this one alone. Raises :class:`LeaseLostError` where the lease itself has been lost."""
+        first, mine = func.substr(jobs.c.lease, 1, CLAIMED), lease[:CLAIMED] + new_key()[CLAIMED:]
+        held = and_(jobs.c.key == key, first == lease[:CLAIMED], jobs.c.state.in_([State.RUNNING, State.PAUSED]))
+        with self._database.write() as connection:
+            before = connection.execute(select(jobs.c.lease).where(held)).scalar()
+            if before is None:
+                raise LeaseLostError(key)
+            again = 0 if before == lease else 1
+            values = {"lease": mine, "lease_until": clock.now() + lease_seconds, "resumed": jobs.c.resumed + again}
+            connection.execute(jobs.update().where(jobs.c.key == key).values(**values))
+            if again:
+                put_lines(connection, key, [line("Its worker is gone: another takes it.", logging.WARNING)])
+        return mine
+
     def renew_all(self, worker: str, keys: Sequence[str], lease_seconds: float) -> None:
         """Show life for jobs that a worker may be busy with for long, before it comes to do so itself."""
         mine = and_(jobs.c.worker == worker, jobs.c.key.in_(keys), jobs.c.lease != "")
@@ -713,6 +732,12 @@ class JobStore:
             )
 
 
+def check_lease(connection: Connection, key: str, lease: str) -> None:
+    """Raises :class:`LeaseLostError` unless the job is still held under this lease."""
+    if not connection.execute(select(jobs.c.key).where(jobs.c.key == key, jobs.c.lease == lease)).first():
+        raise LeaseLostError(key)
+
+
 def end(connection: Connection, key: str, lease: str, state: State, **values: Any) -> None:
     """Set a job's final state. Raises :class:`LeaseLostError`."""
     now = clock.now()
@@ -727,7 +752,7 @@ def end(connection: Connection, key: str, lease: str, state: State, **values: An
 
 def forget(connection: Connection, key: str) -> None:
     """Remove a job and all that refers to it."""
-    for table in (continuations, job_datasets, job_lines, trainings, epoch_logs):
+    for table in (continuations, job_datasets, job_lines, trainings, epoch_logs, epoch_records):
         connection.execute(table.delete().where(table.c.job_key == key))
     connection.execute(jobs.delete().where(jobs.c.key == key))
 

@@ -10,7 +10,14 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy import Column, Connection, LargeBinary, MetaData, String, Table, inspect, select
 
-from pytrainr_server.store.schema import job_lines, metadata, schema_version, trainings
+from pytrainr_server.store.schema import (
+    epoch_records,
+    job_lines,
+    metadata,
+    schema_version,
+    shared_files,
+    trainings,
+)
 
 Migration = Callable[[Connection], None]
 
@@ -57,7 +64,14 @@ def _lines(connection: Connection) -> None:
     metadata.create_all(connection, tables=[job_lines])
 
 
-MIGRATIONS: tuple[Migration, ...] = (_create, _trainings_apart, _deaths_and_memory, _checksums, _lines)
+def _shared_files(connection: Connection) -> None:
+    """Version 6: files that servers share."""
+    metadata.create_all(connection, tables=[shared_files, epoch_records])
+    if "writer" not in {column["name"] for column in inspect(connection).get_columns("uploads")}:
+        connection.exec_driver_sql("ALTER TABLE uploads ADD COLUMN writer VARCHAR(32) NOT NULL DEFAULT ''")
+
+
+MIGRATIONS: tuple[Migration, ...] = (_create, _trainings_apart, _deaths_and_memory, _checksums, _lines, _shared_files)
 
 
 def current_version(connection: Connection) -> int:

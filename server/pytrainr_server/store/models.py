@@ -14,6 +14,7 @@ from pytrainr_server.store.checksums import checksum, sound
 from pytrainr_server.store.database import Database
 from pytrainr_server.store.names import job_name, model_name
 from pytrainr_server.store.schema import UNFINISHED, jobs, model_aliases, model_contents, model_versions, models
+from pytrainr_server.store.shared import NewFile, add_file
 
 NEWEST = "latest"
 MODEL_DAMAGED = "The stored model is damaged on the server: its checksum is wrong."
@@ -65,6 +66,7 @@ class NewModel:
     request_id: str | None = None
     expire_time: float = 0.0
     content: bytes | None = None  # of a small model, in the place of a file
+    file: NewFile | None = None  # where servers share files: what is to be pointed to
 
 
 class ModelStore:
@@ -81,8 +83,10 @@ class ModelStore:
         """Make it the next version of its id, within a transaction; return the version's number."""
         version = connection.execute(self._next_version, {"owner": model.owner, "id": model.id}).scalar_one()
         values = {"version": version, "create_time": clock.now(), **vars(model)}
-        content = values.pop("content")
+        content, file = values.pop("content"), values.pop("file")
         connection.execute(_ADD, values)
+        if file is not None:
+            add_file(connection, file)
         if content is not None:
             values = {"model_key": model.key, "sha256": checksum(content), "content": content}
             connection.execute(_ADD_CONTENT, values)

@@ -222,4 +222,29 @@ uploads = Table(
     Column("size_bytes", BigInteger, nullable=False),
     Column("committed_bytes", BigInteger, nullable=False),
     Column("touch_time", Double, nullable=False),
+    # Who writes it, where files are shared by servers: one that took it up anew is another.
+    Column("writer", String(32), nullable=False, default="", server_default=""),
+)
+
+# Where files are shared by servers: what there is, and what it belongs to. What is small is kept here itself.
+shared_files = Table(
+    "shared_files",
+    metadata,
+    Column("name", String(200), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("belongs_to", String(64), nullable=False),
+    Column("part", BigInteger, nullable=False, default=0),
+    Column("sha256", LargeBinary, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("content", LargeBinary),
+)
+Index("shared_files_of", shared_files.c.kind, shared_files.c.belongs_to, shared_files.c.part)
+
+# The epochs of a job since its last checkpoint, where files are shared by servers: anyone may watch it.
+epoch_records = Table(
+    "epoch_records",
+    metadata,
+    Column("job_key", String(32), primary_key=True),
+    Column("first", BigInteger, primary_key=True),  # how many epochs come before
+    Column("records", LargeBinary, nullable=False),
 )

@@ -7,24 +7,27 @@ import functools
 import math
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, and_, select
+from sqlalchemy import ColumnElement, Row, and_, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from pytrainr_server import clock
 from pytrainr_server.errors import ServiceError
 from pytrainr_server.failpoints import failpoint
 from pytrainr_server.store import files, job_files
+from pytrainr_server.store.cache import Cache
 from pytrainr_server.store.database import Database
 from pytrainr_server.store.datasets import DatasetStore
 from pytrainr_server.store.files import TEMPORARY, Directories
+from pytrainr_server.store.job_files import EpochLog, JobFiles
 from pytrainr_server.store.jobs import JobStore, check_storage, forget, stored_bytes
-from pytrainr_server.store.models import ModelStore, NewModel, remove
-from pytrainr_server.store.names import model_name
+from pytrainr_server.store.models import MODEL_DAMAGED, ModelStore, NewModel, remove
+from pytrainr_server.store.names import model_name, new_key
+from pytrainr_server.store.places import open_place
 from pytrainr_server.store.schema import (
     UNFINISHED,
     State,
@@ -34,8 +37,11 @@ from pytrainr_server.store.schema import (
     jobs,
     model_versions,
     models,
+    shared_files,
     uploads,
 )
+from pytrainr_server.store.shared import DATASET, EPOCHS, MODEL, OF_JOBS, UPLOAD, NewFile, SharedFiles, of
+from pytrainr_server.store.shared_job_files import SharedEpochLog, SharedJobFiles
 
 ORPHAN_SECONDS = 3600.0  # a file this old that the database does not know belongs to nothing
 
@@ -48,6 +54,8 @@ class StoreSettings(NamedTuple):
     dataset_ttl_seconds: float
     upload_ttl_seconds: float
     max_stored_bytes: int
+    files: str = ""  # where servers share files; else they lie in the data directory
+    cache_bytes: int = 10 << 30
 
 
 class Store:
@@ -57,16 +65,73 @@ class Store:
         self.settings = settings
         self.directories = Directories(settings.data_dir)
         self.database = Database(settings.url)
+        self.shared: SharedFiles | None = None
+        if settings.files:
+            cache = Cache(self.directories.cache, settings.cache_bytes)
+            self.shared = SharedFiles(open_place(settings.files), self.database, cache)
         self.jobs = JobStore(self.database)
         self.models = ModelStore(self.database)
         self.datasets = DatasetStore(
-            self.database, self.directories, settings.dataset_ttl_seconds, settings.max_stored_bytes
+            self.database, self.directories, self.shared, settings.dataset_ttl_seconds, settings.max_stored_bytes
         )
 
     def open(self) -> None:
-        """Make the directories and bring the database up to date."""
+        """Make the directories, bring the database up to date, see that shared files can be written.
+
+        Raises :class:`~pytrainr_server.store.places.FilesError`.
+        """
         self.directories.create()
         self.database.open()
+        if self.shared is not None:
+            self.shared.place.check()
+
+    # files ------------------------------------------------------------------------------------------------------------
+
+    def job_files(self, key: str, lease: str, samples: int, *, validated: bool) -> JobFiles:
+        """What the worker of a job writes, under its lease."""
+        if self.shared is None:
+            return JobFiles(self.directories.job(key), samples, validated=validated)
+        directory = self.directories.work / f"{key}.{new_key()}"
+        return SharedJobFiles(self.shared, self.database, key, lease, directory, samples, validated=validated)
+
+    def epoch_log(self, key: str) -> EpochLog:
+        """The epochs of a job."""
+        if self.shared is None:
+            return EpochLog(self.directories.job(key))
+        return SharedEpochLog(self.shared, self.database, key)
+
+    def remove_job_files(self, key: str) -> None:
+        """Remove what is left of a job that has been forgotten."""
+        if self.shared is not None:
+            self.shared.drop(of(OF_JOBS, key))
+        else:
+            job_files.remove(self.directories.job(key))
+
+    def write_model(self, key: str, write: Callable[[Path], None]) -> tuple[int, NewFile | None]:
+        """Let the file of a model be written; its size, and what is to be stored with the model's row."""
+        if self.shared is None:
+            path = self.directories.model(key)
+            write(path)
+            return path.stat().st_size, None
+        with self.directories.scratch() as scratch:
+            write(scratch)
+            file = self.shared.put(MODEL, key, scratch)
+        return file.size_bytes, file
+
+    def model_path(self, key: str) -> Path:
+        """The file of a model. Raises ``FileNotFoundError``."""
+        if self.shared is None:
+            return self.directories.model(key)
+        return self.shared.path(self.shared.row(MODEL, key), MODEL_DAMAGED)
+
+    def remove_model(self, key: str, file: NewFile | None = None) -> None:
+        """Remove the file of a model that the database does not know (any more); ``file``: it never has."""
+        if self.shared is None:
+            files.remove(self.directories.model(key))
+        elif file is not None:
+            self.shared.discard([file.name])
+        else:
+            self.shared.drop(of(MODEL, key))
 
     def stored_bytes(self, owner: str) -> int:
         """Bytes that an owner has stored."""
@@ -106,7 +171,7 @@ class Store:
             if model is not None and model.content is None:
                 with contextlib.suppress(ServiceError), self.database.write(durable=False) as connection:
                     if not self.models.knows(connection, model.key):
-                        files.remove(self.directories.model(model.key))
+                        self.remove_model(model.key, model.file)
             raise
 
     # garbage ----------------------------------------------------------------------------------------------------------
@@ -128,7 +193,8 @@ class Store:
         """Remove what has expired and the files that belong to nothing; return how many things were removed."""
         with self.keeping_files(wait=wait):
             now = min(clock.now(), time.time())  # whichever way the clock jumped
-            return self._expire(clock.now()) + self._remove_orphans(now - ORPHAN_SECONDS)
+            removed = self._expire(clock.now()) + self._remove_orphans(now - ORPHAN_SECONDS)
+        return removed + (self.shared.remove_orphans() if self.shared else 0)
 
     def remove_leftovers(self) -> None:
         """Remove what a killed server left half written, or whole and unknown to the database.
@@ -137,7 +203,7 @@ class Store:
         what such a worker may still write is never published. Files that a backup copies just now wait.
         """
         with contextlib.suppress(FilesInUseError), self.keeping_files(wait=False):
-            for path in self.directories.root.rglob("*" + TEMPORARY):
+            for path in (*self.directories.root.rglob("*" + TEMPORARY), *self.directories.work.iterdir()):
                 _remove(path)
             self._remove_orphans(math.inf)
 
@@ -169,6 +235,9 @@ class Store:
                 uploads.delete().where(uploads.c.touch_time < now - self.settings.upload_ttl_seconds)
             )
             connection.execute(continuations.delete().where(continuations.c.job_key.not_in(select(jobs.c.key))))
+            names = self.shared.forget(connection, _belongs_to_nothing()) if self.shared else []
+        if self.shared:
+            self.shared.discard(names)
         return len(gone) + len(expired) + dropped.rowcount + broken.rowcount
 
     def _remove_orphans(self, before: float) -> int:
@@ -195,6 +264,20 @@ class Store:
                 if path.name not in known and _written(path) < before:
                     removed += _remove(path)
         return removed
+
+
+def _belongs_to_nothing() -> ColumnElement[bool]:
+    """The shared files of what has gone, and of jobs that have ended all but their logs."""
+    unfinished = select(jobs.c.key).where(jobs.c.state.in_(UNFINISHED))
+    kind, belongs_to = shared_files.c.kind, shared_files.c.belongs_to
+    in_use = select(datasets.c.sha256).union(select(job_datasets.c.sha256))
+    return or_(
+        and_(kind == DATASET, belongs_to.not_in(in_use)),
+        and_(kind == MODEL, belongs_to.not_in(select(models.c.key))),
+        and_(kind == UPLOAD, belongs_to.not_in(select(uploads.c.file))),
+        and_(kind == EPOCHS, belongs_to.not_in(select(jobs.c.key))),
+        and_(kind.in_([name for name in OF_JOBS if name != EPOCHS]), belongs_to.not_in(unfinished)),
+    )
 
 
 def _remove(path: Path) -> bool:

@@ -25,7 +25,6 @@ from pytrainr_server.service.computed_models import ComputedModels
 from pytrainr_server.service.follow import Run
 from pytrainr_server.service.model_files import FORMATS as FILE_FORMATS
 from pytrainr_server.store import names
-from pytrainr_server.store.job_files import EpochLog
 from pytrainr_server.store.jobs import random_state_of, training_of
 from pytrainr_server.store.schema import UNFINISHED, State
 from pytrainr_server.store.store import Store
@@ -211,7 +210,7 @@ class Api:
         return self._thinned(job, records, points)
 
     def _thinned(self, job: Row[Any], records: bytes | None, points: int) -> dict[str, Any]:
-        return views.curve(EpochLog(self._store.directories.job(job.key)).thinned(points, records))
+        return views.curve(self._store.epoch_log(job.key).thinned(points, records))
 
     async def _compare(self, request: web.Request) -> web.StreamResponse:
         """Several jobs with their options and curves."""

@@ -1,0 +1,254 @@
+"""Where jobs train, by the settings: threads of the server, processes beside it, workers of a Dask cluster."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from pytrainr_server import telemetry
+from pytrainr_server.config import ConfigError
+from pytrainr_server.jobs import changes
+from pytrainr_server.jobs.alone import process_of_its_own
+from pytrainr_server.jobs.bits import Bits, bits, difference
+from pytrainr_server.jobs.worker import prepare_process
+
+__all__ = ["DaskExecutor", "Processes", "opened_executor"]
+
+CONNECT_SECONDS, LOOK_SECONDS = 10.0, 0.5
+log = logging.getLogger("pytrainr_server.jobs")
+
+
+@contextmanager
+def opened_executor(setting: str, threads: int) -> Iterator[Executor | None]:
+    """The executor of ``--executor``, for as long as this lasts; None for the server's own threads.
+
+    ``threads`` jobs train at the same time, but on ``dask://`` as many as its workers have threads. Raises
+    :class:`ConfigError`.
+    """
+    kind, _, where = setting.partition(":")
+    if kind == "threads":
+        yield None
+    elif kind == "processes":
+        with Processes(threads) as processes:
+            yield processes
+    else:
+        with _dask(kind, where) as executor:
+            yield executor
+
+
+class Processes(Executor):
+    """So many processes with one job each; where one dies the others do not notice, and another takes its place."""
+
+    def __init__(self, count: int) -> None:
+        self._free: list[ProcessPoolExecutor] = [process_of_its_own() for _ in range(count)]
+        self._all = set(self._free)
+        self._waiting: list[tuple[Future[Any], Callable[..., Any], tuple[Any, ...]]] = []
+        self._lock = threading.Lock()
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Run it in a process that has nothing to do, or as soon as there is one."""
+        future: Future[Any] = Future()
+        with self._lock:
+            self._waiting.append((future, fn, args))
+            self._start()
+        return future
+
+    def _start(self) -> None:
+        while self._free and self._waiting:
+            process, (future, function, arguments) = self._free.pop(), self._waiting.pop(0)
+            if not future.set_running_or_notify_cancel():
+                self._free.append(process)
+                continue
+            process.submit(function, *arguments).add_done_callback(partial(self._done, process, future))
+
+    def _done(self, process: ProcessPoolExecutor, future: Future[Any], done: Future[Any]) -> None:
+        error = done.exception()
+        with self._lock:
+            if process in self._all:
+                if isinstance(error, Exception) and getattr(process, "_broken", False):
+                    self._all.discard(process)
+                    process = process_of_its_own()
+                    self._all.add(process)
+                self._free.append(process)
+            self._start()
+        if error is None:
+            future.set_result(done.result())
+        else:
+            future.set_exception(error)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End the processes."""
+        with self._lock:
+            gone, self._all, self._free, self._waiting = self._all, set(), [], []
+        for process in gone:
+            process.shutdown(wait=wait, cancel_futures=cancel_futures)
+
+
+@contextmanager
+def _dask(kind: str, where: str) -> Iterator[DaskExecutor]:
+    try:
+        from distributed import LocalCluster
+    except ImportError as error:
+        raise ConfigError(f"--executor {kind}: needs {error.name}: pip install 'pytrainr[dask]'") from error
+    with contextlib.ExitStack() as stack:
+        address = f"tcp:{where}"
+        if kind == "dask-local":
+            cluster = LocalCluster(n_workers=int(where), threads_per_worker=1, processes=True, dashboard_address=None)
+            address = stack.enter_context(cluster).scheduler_address
+        try:
+            yield stack.enter_context(DaskExecutor(address))
+        except NoSchedulerError as error:
+            raise ConfigError(str(error)) from error
+
+
+class NoSchedulerError(OSError):
+    """No Dask scheduler answers."""
+
+
+@dataclass(eq=False)
+class _Task:
+    """What was handed out, and to whom."""
+
+    future: Future[Any]
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    workers: set[str] = field(default_factory=set)
+    inner: Future[Any] | None = None
+
+
+class DaskExecutor(Executor):
+    """The workers of a Dask cluster that train to the same bits as this server would.
+
+    A worker is asked what it has when it is first seen, and loads or compiles its kernels then; one that differs is
+    named in the log and takes no job. Where a worker dies, Dask runs the job on another: it claims it before it begins
+    (:meth:`~pytrainr_server.store.jobs.JobStore.claim`), so the first one, should it live on, can store nothing more.
+    While no scheduler answers there are no places, and jobs wait.
+    """
+
+    runs_again = True
+    """A task may be begun twice."""
+
+    def __init__(self, address: str, mine: Bits | None = None) -> None:
+        self._address = address
+        self._mine = mine or bits()
+        self._fit: dict[str, bool] = {}  # by address; a worker that is still being asked is not in it
+        self._threads: dict[str, int] = {}
+        self._asked: set[str] = set()
+        self._under_way: set[_Task] = set()
+        self._lock = threading.RLock()
+        self._next_look = 0.0
+        self._lost = False
+        self._connect()
+        self._look()
+
+    def _connect(self) -> None:
+        from distributed import Client
+
+        try:
+            self._client: Any = Client(self._address, timeout=CONNECT_SECONDS, set_as_default=False)
+        except (OSError, TimeoutError) as error:
+            raise NoSchedulerError(f"no Dask scheduler answers at {self._address}: {error}") from error
+        self._tasks = self._client.get_executor(pure=False, allow_other_workers=False)
+
+    @property
+    def degraded(self) -> str:
+        """Why jobs wait, if they do."""
+        if self._lost:
+            return f"no Dask scheduler answers at {self._address}"
+        return "" if any(self._fit.values()) else "no Dask worker is there that may train"
+
+    def places(self) -> int:
+        """How many jobs can train at the same time: the threads of the workers that are fit."""
+        self._look()
+        return sum(threads for address, threads in self._threads.items() if self._fit.get(address))
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Run it on one of the workers that are fit."""
+        task = _Task(Future(), fn, args)
+        if not self._hand_out(task):
+            task.future.set_exception(NoSchedulerError(self.degraded or "the last Dask worker has just gone"))
+        return task.future
+
+    def _hand_out(self, task: _Task) -> bool:
+        """Give it to the workers that are fit now; a worker that joins later has no part in it."""
+        with self._lock:
+            fit = {address for address in self._threads if self._fit.get(address)}
+            if not fit or self._lost:
+                return False
+            before, task.workers = task.inner, fit
+            task.inner = self._tasks.submit(task.function, *task.arguments, workers=list(fit))
+            self._under_way.add(task)
+        task.inner.add_done_callback(partial(self._ended, task))
+        if before is not None:
+            before.cancel()
+        return True
+
+    def _ended(self, task: _Task, inner: Future[Any]) -> None:
+        with self._lock:
+            if task.inner is not inner:  # it has been given to others since
+                return
+            self._under_way.discard(task)
+        if inner.cancelled():
+            task.future.set_exception(NoSchedulerError("the Dask scheduler is gone, or has given the job up"))
+        elif (error := inner.exception()) is not None:
+            task.future.set_exception(error)
+        else:
+            task.future.set_result(inner.result())
+
+    def _look(self) -> None:
+        """See which workers there are, every now and then; those not seen before are asked what they have."""
+        with self._lock:
+            if time.monotonic() < self._next_look:
+                return
+            try:
+                if self._client.status not in ("running", "connecting"):
+                    self._connect()
+                self._threads = dict(self._client.nthreads())
+                self._lost = False
+            except Exception as error:  # Dask's own kinds are many
+                if not self._lost:
+                    log.error("no Dask scheduler answers, jobs wait: %s", error)
+                self._lost, self._threads = True, {}
+            self._next_look = time.monotonic() + LOOK_SECONDS
+            for address in self._fit.keys() - self._threads.keys():
+                del self._fit[address]
+            new = self._threads.keys() - self._fit.keys() - self._asked
+            self._asked = (self._asked | new) & self._threads.keys()
+            stranded = [task for task in self._under_way if not task.workers & self._threads.keys()]
+        for task in stranded:  # Dask would wait for ever for one of them to come back
+            self._hand_out(task)
+        for address in new:
+            asked = self._tasks.submit(prepare_process, workers=[address])
+            asked.add_done_callback(partial(self._answered, address))
+        answers = list(self._fit.values())
+        telemetry.dask_workers.labels("fit").set(sum(answers))
+        telemetry.dask_workers.labels("unfit").set(len(answers) - sum(answers))
+
+    def _answered(self, address: str, done: Future[Bits]) -> None:
+        self._asked.discard(address)
+        if done.cancelled():
+            return  # it has gone, or the scheduler has: it is asked again
+        if (error := done.exception()) is not None:
+            self._fit[address] = False
+            log.error("the Dask worker %s takes no job: it lacks what jobs need: %s", address, error)
+            return
+        differs = difference(self._mine, done.result())
+        self._fit[address] = not differs
+        if differs:
+            log.error("the Dask worker %s takes no job, its results would have other bits: %s", address, differs)
+        else:
+            log.info("the Dask worker %s trains from now on", address)
+        changes.notify("queue")
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """No job is handed out any more."""
+        with contextlib.suppress(Exception):
+            self._client.close(timeout=5)
