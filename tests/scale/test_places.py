@@ -13,16 +13,19 @@ from typing import Any
 import numpy as np
 import pytest
 from pytrainr_server.errors import ServiceError
-from pytrainr_server.store import shared
+from pytrainr_server.store import shared, shared_job_files
 from pytrainr_server.store.cache import Cache, MismatchError
+from pytrainr_server.store.job_files import DamagedCheckpointError, Epoch, JobFiles
+from pytrainr_server.store.jobs import LeaseLostError, Taken
 from pytrainr_server.store.places import FilesError, Place, open_place
-from pytrainr_server.store.shared import DATASET
+from pytrainr_server.store.schema import State
+from pytrainr_server.store.shared import DATASET, ERRORS
 from pytrainr_server.store.store import Store, StoreSettings
 
 from tests.scale.conftest import NewPlace
 from tests.scale.object_store import Swift, what_is_missing
 from tests.scale.proxy import Proxy
-from tests.service.test_leases import LIMITS, new_job
+from tests.service.test_leases import LIMITS, new_job, new_model
 
 Open = Callable[[], Store]
 
@@ -235,6 +238,126 @@ def test_an_upload_goes_on_at_another_server_and_has_one_writer(another: Open) -
     assert second.datasets.checked_path(row.sha256).read_bytes() == data
     assert names(first) == ["datasets"], "the parts have gone"
     assert [list(store.directories.uploads.iterdir()) for store in (first, second)] == [[], []]
+
+
+# running jobs ---------------------------------------------------------------------------------------------------------
+
+SAMPLES = 20_000  # whose errors do not fit into a row
+
+
+def logged(files: JobFiles, epoch: int) -> None:
+    files.append(Epoch(epoch, 0.5 * epoch, 0.1, 0.1), np.full(SAMPLES, float(epoch)))
+
+
+def taken(store: Store, worker: str) -> Taken:
+    found = store.jobs.lease_next(worker, 60.0)
+    assert found is not None
+    return found
+
+
+def test_a_worker_that_was_cut_off_cannot_overwrite_its_successor(another: Open, monkeypatch: Any) -> None:
+    """Whatever it stores after its lease has run out counts for nothing, and is gone in the end."""
+    monkeypatch.setattr(shared_job_files, "SHOW_SECONDS", 0.0)
+    first, second, third = another(), another(), another()
+    first.jobs.create(new_job("job"), LIMITS)
+    job = taken(first, "first")
+    files = first.job_files(job.key, job.lease, SAMPLES, validated=False)
+    assert files.open() is None
+    for epoch in (1, 2, 3):
+        logged(files, epoch)
+    files.save(3, {"weights": np.ones(3)})
+    logged(files, 4)
+    files.flush()
+    assert [epoch.epoch for epoch in second.epoch_log(job.key).read(0, 10)] == [1, 2, 3, 4], "anyone can watch"
+    first.jobs.update(job.key, job.lease, lease_seconds=-1.0)
+
+    successor = taken(second, "second")
+    theirs = second.job_files(job.key, successor.lease, SAMPLES, validated=False)
+    restored = theirs.open()
+    assert restored is not None
+    assert np.array_equal(restored.checkpoint["weights"], np.ones(3))
+    assert np.array_equal(restored.error_columns, np.full((SAMPLES, 3), [1.0, 2.0, 3.0]))
+    logged(theirs, 4)
+    theirs.save(4, {"weights": np.full(3, 4.0)})
+
+    logged(files, 5)
+    with pytest.raises(LeaseLostError):
+        files.save(5, {"weights": np.zeros(3)})
+    with pytest.raises(LeaseLostError):
+        files.begin_anew()
+    files.leave()
+    second.jobs.update(job.key, successor.lease, lease_seconds=-1.0)
+    last = third.job_files(job.key, taken(third, "third").lease, SAMPLES, validated=False)
+    restored = last.open()
+    assert restored is not None
+    assert np.array_equal(restored.checkpoint["weights"], np.full(3, 4.0))
+    assert restored.error_columns.shape == (SAMPLES, 4)
+    assert [epoch.epoch for epoch in first.epoch_log(job.key).read(0, 10)] == [1, 2, 3, 4]
+    theirs.leave()
+    last.leave()
+    monkeypatch.setattr(shared, "ORPHAN_SECONDS", -10.0)
+    third.collect_garbage()
+    assert third.shared is not None
+    with third.database.read() as connection:
+        known = [row.name for row in third.shared.rows(connection, ERRORS, job.key)]
+    assert sorted(file.name for file in third.shared.place.found()) == sorted(known), "what was stored late has gone"
+    assert not any(list(store.directories.work.iterdir()) for store in (first, second, third))
+
+
+def test_a_long_job_has_few_pieces_and_they_are_its_errors(another: Open) -> None:
+    store = another()
+    store.jobs.create(new_job("job"), LIMITS)
+    job = taken(store, "worker")
+    files = store.job_files(job.key, job.lease, SAMPLES, validated=False)
+    files.open()
+    for epoch in range(1, 21):
+        logged(files, epoch)
+        files.save(epoch, {"weights": np.ones(1)})
+    assert store.shared is not None
+    with store.database.read() as connection:
+        assert len(store.shared.rows(connection, ERRORS, job.key)) <= 5
+    files.leave()
+    again = store.job_files(job.key, job.lease, SAMPLES, validated=False)
+    restored = again.open()
+    assert restored is not None
+    assert np.array_equal(restored.error_columns[0], np.arange(1.0, 21.0))
+    again.leave()
+
+
+def test_a_damaged_checkpoint_is_found(another: Open, tmp_path: Path) -> None:
+    store = another()
+    store.jobs.create(new_job("job"), LIMITS)
+    job = taken(store, "worker")
+    files = store.job_files(job.key, job.lease, SAMPLES, validated=False)
+    files.open()
+    logged(files, 1)
+    files.save(1, {"weights": np.ones(1)})
+    assert store.shared is not None
+    row = store.shared.row(ERRORS, job.key)
+    written(tmp_path / "other", row.size_bytes)
+    store.shared.place.delete(row.name)
+    store.shared.place.put(row.name, tmp_path / "other")
+    again = another().job_files(job.key, job.lease, SAMPLES, validated=False)
+    with pytest.raises(DamagedCheckpointError):
+        again.open()
+    again.begin_anew()
+    assert again.open() is None
+
+
+def test_of_two_workers_with_one_job_the_later_has_it(another: Open) -> None:
+    """Dask may begin a task again whose worker it has lost sight of."""
+    store = another()
+    store.jobs.create(new_job("job"), LIMITS)
+    job = taken(store, "server")
+    first = store.jobs.claim(job.key, job.lease, 60.0)
+    store.jobs.update(job.key, first, 60.0)
+    second = store.jobs.claim(job.key, job.lease, 60.0)
+    with pytest.raises(LeaseLostError):
+        store.jobs.update(job.key, first, 60.0)
+    store.publish(job.key, second, State.SUCCEEDED, new_model(), b"")
+    with pytest.raises(LeaseLostError):
+        store.jobs.claim(job.key, job.lease, 60.0)
+    assert store.jobs.by_key(job.key).resumed == 1
 
 
 # garbage --------------------------------------------------------------------------------------------------------------

@@ -110,7 +110,7 @@ def test_submitted_here_watched_there(pair: Pair, postgresql_is: str) -> None:
         expected = pytrainr.trainr(target, large, rng=RRandom(1), epoch_function=pytrainr.epoch_annealing, **task)
         assert np.array_equal(there.wait().time_synapse[0], expected.time_synapse[0])
         assert np.array_equal(first.job(job.name).wait().error, expected.error)
-        endless = first.train_async(target, large, rng=RRandom(1), **{**task, "numepochs": 100_000})
+        endless = first.train_async(Y, X, learningrate=0.001, hidden_dim=16, numepochs=100_000)
         elsewhere = second.job(endless.name)
         epochs = iter(elsewhere.watch())
         assert next(epochs).epoch == 1

@@ -15,8 +15,9 @@ import pytrainr_client
 from pytrainr_client import Client, ServerError
 from pytrainr_server import start_local_server
 from pytrainr_server.errors import Code, ServiceError
-from pytrainr_server.jobs.pause import read_state, state_path, write_state
+from pytrainr_server.jobs.pause import Held, read_state, state_path, write_state
 from pytrainr_server.store.job_files import Epoch, EpochLog, JobFiles
+from pytrainr_server.store.store import Store, StoreSettings
 
 import pytrainr
 from pytrainr import Model, RRandom
@@ -136,9 +137,11 @@ def test_a_log_with_a_flipped_bit_says_where(tmp_path: Path) -> None:
 def test_a_paused_model_with_a_flipped_bit_is_data_loss(tmp_path: Path) -> None:
     X, Y = adder(20)
     model: Model = pytrainr.trainr(Y, X, rng=RRandom(1), epoch_function=(), **OPTIONS)
-    write_state(tmp_path, model, 1, RRandom(1).random_seed)
-    assert read_state(tmp_path)[0].hidden_dim == (3,)
-    flip(state_path(tmp_path))
+    store = Store(StoreSettings(f"sqlite:///{tmp_path / 'store.db'}", str(tmp_path), 60.0, 60.0, 1 << 30))
+    store.open()
+    write_state(Held(store, "job", "lease"), model, 1, RRandom(1).random_seed)
+    assert read_state(store, "job")[0].hidden_dim == (3,)
+    flip(state_path(store.directories.job("job")))
     with pytest.raises(ServiceError) as error:
-        read_state(tmp_path)
+        read_state(store, "job")
     assert (error.value.code, error.value.reason) == (Code.DATA_LOSS, "PAUSE_DAMAGED")

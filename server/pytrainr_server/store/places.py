@@ -22,7 +22,7 @@ from pytrainr_server.store.files import remove, replacing, sync_directory
 
 PART_BYTES = 16 << 20
 """Larger files go to an object store in parts of this size, each of which is tried again by itself."""
-CONNECT_SECONDS, READ_SECONDS, TRIES = 5, 20, 3
+CONNECT_SECONDS, READ_SECONDS, TRIES = 5, 20, 2
 _OUR_OWN = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE)  # this machine's disk is full, not the store
 log = logging.getLogger("pytrainr_server.store")
 
@@ -147,8 +147,6 @@ class ObjectPlace:
         except (ImportError, ValueError) as error:
             raise FilesError(f"files at {scheme}:// cannot be reached: {error}. Perhaps {_install(scheme)}") from error
         self._prefix = path.strip("/")
-        if hasattr(made, "retries"):
-            made.retries = 2  # s3fs's own, each of which is as many as TRIES
         return made
 
     def _path(self, name: str) -> str:

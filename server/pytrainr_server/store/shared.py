@@ -64,7 +64,7 @@ class SharedFiles:
     def put(self, kind: str, belongs_to: str, source: Path, part: int = 0) -> NewFile:
         """Write a file; :func:`add_file` is to follow."""
         digest, size = _digest(source)
-        name = f"{kind}s/{belongs_to}-{new_key()}"
+        name = _name(kind, belongs_to)
         self.place.put(name, source)
         return NewFile(name, kind, belongs_to, part, digest, size, None, time.monotonic())
 
@@ -72,7 +72,7 @@ class SharedFiles:
         """Likewise, or read it into the row where it is small."""
         if source.stat().st_size > KEPT_INLINE_BYTES:
             return self.put(kind, belongs_to, source, part)
-        data, name = source.read_bytes(), f"{kind}s/{belongs_to}-{new_key()}"
+        data, name = source.read_bytes(), _name(kind, belongs_to)
         return NewFile(name, kind, belongs_to, part, hashlib.sha256(data).digest(), len(data), data, time.monotonic())
 
     # reading ----------------------------------------------------------------------------------------------------------
@@ -195,6 +195,11 @@ def of(kinds: str | Sequence[str], belongs_to: str) -> ColumnElement[bool]:
     """The rows of one thing's files."""
     names = (kinds,) if isinstance(kinds, str) else kinds
     return shared_files.c.kind.in_(names) & (shared_files.c.belongs_to == belongs_to)
+
+
+def _name(kind: str, belongs_to: str) -> str:
+    """One that nobody has used before."""
+    return f"{kind if kind in OF_JOBS else kind + 's'}/{belongs_to}-{new_key()}"
 
 
 def _digest(path: Path) -> tuple[bytes, int]:
