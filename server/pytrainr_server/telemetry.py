@@ -32,6 +32,7 @@ failed_checkpoints = Counter("pytrainr_failed_checkpoints", "Checkpoints that co
 damaged_checkpoints = Counter("pytrainr_damaged_checkpoints", "Checkpoints that could not be read")
 damaged_files = Counter("pytrainr_damaged_files", "Files whose bytes are not what was written", ["kind"])
 worker_deaths = Counter("pytrainr_worker_deaths", "Processes that died while they trained a job of their own")
+left_to_others = Gauge("pytrainr_jobs_left_to_others", "Jobs that wait for a server whose results have other bits")
 degraded = Gauge("pytrainr_degraded", "1 where the database, the files or the executor cannot be reached", ["part"])
 dask_workers = Gauge("pytrainr_dask_workers", "Workers of the Dask cluster, by whether they may train", ["state"])
 clock_jump = Gauge("pytrainr_clock_jump_seconds", "How far the system's clock has moved since the server began")

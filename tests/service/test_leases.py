@@ -102,6 +102,25 @@ def test_a_lease_that_has_run_out_is_taken_over_and_its_old_holder_told(another:
     assert first.jobs.lease_next("first", 60.0) is None
 
 
+def test_a_job_is_left_to_those_who_end_it_with_the_same_bits(another: Open) -> None:
+    """Issue 17.2: another exp changes R's bits, so who has another leaves the job alone, in the queue or begun."""
+    first, second = another(), another()
+    first.jobs.create(replace(new_job("job"), arithmetic="fused"), LIMITS)
+    first.jobs.create(new_job("any"), LIMITS)
+    taken = second.jobs.lease_next("second", 60.0, arithmetic="not fused")
+    assert taken is not None
+    assert second.jobs.by_key(taken.key).id == "any"
+    assert second.jobs.lease_next("second", 60.0, arithmetic="not fused") is None
+    assert second.jobs.waiting_owners("not fused") == {}
+    assert second.jobs.for_others("not fused") == {"fused": 1}
+    mine = first.jobs.lease_next("first", 60.0, arithmetic="fused")
+    assert mine is not None
+    first.jobs.update(mine.key, mine.lease, lease_seconds=-1.0)
+    assert second.jobs.lease_next("second", 60.0, arithmetic="not fused") is None
+    assert first.jobs.lease_next("first", 60.0, arithmetic="fused") is not None
+    assert first.jobs.for_others("fused") == {}
+
+
 def test_a_job_begun_as_it_was_accepted_is_leased_like_any_other(another: Open) -> None:
     first, second = another(), another()
     lease = Lease("first", new_key(), 4e9)

@@ -10,7 +10,7 @@ import numpy as np
 import pytrainr
 from pytrainr.numerics.elementwise import libm
 
-__all__ = ["Bits", "bits", "difference"]
+__all__ = ["Bits", "arithmetic", "bits", "difference"]
 
 
 class Bits(NamedTuple):
@@ -29,6 +29,12 @@ def bits() -> Bits:
     return Bits(
         pytrainr.__version__, numba.__version__, libm(), f"{np.finfo(np.longdouble).nmant + 1} bits of mantissa"
     )
+
+
+def arithmetic() -> str:
+    """What of these outlives an upgrade, and belongs to a job from its beginning to its end."""
+    mine = bits()
+    return f"exp and tanh of {mine.libm}, long double with {mine.long_double}"
 
 
 def difference(mine: Bits, other: Bits) -> str:

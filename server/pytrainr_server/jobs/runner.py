@@ -17,6 +17,7 @@ from pytrainr_server import clock, telemetry
 from pytrainr_server.errors import ServiceError
 from pytrainr_server.jobs import changes
 from pytrainr_server.jobs.alone import process_of_its_own
+from pytrainr_server.jobs.bits import arithmetic
 from pytrainr_server.jobs.compilers import on_behalf_of
 from pytrainr_server.jobs.pause import control
 from pytrainr_server.jobs.worker import Prepared, WorkerSettings, run_claimed_job, run_job
@@ -69,6 +70,9 @@ class Runner:
         # Elsewhere there is no data directory: a worker writes where it may, and shares files with this server.
         elsewhere = settings.store._replace(data_dir="" if settings.store.files else settings.store.data_dir)
         self._remote_settings = settings._replace(store=elsewhere)
+        # Where other servers may take a job up, only those do that end it with the bits with which it was begun.
+        self.arithmetic = "" if store.database.embedded else arithmetic()
+        self._left_to_others: dict[str, int] = {}
         self._name = name
         self._places = places
         self._futures: dict[Future[None], _Held] = {}
@@ -217,12 +221,13 @@ class Runner:
     def _pass(self) -> None:
         while self._has_room() and not self._stopping.is_set():
             self._waiting = False
-            waiting = self._store.jobs.waiting_owners()
+            waiting = self._store.jobs.waiting_owners(self.arithmetic)
             with self._lock:
                 free_bytes = self._free_bytes()
                 begin_no_more = self._too_new()
             owners = sorted(waiting.keys() - begin_no_more, key=lambda owner: (self._rank(owner), waiting[owner]))
-            taken = self._store.jobs.lease_next(self._name, self._settings.lease_seconds, owners, free_bytes)
+            seconds = self._settings.lease_seconds
+            taken = self._store.jobs.lease_next(self._name, seconds, owners, free_bytes, self.arithmetic)
             if taken is None:
                 self._waiting = bool(waiting)
                 break
@@ -262,7 +267,7 @@ class Runner:
         under_way = tuple(self._futures.values())
         if len(under_way) < self._places.threads:
             return
-        waiting = self._store.jobs.waiting_owners()
+        waiting = self._store.jobs.waiting_owners(self.arithmetic)
         if not waiting:
             return
         paused = set(self._store.jobs.paused(self._name))
@@ -298,7 +303,15 @@ class Runner:
         for key in (*self._store.jobs.cancel_abandoned(), *self._store.jobs.end_overdue_pauses()):
             changes.notify(control(key))
             changes.notify(key)
+        self._tell_what_is_left_to_others()
         telemetry.set_state(self._store.jobs.counts(), self._store.settings.data_dir)
+
+    def _tell_what_is_left_to_others(self) -> None:
+        left = self._store.jobs.for_others(self.arithmetic) if self.arithmetic else {}
+        for kind in left.keys() - self._left_to_others.keys():
+            log.warning("jobs wait for a server with %s; here are %s", kind, self.arithmetic)
+        self._left_to_others = left
+        telemetry.left_to_others.set(sum(left.values()))
 
     def _collect_garbage(self) -> None:
         with contextlib.suppress(FilesInUseError):  # a backup copies them: it has time until the next look

@@ -97,6 +97,7 @@ class Admission:
             sha256s=frozenset(sha256s),
             initial_model_key=initial_model_key,
             memory_bytes=checked.memory_bytes,
+            arithmetic=self._runner.arithmetic,
             attached_to=self._server if attached else "",
         )
         return self._create(new, checked)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, and_, bindparam, case, func, or_, select
+from sqlalchemy import Connection, Row, String, and_, bindparam, case, func, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from pytrainr_server import clock
@@ -78,13 +78,20 @@ _FREE = or_(  # waits for a worker
     ),
     and_(jobs.c.state == int(State.PAUSED), jobs.c.worker == "", jobs.c.lease_until == 0.0),  # parked, and answered
 )
-_OWNERS = select(jobs.c.owner, func.min(jobs.c.create_time).label("oldest")).where(_FREE).group_by(jobs.c.owner)
+_CAN_BE_DONE = or_(  # to the bits with which it was begun
+    bindparam("arithmetic", type_=String) == "",
+    jobs.c.arithmetic == "",
+    jobs.c.arithmetic == bindparam("arithmetic", type_=String),
+)
+_OWNERS = (
+    select(jobs.c.owner, func.min(jobs.c.create_time).label("oldest")).where(_FREE, _CAN_BE_DONE).group_by(jobs.c.owner)
+)
 _CANDIDATE = (
     select(
         *(jobs.c.key, jobs.c.owner, jobs.c.state, jobs.c.worker, jobs.c.lease, jobs.c.start_time),
         *(jobs.c.memory_bytes, jobs.c.server_deaths, jobs.c.worker_deaths),
     )
-    .where(_FREE, jobs.c.owner == bindparam("its_owner"), jobs.c.memory_bytes <= bindparam("most_bytes"))
+    .where(_FREE, _CAN_BE_DONE, jobs.c.owner == bindparam("its_owner"), jobs.c.memory_bytes <= bindparam("most_bytes"))
     .order_by(jobs.c.create_time)
     .limit(1)
 )
@@ -144,6 +151,7 @@ class NewJob:
     initial_model_key: str | None = None
     attached_to: str = ""  # the server whose Train call waits for it; empty for a job that stands alone
     memory_bytes: int = 0
+    arithmetic: str = ""
     lease: Lease | None = None  # under which it can begin at once, if no other job waits
 
 
@@ -222,6 +230,7 @@ class JobStore:
                     "state": State.QUEUED,
                     "numepochs": job.numepochs,
                     "memory_bytes": job.memory_bytes,
+                    "arithmetic": job.arithmetic,
                     "detached": not job.attached_to,
                     "attached_to": job.attached_to,
                 }
@@ -394,24 +403,40 @@ class JobStore:
 
     # working: every change is bound to the lease -----------------------------------------------------------------
 
-    def waiting_owners(self) -> dict[str, float]:
-        """Who has jobs that wait for a worker, and when the oldest was created."""
+    def waiting_owners(self, arithmetic: str = "") -> dict[str, float]:
+        """Who has jobs that wait for a worker with this ``arithmetic``, and when the oldest was created."""
         with self._database.read() as connection:
-            found = connection.execute(_OWNERS, {"now": clock.now()}).all()
+            found = connection.execute(_OWNERS, {"now": clock.now(), "arithmetic": arithmetic}).all()
         return {row.owner: row.oldest for row in found}
 
+    def for_others(self, arithmetic: str) -> dict[str, int]:
+        """How many jobs wait for workers with which other arithmetic."""
+        query = select(jobs.c.arithmetic, func.count()).where(
+            jobs.c.state == int(State.QUEUED), jobs.c.arithmetic.not_in(["", arithmetic])
+        )
+        with self._database.read() as connection:
+            found = connection.execute(query.group_by(jobs.c.arithmetic))
+            return dict(found.tuples().all())
+
     def lease_next(
-        self, worker: str, lease_seconds: float, owners: Sequence[str] | None = None, most_bytes: float = MOST_BYTES
+        self,
+        worker: str,
+        lease_seconds: float,
+        owners: Sequence[str] | None = None,
+        most_bytes: float = MOST_BYTES,
+        arithmetic: str = "",
     ) -> Taken | None:
-        """Take the first of these owners' oldest job that waits, or whose worker has shown no life, and fits.
+        """Take the first of these owners' oldest job that waits, or whose worker has shown no life, and fits; of those
+        that were begun with another ``arithmetic`` none.
 
         Without ``owners`` who has waited for longest comes first.
         """
         if owners is None:
-            waiting = self.waiting_owners()
+            waiting = self.waiting_owners(arithmetic)
             owners = sorted(waiting, key=lambda owner: waiting[owner])
         for owner in owners:
-            wanted = {"now": clock.now(), "its_owner": owner, "most_bytes": int(min(most_bytes, MOST_BYTES))}
+            wanted = {"now": clock.now(), "its_owner": owner, "arithmetic": arithmetic}
+            wanted |= {"most_bytes": int(min(most_bytes, MOST_BYTES))}
             for _ in range(TRIES):  # another server may be quicker
                 with self._database.read() as connection:
                     candidate = connection.execute(_CANDIDATE, wanted).first()

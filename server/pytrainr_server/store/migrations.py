@@ -65,10 +65,11 @@ def _lines(connection: Connection) -> None:
 
 
 def _shared_files(connection: Connection) -> None:
-    """Version 6: files that servers share."""
+    """Version 6: files that servers share; the arithmetic with which a job was begun."""
     metadata.create_all(connection, tables=[shared_files, epoch_records])
-    if "writer" not in {column["name"] for column in inspect(connection).get_columns("uploads")}:
-        connection.exec_driver_sql("ALTER TABLE uploads ADD COLUMN writer VARCHAR(32) NOT NULL DEFAULT ''")
+    for table, name, size in (("uploads", "writer", 32), ("jobs", "arithmetic", 100)):
+        if name not in {column["name"] for column in inspect(connection).get_columns(table)}:
+            connection.exec_driver_sql(f"ALTER TABLE {table} ADD COLUMN {name} VARCHAR({size}) NOT NULL DEFAULT ''")
 
 
 MIGRATIONS: tuple[Migration, ...] = (_create, _trainings_apart, _deaths_and_memory, _checksums, _lines, _shared_files)

@@ -93,6 +93,8 @@ jobs = Table(
     Column("worker_deaths", Integer, nullable=False, default=0, server_default="0"),
     # About how much memory its training takes.
     Column("memory_bytes", BigInteger, nullable=False, default=0, server_default="0"),
+    # With which arithmetic it was begun; another would end with other bits. Empty: it does not matter.
+    Column("arithmetic", String(100), nullable=False, default="", server_default=""),
     # Who waits for it: a job of Train whose caller has been gone since before `abandon_time` is cancelled.
     Column("detached", Boolean, nullable=False, default=True),
     Column("attached_to", String(200), nullable=False, default=""),
