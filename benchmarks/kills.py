@@ -1,13 +1,13 @@
 """A server killed again and again, at any moment and with every kind of work under way: nothing acknowledged is lost.
 
-Usage: python benchmarks/kills.py [--kills N] [--seed S] [--state DIRECTORY] [--report FILE]
+Usage: python benchmarks/kills.py [--kills N] [--seed S] [--state DIRECTORY] [--report FILE] [--together]
 
 In batches: jobs of every kind come in, data are uploaded, predictions and pauses are under way, backups are made; the
 server is killed (SIGKILL) while it runs, while it starts, while it stops, and started again. After each batch all jobs
 come to their end and are compared with the same trainings done here: every acknowledged job is there once, with the
 same bits, each with one model; then everything is deleted, and no file is left. ``--state`` keeps how far it has come:
 begun again with the same directory it goes on there. Several may run side by side, each with a seed and a state of its
-own; ``--report`` puts a seed's result beside the others'.
+own; ``--report`` puts a seed's result beside the others'. ``--together``: see kills_together.py.
 """
 
 from __future__ import annotations
@@ -136,6 +136,9 @@ class Batch:
                 thread.join(PATIENCE)
             self._compare(client)
             self._clear(client)
+        self._stop(server)
+
+    def _stop(self, server: LocalServer) -> None:
         if server.stop(PATIENCE) != 0:
             self.faults.append(f"the server ended with {server.process.returncode}")
         self._check_log(server)
@@ -284,13 +287,13 @@ class Batch:
             yield from (self._data_dir / name).iterdir()
 
 
-def run(kills: int, progress: Progress, save: Any, directory: Path) -> None:
+def run(kills: int, progress: Progress, save: Any, directory: Path, kind: type[Batch] = Batch) -> None:
     """The batches that are left."""
     references = {kind: expected(kind) for kind in KINDS}
     while progress.kills < kills:
         count = min(BATCH, kills - progress.kills)
         chance = random.Random(f"{progress.seed}/{progress.kills}")
-        batch = Batch(directory, chance, references)
+        batch = kind(directory, chance, references)
         batch.run(count, f"batch{progress.kills}")
         progress.kills += count
         progress.commits = dict(Counter(progress.commits) + Counter({revision(): count}))
@@ -306,19 +309,29 @@ def run(kills: int, progress: Progress, save: Any, directory: Path) -> None:
         )
 
 
+def together() -> type[Batch]:
+    """A batch in which the victims are servers, workers, scheduler, database and object store."""
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    from benchmarks.kills_together import TogetherBatch
+
+    return TogetherBatch
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--state", type=Path)
     parser.add_argument("--report", type=Path)
+    parser.add_argument("--together", action="store_true", help="two servers, PostgreSQL, Swift and Dask, any of them")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="kills-") as temporary:
         directory = given.state or Path(temporary)
         directory.mkdir(parents=True, exist_ok=True)
         kept = directory / "progress.json"
         progress = Progress(**json.loads(kept.read_text())) if kept.exists() else Progress(given.seed)
-        run(given.kills, progress, lambda now: kept.write_text(json.dumps(asdict(now))), directory)
+        kind = together() if given.together else Batch
+        run(given.kills, progress, lambda now: kept.write_text(json.dumps(asdict(now))), directory, kind)
     for fault in progress.faults:
         print("FAULT", fault)
     if given.report:

@@ -15,14 +15,22 @@ class Cluster:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._file = directory / "scheduler.json"
-        command = ["scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--no-show"]
-        self.scheduler = self._start(*command, "--scheduler-file", self._file)
-        until = time.monotonic() + 120
-        while not self._file.exists():
-            assert time.monotonic() < until
-            time.sleep(0.05)
-        self.address = json.loads(self._file.read_text())["address"].replace("tcp://", "dask://")
+        self._port = "0"
         self.workers: list[subprocess.Popen[bytes]] = []
+        self._started = 0
+        self.start_scheduler()
+        self.address = json.loads(self._file.read_text())["address"].replace("tcp://", "dask://")
+        self._port = self.address.rpartition(":")[2]
+
+    def start_scheduler(self) -> None:
+        """Start it, or start it again at the same address."""
+        self._file.unlink(missing_ok=True)
+        command = ["scheduler", "--host", "127.0.0.1", "--port", self._port, "--no-dashboard", "--no-show"]
+        self.scheduler = self._start(*command, "--scheduler-file", self._file)
+        until = time.monotonic() + 300
+        while not self._file.exists():
+            assert time.monotonic() < until, (self._directory / "dask.log").read_text()
+            time.sleep(0.05)
 
     def _start(self, *command: object) -> subprocess.Popen[bytes]:
         with open(self._directory / "dask.log", "ab") as log:
@@ -32,7 +40,8 @@ class Cluster:
     def add_worker(self) -> subprocess.Popen[bytes]:
         """One with one thread."""
         where = ["--nworkers", "1", "--nthreads", "1", "--no-nanny", "--no-dashboard", "--host", "127.0.0.1"]
-        local = self._directory / f"worker{len(self.workers)}"
+        self._started += 1
+        local = self._directory / f"worker{self._started}"
         started = self._start("worker", "--scheduler-file", self._file, *where, "--local-directory", local)
         self.workers.append(started)
         return started

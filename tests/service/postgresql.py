@@ -45,8 +45,14 @@ class PostgreSQL:
         data = self.directory / "data"
         make = [PROGRAMS / "initdb", "-D", data, "-U", "trainr", "-A", "trust", "-E", "UTF8", "--locale", "C.UTF-8"]
         subprocess.run(make, check=True, capture_output=True, timeout=300, cwd=self.directory, **self._as_user)
+        self.start()
+
+    def start(self) -> None:
+        """Start it, or start it again."""
+        assert PROGRAMS is not None
+        data = self.directory / "data"
         command = [PROGRAMS / "postgres", "-D", data, "-k", self.directory, "-c", "listen_addresses="]
-        with open(self.directory.with_suffix(".log"), "wb") as log:
+        with open(self.directory.with_suffix(".log"), "ab") as log:
             self._process = subprocess.Popen(
                 command, stdout=log, stderr=subprocess.STDOUT, cwd=self.directory, **self._as_user
             )
@@ -71,6 +77,11 @@ class PostgreSQL:
         made = self._run("createdb", name)
         assert made.returncode == 0, made.stderr
         return f"postgresql+psycopg://trainr@/{name}?host={self.directory}"
+
+    def kill(self) -> None:
+        """End it at once, as a crash would: what was committed is there when it is started again."""
+        self._process.send_signal(signal.SIGQUIT)
+        self._process.wait(60)
 
     def stop(self) -> None:
         """End it and remove its files."""

@@ -30,6 +30,14 @@ def train(client: Client, name: str, **changes: Any) -> tuple[Model, RRandom]:
 def test_remote_training_and_prediction_equal_r(client: Client, name: str) -> None:
     golden, same = run(name), Same(name)
     model, rng = train(client, name)
+    assert_trained_as_r(model, rng, golden, same)
+    same(client.predictr(model, array(golden["X"])), golden["predict"], "predict")
+    for layer, states in enumerate(golden["predict2_hidden"]):
+        predicted = client.predictr(model, array(golden["X2"]), hidden=True, real_output=False)
+        same(predicted[layer], states, f"predict2_hidden[{layer}]")
+
+
+def assert_trained_as_r(model: Model, rng: RRandom, golden: dict[str, Any], same: Same) -> None:
     for field in WEIGHTS:
         for layer, weights in enumerate(golden["final"][field]):
             same(model[field][layer], weights, f"{field}[{layer}]")
@@ -43,10 +51,6 @@ def test_remote_training_and_prediction_equal_r(client: Client, name: str) -> No
         same(model.store[layer], states, f"store[{layer}]")
     assert ("store_best" in model) == golden["has_store_best"]
     same(rng.unif_rand(3), golden["rng_after"], "the random stream afterwards")
-    same(client.predictr(model, array(golden["X"])), golden["predict"], "predict")
-    for layer, states in enumerate(golden["predict2_hidden"]):
-        predicted = client.predictr(model, array(golden["X2"]), hidden=True, real_output=False)
-        same(predicted[layer], states, f"predict2_hidden[{layer}]")
 
 
 @pytest.mark.parametrize("name", [name for name in STOPS if not name.startswith("layers_unequal")])

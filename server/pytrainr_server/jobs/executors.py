@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
@@ -144,10 +143,12 @@ class DaskExecutor(Executor):
         self._asked: set[str] = set()
         self._under_way: set[_Task] = set()
         self._lock = threading.RLock()
-        self._next_look = 0.0
         self._lost = False
+        self._stopping = threading.Event()
         self._connect()
         self._look()
+        self._thread = threading.Thread(target=self._watch, name="dask-workers", daemon=True)
+        self._thread.start()
 
     def _connect(self) -> None:
         from distributed import Client
@@ -167,8 +168,8 @@ class DaskExecutor(Executor):
 
     def places(self) -> int:
         """How many jobs can train at the same time: the threads of the workers that are fit."""
-        self._look()
-        return sum(threads for address, threads in self._threads.items() if self._fit.get(address))
+        with self._lock:
+            return sum(threads for address, threads in self._threads.items() if self._fit.get(address))
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Run it on one of the workers that are fit."""
@@ -181,12 +182,13 @@ class DaskExecutor(Executor):
         """Give it to the workers that are fit now; a worker that joins later has no part in it."""
         with self._lock:
             fit = {address for address in self._threads if self._fit.get(address)}
-            if not fit or self._lost:
-                return False
-            before, task.workers = task.inner, fit
-            task.inner = self._tasks.submit(task.function, *task.arguments, workers=list(fit))
+        if not fit or self._lost:
+            return False
+        inner = self._tasks.submit(task.function, *task.arguments, workers=list(fit))
+        with self._lock:
+            before, task.inner, task.workers = task.inner, inner, fit
             self._under_way.add(task)
-        task.inner.add_done_callback(partial(self._ended, task))
+        inner.add_done_callback(partial(self._ended, task))
         if before is not None:
             before.cancel()
         return True
@@ -203,46 +205,51 @@ class DaskExecutor(Executor):
         else:
             task.future.set_result(inner.result())
 
+    def _watch(self) -> None:
+        while not self._stopping.wait(LOOK_SECONDS):
+            self._look()
+
     def _look(self) -> None:
-        """See which workers there are, every now and then; those not seen before are asked what they have."""
+        """See which workers there are; those not seen before are asked what they have.
+
+        Dask is asked without the lock, which Dask's own thread takes where a task ends.
+        """
+        try:
+            if self._client.status not in ("running", "connecting"):
+                self._connect()
+            threads = dict(self._client.nthreads())
+            self._lost = False
+        except Exception as error:  # Dask's own kinds are many
+            if not self._lost:
+                log.error("no Dask scheduler answers, jobs wait: %s", error)
+            self._lost, threads = True, {}
         with self._lock:
-            if time.monotonic() < self._next_look:
-                return
-            try:
-                if self._client.status not in ("running", "connecting"):
-                    self._connect()
-                self._threads = dict(self._client.nthreads())
-                self._lost = False
-            except Exception as error:  # Dask's own kinds are many
-                if not self._lost:
-                    log.error("no Dask scheduler answers, jobs wait: %s", error)
-                self._lost, self._threads = True, {}
-            self._next_look = time.monotonic() + LOOK_SECONDS
-            for address in self._fit.keys() - self._threads.keys():
+            self._threads = threads
+            for address in self._fit.keys() - threads.keys():
                 del self._fit[address]
-            new = self._threads.keys() - self._fit.keys() - self._asked
-            self._asked = (self._asked | new) & self._threads.keys()
-            stranded = [task for task in self._under_way if not task.workers & self._threads.keys()]
+            new = threads.keys() - self._fit.keys() - self._asked
+            self._asked = (self._asked | new) & threads.keys()
+            stranded = [task for task in self._under_way if not task.workers & threads.keys()]
+            answers = list(self._fit.values())
         for task in stranded:  # Dask would wait for ever for one of them to come back
             self._hand_out(task)
         for address in new:
             asked = self._tasks.submit(prepare_process, workers=[address])
             asked.add_done_callback(partial(self._answered, address))
-        answers = list(self._fit.values())
         telemetry.dask_workers.labels("fit").set(sum(answers))
         telemetry.dask_workers.labels("unfit").set(len(answers) - sum(answers))
 
     def _answered(self, address: str, done: Future[Bits]) -> None:
-        self._asked.discard(address)
-        if done.cancelled():
-            return  # it has gone, or the scheduler has: it is asked again
-        if (error := done.exception()) is not None:
-            self._fit[address] = False
-            log.error("the Dask worker %s takes no job: it lacks what jobs need: %s", address, error)
-            return
-        differs = difference(self._mine, done.result())
-        self._fit[address] = not differs
-        if differs:
+        failed = None if done.cancelled() else done.exception()
+        differs = "" if done.cancelled() or failed else difference(self._mine, done.result())
+        with self._lock:
+            self._asked.discard(address)
+            if done.cancelled():
+                return  # it has gone, or the scheduler has: it is asked again
+            self._fit[address] = not failed and not differs
+        if failed is not None:
+            log.error("the Dask worker %s takes no job: it lacks what jobs need: %s", address, failed)
+        elif differs:
             log.error("the Dask worker %s takes no job, its results would have other bits: %s", address, differs)
         else:
             log.info("the Dask worker %s trains from now on", address)
@@ -250,5 +257,7 @@ class DaskExecutor(Executor):
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """No job is handed out any more."""
+        self._stopping.set()
+        self._thread.join(2 * CONNECT_SECONDS)
         with contextlib.suppress(Exception):
             self._client.close(timeout=5)
