@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import math
 import threading
@@ -86,6 +85,7 @@ class Runner:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="runner", daemon=True)
         self._next_sweep = self._next_garbage = 0.0
+        self._garbage: threading.Thread | None = None
 
     def take_up(self, *, crashed: bool = False) -> None:
         """Back into the queue with what an earlier server of this name left (``crashed``: it died by a fault)."""
@@ -106,6 +106,8 @@ class Runner:
         for key in self._store.jobs.ask_back(self._name):
             changes.notify(control(key))
         unfinished = wait(tuple(self._futures), max(until - time.monotonic(), 0.0)).not_done
+        if self._garbage is not None:
+            self._garbage.join(max(until - time.monotonic(), 0.0))
         return not unfinished
 
     def reserve(self, owner: str, memory_bytes: float) -> Lease | None:
@@ -314,10 +316,20 @@ class Runner:
         telemetry.left_to_others.set(sum(left.values()))
 
     def _collect_garbage(self) -> None:
-        with contextlib.suppress(FilesInUseError):  # a backup copies them: it has time until the next look
+        """In a thread of its own: files elsewhere may take long to be listed, and the queue does not wait for that."""
+        self._next_garbage = time.monotonic() + GARBAGE_SECONDS
+        if self._garbage is None or not self._garbage.is_alive():
+            self._garbage = threading.Thread(target=self._remove_garbage, name="garbage", daemon=True)
+            self._garbage.start()
+
+    def _remove_garbage(self) -> None:
+        try:
             removed = self._store.collect_garbage(wait=False)
-            self._next_garbage = time.monotonic() + GARBAGE_SECONDS
             log.debug("%d expired things removed", removed)
+        except FilesInUseError:  # a backup copies them: it has time until the next look
+            self._next_garbage = time.monotonic() + SWEEP_SECONDS
+        except (ServiceError, OSError) as error:
+            log.warning("expired things wait for the next look: %s", error)
 
     def _done(self, future: Future[None]) -> None:
         if (held := self._futures.pop(future, None)) is not None:
