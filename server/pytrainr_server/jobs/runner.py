@@ -20,8 +20,10 @@ from pytrainr_server.jobs.bits import arithmetic
 from pytrainr_server.jobs.compilers import on_behalf_of
 from pytrainr_server.jobs.pause import control
 from pytrainr_server.jobs.worker import Prepared, WorkerSettings, run_claimed_job, run_job
+from pytrainr_server.store.database import DamagedDatabaseError
 from pytrainr_server.store.jobs import Lease, LeaseLostError
 from pytrainr_server.store.names import new_key
+from pytrainr_server.store.places import FilesError
 from pytrainr_server.store.store import FilesInUseError, Store
 
 SWEEP_SECONDS = 1.0
@@ -31,6 +33,9 @@ MAX_WAITING_FOR_CALLERS = 64
 PARKED_AT_ONCE = 8
 TURN_SECONDS, FIRST_TURN_SECONDS, HUNGRY_SECONDS = 2.0, 0.25, 5.0
 """Where owners are more than threads, how long a job trains before it makes way; and for one not served for long."""
+
+_AWAY = (ServiceError, OSError, DamagedDatabaseError, FilesError)
+"""What a worker raises that cannot reach what it needs."""
 
 log = logging.getLogger("pytrainr_server.jobs")
 
@@ -337,6 +342,7 @@ class Runner:
         if future.cancelled():
             log.error("a worker was lost; its job is taken up again once its lease has run out")
         elif (error := future.exception()) is not None:
-            log.error("a worker failed: %s", error, exc_info=error)
+            known = isinstance(error, _AWAY)  # then the job is taken up again once its lease has run out
+            log.error("a worker failed: %s", error, exc_info=None if known else error)
         if self._waiting:
             self._changed.set()
