@@ -84,7 +84,7 @@ $(VENV)/.test: $(BIN)/python pyproject.toml
 	touch $@
 
 $(VENV)/.docs: $(BIN)/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[docs,client,server,plots]'
+	$(BIN)/python -m pip install --quiet --editable '.[docs,client,server,plots,sklearn]'
 	touch $@
 
 # In an environment of its own: the generator wants an older protobuf than what is tested.

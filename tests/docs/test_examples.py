@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pytrainr_server.local import start_local_server
 
@@ -68,6 +69,19 @@ def test_shell(page: str, folder: Path) -> None:
     environment = {**os.environ, "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": _paths()}
     run = subprocess.run(["bash", "-eu", "-c", script], cwd=folder, env=environment, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="a C compiler is missing: install gcc or clang")
+@pytest.mark.parametrize("page", pages_with("c"))
+def test_c(page: str, folder: Path) -> None:
+    """Around the functions of a file that to_c has written."""
+    random = np.random.default_rng(1)
+    X, Y = random.random((5, 8, 2)), random.random((5, 8, 1))
+    pytrainr.trainr(Y, X, learningrate=0.1, epoch_function=[]).to_c("adder.c")
+    (folder / "page.c").write_text("\n".join(block.code for block in blocks(ROOT / page, "c") if not block.why_not))
+    flags = ["-std=c99", "-Wall", "-Werror", "-Wno-unused-function", "-O2", "-ffp-contract=off"]
+    subprocess.run(["cc", *flags, "page.c", "-o", "page", "-lm"], check=True)
+    subprocess.run([folder / "page"], check=True)
 
 
 def _paths() -> str:
