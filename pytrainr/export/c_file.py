@@ -26,11 +26,11 @@ def c_source(model: RList, name: str) -> str:
         from pytrainr.export.c_rows import exact_network
 
         defined, body = exact_network(model)
-        functions = _EXACT
+        functions, hurry = _EXACT, "-O3 -march=native"
     else:
         defined, body = r_network(model)
         body = "typedef double real;\n\n" + body
-        functions = _R
+        functions, hurry = _R, "-O3 -march=native -DPYTRAINR_FAST"
     steps: Any = defined["STEPS"]
     kind = "_WHOLE" if steps else "_STREAM"
     texts = {"_STREAM": (_STREAM, _STREAM_MAIN), "_WHOLE": (_WHOLE, _WHOLE_MAIN)}
@@ -40,7 +40,7 @@ def c_source(model: RList, name: str) -> str:
     lines = "".join(f"#define {key} {value}\n" for key, value in defined.items())
     text = "\n".join(
         [
-            _HEAD.replace("DESCRIPTION", _description(model)).replace("USE", interface),
+            _HEAD.replace("DESCRIPTION", _description(model)).replace("USE", interface).replace("HURRY", hurry),
             "".join(f"#include <{name}.h>\n" for name in ("float", "math", "stdint", "string")),
             f"#define NETWORK NAME\n{lines}",
             body,
@@ -77,6 +77,7 @@ _HEAD = """\
 USE
    As a program that reads CSV from the standard input and writes predictions:
        cc -std=c99 -O2 -ffp-contract=off -DPYTRAINR_MAIN FILE.c -lm -o FILE && ./FILE < X.csv
+   Faster, with other last bits: HURRY instead of -std=c99 -O2 -ffp-contract=off.
    As part of another one leave out -DPYTRAINR_MAIN. Nothing is allocated; each NAME holds one sequence, and different
    ones may be used by different threads at once. */
 """

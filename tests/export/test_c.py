@@ -33,13 +33,15 @@ STRICT = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", "-Wno-unused-f
 class Compiled:
     """The file of a model, compiled, called from here."""
 
-    def __init__(self, model: pytrainr.Model, folder: Path, name: str = "net") -> None:
+    def __init__(
+        self, model: pytrainr.Model, folder: Path, name: str = "net", flags: tuple[str, ...] = tuple(STRICT)
+    ) -> None:
         source, library = folder / f"{name}.c", folder / f"{name}-{len(list(folder.iterdir()))}.so"
         model.to_c(source)
         text = source.read_text()
         assert not re.search(r"\b(malloc|calloc|realloc|free)\b", text)
         assert CC is not None
-        subprocess.run([CC, *STRICT, "-shared", "-fPIC", source, "-o", library, "-lm"], check=True)
+        subprocess.run([CC, *flags, "-shared", "-fPIC", source, "-o", library, "-lm"], check=True)
         self.library, self.model, self.name = ctypes.CDLL(str(library)), model, name
         (size,) = re.findall(r"#define STATE (\d+)", text)
         self.memory = np.full(int(size) + 8, np.nan)  # nothing is to rely on zeros
@@ -91,6 +93,27 @@ def test_r_arithmetic_to_the_bit(network_type: str, sigmoid: str, use_bias: bool
     assert np.array_equal(compiled.predict(longer), pytrainr.predictr(model, longer))
     stepper = model.stepper()
     assert np.array_equal(compiled.step_through(longer[0]), [stepper(x) for x in longer[0]])
+
+
+@pytest.mark.parametrize("network_type", ["rnn", "gru", "lstm"])
+def test_r_arithmetic_in_a_hurry(network_type: str, tmp_path: Path) -> None:
+    """-O3 -march=native -DPYTRAINR_FAST: exp and tanh of the file's own, other last bits."""
+    Y, X = data(outputs=2)
+    model = pytrainr.trainr(Y, X, rng=pytrainr.RRandom(1), network_type=network_type, **QUIET)
+    flags = ("-O3", "-march=native", "-DPYTRAINR_FAST")
+    found = Compiled(model, tmp_path, flags=flags).predict(X)
+    assert np.abs(found - pytrainr.predictr(model, X)).max() < 1e-12
+
+
+@pytest.mark.parametrize("flags", [("-O0",), ("-O3", "-march=native"), ("-O3", "-march=native", "-ffp-contract=off")])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_exact_as_compilers_compute_several_at_once(flags: tuple[str, ...], dtype: str, tmp_path: Path) -> None:
+    """Units that fill vectors and others: predictr's numbers whatever the compiler makes of the loops."""
+    stack = [GRU(16, reset_after=True, return_sequences=True), LSTM(13, return_sequences=True), Dense(3)]
+    model = model_of(stack, 5, 3, dtype=dtype)
+    X = np.random.default_rng(1).standard_normal((4, 7, 3))
+    found = Compiled(model, tmp_path, flags=flags).predict(X)
+    assert np.abs(found - pytrainr.predictr(model, X)).max() < (1e-12 if dtype == "float64" else 1e-5)
 
 
 def test_output_that_goes_on_after_the_input(tmp_path: Path) -> None:
