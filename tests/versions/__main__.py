@@ -22,8 +22,12 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / "versions"
-PACKAGE = f"{ROOT}[client,server]"
-SHOWN = ("numba", "numpy", "scipy", "grpcio", "protobuf", "sqlalchemy")
+EXTRAS = "client,server,sklearn,onnx,safetensors,keras,tensorboard,progress,plots,tables"
+PACKAGE = f"{ROOT}[{EXTRAS}]"
+SHOWN = (
+    *("numba", "numpy", "scipy", "grpcio", "protobuf", "sqlalchemy", "scikit-learn", "onnx", "onnxruntime"),
+    *("safetensors", "h5py", "tensorboardx", "tensorboardX", "tqdm", "matplotlib", "pandas"),
+)
 
 
 class Configuration(NamedTuple):
@@ -63,7 +67,12 @@ def run(configuration: Configuration, limit: float) -> bool:
         install,
         [str(python), "-m", "tests.versions.round"],
     ]
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(folder / "kernels"), "PYTHONPATH": str(ROOT)}
+    environment = {
+        **os.environ,
+        "NUMBA_CACHE_DIR": str(folder / "kernels"),
+        "PYTHONPATH": str(ROOT),
+        "MPLBACKEND": "Agg",
+    }
     environment.pop("VIRTUAL_ENV", None)
     log, started = folder / "log.txt", time.monotonic()
     with log.open("w") as file:

@@ -1,9 +1,9 @@
-"""A round through the package in half a minute: what shows whether a Python, a Numba or a NumPy fits.
+"""A round through the package in a minute: what shows whether a Python, a Numba or a NumPy fits.
 
     python -m tests.versions.round
 
 Trainings that R recorded, an exact gradient against differences, prediction in one go and step by step, and, where
-gRPC is installed, the same training on a server.
+gRPC is installed, the same training on a server; then what the extras bring (``extras.py``).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 
 import pytrainr
 from pytrainr import RRandom, doctor, predictr, trainr
+from tests.versions import extras
 
 X = np.linspace(0.0, 1.0, 60).reshape(5, 6, 2)
 Y = X[:, :, :1] * 0.5
@@ -67,7 +68,7 @@ def service() -> None:
 
 
 def main() -> int:
-    for part in (golden, exact_gradient, prediction, service):
+    for part in (golden, exact_gradient, prediction, service, extras.run):
         part()
         print(f"{part.__name__}: passed", flush=True)
     print(f"all passed with pytrainr {pytrainr.__version__}, Python {sys.version.split()[0]}", flush=True)
