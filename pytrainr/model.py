@@ -48,6 +48,12 @@ class Model(RList):
 
         return summary_of(self._architecture())
 
+    def count_params(self) -> int:
+        """Keras's: how many parameters an exact network has."""
+        from pytrainr.exact.layer_list import parameter_count
+
+        return parameter_count(self._architecture())
+
     def _repr_html_(self) -> str | None:
         """What a notebook shows; None, and so the plain line, of fields that are no model yet."""
         from pytrainr.model_html import html_of

@@ -24,7 +24,7 @@ from pytrainr.exact.plan import Path, Planned, laid_out, weights_of
 from pytrainr.parameters import Block, Flat, Layout
 from pytrainr.r_random import RRandom
 
-__all__ = ["LayerList", "described", "layers_from", "named", "snake_case", "summary_of", "table_of"]
+__all__ = ["LayerList", "described", "layers_from", "named", "parameter_count", "snake_case", "summary_of", "table_of"]
 
 
 _NOT_DECAYED = ("bias", "gamma", "beta", "initial")
@@ -322,11 +322,17 @@ def table_of(network: Any) -> list[tuple[str, str, str]]:
     return lines
 
 
+def parameter_count(network: Any) -> int:
+    """How many numbers the network has; training learns them, but for those of an echo state."""
+    weights = weights_of(network.layers, network.steps, network.input_dim)
+    return sum(int(np.prod(weight.shape)) for _, _, weight in weights)
+
+
 def summary_of(network: Any) -> str:
     """Keras's table: layer, output shape, parameters."""
     lines = table_of(network)
-    total = sum(int(line[2].replace(",", "")) for line in lines[1:])
     widths = [max(len(line[k]) for line in lines) for k in range(3)]
     rows = ["  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in lines]
     rule = "─" * (sum(widths) + 4)
-    return "\n".join(['Model: "sequential"', rule, rows[0], rule, *rows[1:], rule, f"Total params: {total:,}"])
+    total = f"Total params: {parameter_count(network):,}"
+    return "\n".join(['Model: "sequential"', rule, rows[0], rule, *rows[1:], rule, total])

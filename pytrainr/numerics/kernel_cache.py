@@ -28,20 +28,28 @@ from pytrainr.numerics.numba_internals import FAST, load_array_functions, rebuil
 __all__ = ["KernelCache"]
 
 
-def _part_of_package(folder: Path) -> Path:
-    """The part of the package that ``folder`` belongs to, as ``exact``: kernels call all of it, and ``numerics``."""
-    while PACKAGE in folder.parents and folder.parent != PACKAGE:
+def _sources_of(file: Path) -> Path:
+    """The part of the package that ``file`` belongs to, as ``exact``: kernels call all of it, and ``numerics``. A file
+    elsewhere, as that of a user's own cell, itself."""
+    folder = file.parent
+    if folder != PACKAGE and PACKAGE not in folder.parents:
+        return file
+    while folder != PACKAGE and folder.parent != PACKAGE:
         folder = folder.parent
     return folder
 
 
 @cache
 def _source_stamp(sources: Path) -> bytes:
-    """A digest of the compilers and of every source file that a kernel in ``sources`` can call."""
+    """A digest of the compilers and of every source file that a kernel in ``sources`` can call: one that is no part of
+    the package, all of that."""
     digest = hashlib.sha256(repr((sys.version, numba.__version__, llvmlite.__version__, FAST)).encode())
-    for path in sorted({*sources.rglob("*.py"), *Path(__file__).parent.rglob("*.py")}):
-        status = path.stat()
-        digest.update(f"{path.relative_to(PACKAGE)} {status.st_size} {status.st_mtime_ns}\n".encode())
+    called = PACKAGE if sources.is_file() else Path(__file__).parent
+    for path in sorted({sources, *sources.rglob("*.py"), *called.rglob("*.py")}):
+        if path.is_file():
+            status = path.stat()
+            name = path.relative_to(PACKAGE) if PACKAGE in path.parents else path
+            digest.update(f"{name} {status.st_size} {status.st_mtime_ns}\n".encode())
     return digest.digest()
 
 
@@ -50,7 +58,7 @@ class KernelCache:
 
     def __init__(self, function: Callable) -> None:
         self._module, self.name = function.__module__, f"{function.__module__}.{function.__qualname__}"
-        self._sources = _part_of_package(Path(function.__code__.co_filename).resolve().parent)
+        self._sources = _sources_of(Path(function.__code__.co_filename).resolve())
 
     @property
     def cache_path(self) -> str:
