@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["COLOURS", "Lecture", "Table", "figure"]
+__all__ = ["COLOURS", "MADE", "ROOT", "Lecture", "Table", "figure"]
 
 ROOT = Path(__file__).parents[2]
 PAGES, MADE = ROOT / "docs" / "lectures", ROOT / "build" / "lectures"

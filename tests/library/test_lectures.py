@@ -21,6 +21,8 @@ def test_a_lecture_runs(name: str, tmp_path: Path) -> None:
     script = ROOT / "examples" / "lectures" / f"{name}.py"
     run = [sys.executable, script, "--quick"]
     done = subprocess.run([*run, "--again"], capture_output=True, text=True, check=False)
+    if "no network?" in done.stderr:
+        pytest.skip(f"{name} reads data that pip fetches: {done.stderr[done.stderr.index('no network?') :]:.300}")
     assert done.returncode == 0, done.stderr
     lecture = importlib.import_module(f"examples.lectures.{name}").lecture
     kept = ROOT / "build" / "lectures" / "quick" / name
