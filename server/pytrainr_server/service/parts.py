@@ -37,10 +37,15 @@ class Parts:
         self._servicer = servicer
         self._run = run
         self._known: dict[str, str] = {}
+        self._looks = {"database": self._database, "executor": self._executors}
+        if store.shared is not None:
+            self._looks["files"] = self._files
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Look for the first time, then go on."""
+        """All of them worked a moment ago, for the server has started; look at them from now on."""
+        for part in self._looks:
+            await self._servicer.set(f"pytrainr.{part}", _STATUS[True])
         self._task = asyncio.create_task(self._watch())
 
     async def stop(self) -> None:
@@ -51,11 +56,8 @@ class Parts:
                 await self._task
 
     async def _watch(self) -> None:
-        looks = {"database": self._database, "executor": self._executors}
-        if self._store.shared is not None:
-            looks["files"] = self._files
         while True:
-            for part, look in looks.items():
+            for part, look in self._looks.items():
                 await self._tell(part, await self._run(_why, look))
             await asyncio.sleep(LOOK_SECONDS)
 
