@@ -19,6 +19,7 @@ from pytrainr.exact.shorthand import Shorthand
 from pytrainr.exact.update_rules import RULES, Rule, RuleState, announce_rule
 from pytrainr.memory import check_memory
 from pytrainr.numerics.jit import compile_ahead
+from pytrainr.numerics.memory import aligned_zeros
 from pytrainr.parameters import Flat, Layout
 from pytrainr.r_list import RList
 from pytrainr.r_random import RRandom
@@ -233,12 +234,12 @@ class ExactNetwork:
 
     def _room(self, number: int, plan: Plan, samples: int) -> Room:
         while len(self._rooms) <= number:
-            gradient, transposed = (np.zeros(self.layout.size, self.dtype) for _ in range(2))
+            gradient, transposed = (aligned_zeros(self.layout.size, self.dtype) for _ in range(2))
             call, stretches = np.zeros(CALL_SIZE, np.int64), np.zeros((0, 2), np.int64)
             self._rooms.append(Room(gradient, transposed, np.empty(0, self.dtype), call, stretches))
         room, program = self._rooms[number], plan.program
         if room.memory.size < plan.size * samples:
-            room = room._replace(memory=np.zeros(plan.size * samples, self.dtype))
+            room = room._replace(memory=aligned_zeros(plan.size * samples, self.dtype))
         most = program.dense.shape[0] + program.sparse.shape[0] * program.ends.steps * samples
         if room.stretches.shape[0] < most:
             room = room._replace(stretches=np.zeros((most, 2), np.int64))
@@ -336,7 +337,8 @@ class ExactNetwork:
 
         def forward_of(first: int) -> float:
             rows = slice(first, min(n, first + piece))
-            memory, call = np.zeros(size * min(at_once, rows.stop - first), self.dtype), np.zeros(CALL_SIZE, np.int64)
+            memory = aligned_zeros(size * min(at_once, rows.stop - first), self.dtype)
+            call = np.zeros(CALL_SIZE, np.int64)
             inputs = _as(prepare(X[rows]) if prepare else X[rows], np.dtype(np.float64))
             arrays = inputs, targets[rows], after[rows], out[rows]
             loss = predict_rows(program, weights, memory, call, *arrays, at_once)

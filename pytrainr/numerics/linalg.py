@@ -374,9 +374,10 @@ def transpose(out, a):
 def _transpose(rows, columns, out, out_row, a, a_row):
     square = lanes(a)
     whole_rows, whole_columns = rows - rows % square, columns - columns % square
-    for first in range(0, whole_columns, 2 * square):
+    at_once = _LARGE_COLUMNS if columns <= _LARGE_COLUMNS else 2 * square  # a line of the cache is read once
+    for first in range(0, whole_columns, at_once):
         for i in range(0, whole_rows, square):
-            for j in range(first, min(first + 2 * square, whole_columns), square):
+            for j in range(first, min(first + at_once, whole_columns), square):
                 transpose_square(moved(out, j * out_row + i), out_row, moved(a, i * a_row + j), a_row)
     for i in range(rows):
         for j in range(whole_columns if i < whole_rows else 0, columns):

@@ -6,11 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pytrainr.numerics.by_address import memory_address
 from pytrainr.numerics.compiled_once import compiled_on_demand, compiled_once
 from pytrainr.numerics.crew import Crew, agreed, meet
 from pytrainr.numerics.elementwise import copy
 from pytrainr.numerics.jit import is_set, strict, strict_part
 from pytrainr.numerics.linalg import pack, pack_transposed, product, transpose
+from pytrainr.numerics.memory import LINE
 from pytrainr.numerics.views import borrowed, boxed, columns, keep, read_ahead, unboxed, view
 from pytrainr.r.cells import (
     activate,
@@ -160,7 +162,8 @@ def workspace_for(kept, gates, table, steps, rows, shared, memory):
     parts = parts_of_workspace(kept, gates, table, steps, rows, shared.transposed.size > 0)
     x, out, target, delta, up, down, scratch, end = parts
     if memory.size < end:
-        memory = np.empty(end)
+        room = np.empty(end + LINE // 8)  # begins with a line of the cache, as ``aligned_zeros`` does
+        memory = room[(LINE - memory_address(room) % LINE) // 8 :]
     return Workspace(memory, x, out, target, delta, up, down, scratch, shared.packed, shared.transposed)
 
 

@@ -13,6 +13,7 @@ from pytrainr.numerics.crew import Crew, break_up, meeting
 from pytrainr.numerics.elementwise import vector_bits_equal
 from pytrainr.numerics.jit import compile_ahead
 from pytrainr.numerics.linalg import announce_products
+from pytrainr.numerics.memory import aligned_zeros
 from pytrainr.parameters import Block, Flat, Layout
 from pytrainr.r.cells import CELLS
 from pytrainr.r.epoch import Batch, Shared, finish_update, run_groups, workspace_size
@@ -135,7 +136,7 @@ class RNetwork:
     ) -> tuple[int, bool]:
         """:meth:`run_groups` up to where the kernel ends; the samples of large groups shared among threads."""
         largest, steps = int(np.diff(batch.starts).max()), batch.X.shape[1]
-        shared = Shared(_aligned(self.layout.size), _aligned(self.layout.size), _EMPTY, largest)
+        shared = Shared(aligned_zeros(self.layout.size), aligned_zeros(self.layout.size), _EMPTY, largest)
         threads, rooms = 1, [_EMPTY]
         if largest * steps * self.layout.size >= _SHARED_FROM:
             threads = max(1, min(thread_count(), largest // _SHARE_SAMPLES))
@@ -150,14 +151,11 @@ class RNetwork:
         return run(0) if threads == 1 else together(run, threads, lambda: break_up(at))
 
     def _rooms_for(self, threads: int, steps: int, largest: int) -> list[Flat]:
-        """Memory of each thread's own and, where they are several, what they share; kept for the next groups.
-
-        It is NumPy's, which asks the system for large pages: they save a twentieth of the time.
-        """
+        """Memory of each thread's own and, where they are several, what they share; kept for the next groups."""
         rows = [-(-largest // threads)] * threads + ([largest] if threads > 1 else [])
         sizes = [workspace_size(self.cell, self.places, steps, n) for n in rows]
         if len(sizes) != len(self._rooms) or any(r.size < size for r, size in zip(self._rooms, sizes, strict=True)):
-            self._rooms = [_aligned(size) for size in sizes]
+            self._rooms = [aligned_zeros(size) for size in sizes]
         return self._rooms
 
     def finish_update(self, model: RList, state: dict[str, Flat], rng: RRandom) -> None:
@@ -218,13 +216,6 @@ class RNetwork:
         k = self.cell_kind.stored_arrays
         hidden: list[tuple[int, ...]] = [(steps, h) if k == 1 else (steps, h, k) for h in self.dims[1:-1]]
         return [*hidden, (steps, self.dims[-1])]
-
-
-def _aligned(size: int) -> Flat:
-    """So many numbers, the first at the beginning of a line of the cache: no register is loaded from two."""
-    room = np.empty(size + 7)
-    first = -(room.ctypes.data // room.itemsize) % 8
-    return room[first : first + size]
 
 
 def layout_of_model(model: RList) -> Layout:
