@@ -75,7 +75,7 @@ _ADVICE = (
         {"l2": "l2", "exact": Setting("exact", True)},
     ),
     _Advice(
-        "callbacks callback on_epoch_end lr_schedule scheduler lr_scheduler",
+        "callbacks callback on_epoch_end schedule lr_schedule scheduler lr_scheduler learningrate_schedule",
         "functions of the model that are called after each epoch are given as epoch_function",
     ),
     _Advice("epoch_model_function", "it is not used any more: epoch_function returns the model"),

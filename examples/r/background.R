@@ -5,7 +5,9 @@ set.seed(1)
 X <- array(runif(100 * 10 * 2), c(100, 10, 2))
 Y <- X[, , 1]
 inputs <- dataset_send(X) # sent once
-jobs <- lapply(1:2, function(i) train_async(Y, inputs, learningrate = 0.1 * i, numepochs = 20, model_id = "example-copy"))
+jobs <- lapply(
+  1:2, function(i) train_async(Y, inputs, learningrate = 0.1 * i, numepochs = 20, model_id = "example-copy")
+)
 print(jobs[[1]])
 for (job in jobs) suppressMessages(job_wait(job))
 print(summary(jobs[[2]]))

@@ -3,8 +3,8 @@ library(rnnremote)
 
 set.seed(1)
 model <- trainr_series(nottem,
-  lookback = 24, exact = TRUE, network_type = "gru", hidden_dim = 16, use_bias = TRUE, output = "linear", update_rule = "adam",
-  batch_size = 16, learningrate = 0.01, numepochs = 100, epoch_function = NULL
+  lookback = 24, exact = TRUE, network_type = "gru", hidden_dim = 16, use_bias = TRUE, output = "linear",
+  update_rule = "adam", batch_size = 16, learningrate = 0.01, numepochs = 100, epoch_function = NULL
 )
 print(forecast(model, h = 12))
 plot(forecast(model, h = 12), include = 60, ylab = "degrees Fahrenheit")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ SCRIPTS = [] if what_is_missing() else sorted(path.name for path in (ROOT / "exa
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_script(script: str, r: R, tmp_path: Path) -> None:
+def test_script(script: str, r: R, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRAINR_PYTHON", sys.executable)  # which trainr_server() takes
     code = f'setwd("{tmp_path}"); source("{ROOT / "examples" / "r" / script}"); cat("ran to its end")'
     assert r.run(code, seconds=300).endswith("ran to its end")
 

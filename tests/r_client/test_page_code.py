@@ -84,6 +84,15 @@ def test_the_code_runs(
     assert [value.hex() for value in np.fromfile("weights.bin").tolist()] == expected, printed
 
 
+def test_schedules_are_code_in_both_languages() -> None:
+    """A schedule that the server runs is the call that makes it, in either language."""
+    names = ["epoch_print", 'StepSchedule{"epochs": 2, "factor": 0.5}']
+    options = training_pb2.TrainingOptions(learningrate=0.1, epoch_function=names)
+    training = training_pb2.Training(options=options)
+    assert "epoch_function=[pytrainr.epoch_print, pytrainr.StepSchedule(epochs=2, factor=0.5)]" in python_code(training, "")
+    assert "epoch_function = list(epoch_print, step_schedule(epochs = 2, factor = 0.5))" in r_code(training, "")
+
+
 def test_names_and_texts_cannot_become_code() -> None:
     """An option's name or text that would be code is quoted; what is unknown is said in a comment."""
     wild = 'a"; system("rm") #\n`'

@@ -2,8 +2,9 @@
 #'
 #' \code{trainr(epoch_function = )} takes a function, or a list or vector \code{c()} of functions, each of which gets
 #' the model after every epoch and returns it. They run here in R, on the real model: what they change in it (weights,
-#' learning rate, fields of their own) changes the training. The two of this package and of \code{rnn} need no round
-#' trip: with them the training runs through.
+#' learning rate, fields of their own) changes the training, and \code{model$stop_training <- TRUE} ends it with this
+#' epoch. The two of this package and of \code{rnn}, and \link[=cosine_schedule]{schedules} of the learning rate, need
+#' no round trip: with them the training runs through.
 #'
 #' @param model The model.
 #' @return The model. \code{epoch_print} has printed the epoch, the learning rate and the epoch's mean error;
@@ -45,6 +46,7 @@ loss_L1 <- function(model) {
 # The name of a function that the server has as well, or NULL. Functions of rnn count, whether or not rnn is installed
 # here, and so do copies of either that were saved with a model.
 known_function <- function(f) {
+  if (is_schedule(f)) return(attr(f, "name"))
   for (name in names(rnn_fingerprints)) {
     own <- getExportedValue("rnnremote", name)
     same <- identical(formals(f), formals(own)) && identical(body(f), body(own), ignore.srcref = TRUE)
@@ -78,6 +80,8 @@ fingerprint <- function(f) {
 
 # The function of that name, for models that come from the server.
 function_named <- function(name) {
+  schedule <- schedule_named(name)
+  if (!is.null(schedule)) return(schedule)
   switch(name,
     epoch_print = epoch_print,
     epoch_annealing = epoch_annealing,

@@ -34,7 +34,7 @@ model_export <- function(model, file, format = NULL, name = NULL, connection = N
   file <- as_path(file)
   format <- file_format(file, format)
   if (is.null(name)) name <- sub("[.][^.]*$", "", basename(file))
-  if (!is.character(name) || length(name) != 1L || is.na(name)) stop("`name` should be one text", call. = FALSE)
+  name <- as_text(name, "name")
   who <- encode_computing(model, connection)
   request <- do.call(new_message, c(list("WriteModelFileRequest", format = format, name = name), who))
   beside <- tempfile(".model", dirname(file))

@@ -22,7 +22,8 @@
 #' @param ... For methods.
 #' @param connection A connection of \code{\link{trainr_connect}} other than the session's.
 #' @return A list of class \code{forecast}, with \code{mean}, \code{lower} and \code{upper} (a column for each level),
-#'   \code{level}, \code{joint}, \code{x}, \code{fitted}, \code{residuals}, \code{method}; for several targets each is an array with a column for each.
+#'   \code{level}, \code{joint}, \code{x}, \code{fitted}, \code{residuals}, \code{method};
+#'   for several targets each is an array with a column for each.
 #'   It has \code{print}, \code{plot} (a panel for each target) and \code{as.data.frame}, whose times are those of a
 #'   \code{zoo} where its steps are equal.
 #' @references Stankeviciute, Alaa, van der Schaar (2021), Conformal time-series forecasting; the joint intervals are
@@ -56,6 +57,7 @@ forecast.default <- function(object, ...) {
 #' @rawNamespace S3method(generics::forecast, trainr_series)
 forecast.trainr_series <- function(object, h = NULL, level = c(80, 95), x = NULL, future = NULL, joint = FALSE, ...,
                                    connection = NULL) {
+  only_named("forecast", list(...))
   series <- attr(object, "series")
   known <- series
   if (!is.null(x)) {
@@ -262,6 +264,16 @@ print.trainr_forecast <- function(x, digits = 5, ...) {
   print(format(table, digits = digits), row.names = FALSE)
   if (isTRUE(x$joint)) cat("The intervals hold for all steps together.\n")
   invisible(x)
+}
+
+# ggplot2's, for which the package forecast draws: it knows columns by names of its own.
+#' @rawNamespace S3method(ggplot2::autoplot, trainr_forecast)
+autoplot.trainr_forecast <- function(object, ...) {
+  if (NCOL(object$mean) > 1L) stop("autoplot() draws one target; plot() has a panel for each", call. = FALSE)
+  if (!requireNamespace("forecast", quietly = TRUE)) {
+    stop("autoplot() needs the package forecast; plot() does without", call. = FALSE)
+  }
+  getExportedValue("forecast", "autoplot")(structure(object, class = "forecast"), ...)
 }
 
 #' @export

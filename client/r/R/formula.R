@@ -59,13 +59,14 @@ formula_arrays <- function(formula, X, said, further, exact, model = NULL) {
   data <- if (is.null(further[["data"]])) X else further[["data"]]
   if (is.null(data)) stop("`data` is missing: the data frame that the formula is about", call. = FALSE)
   data <- as_long(data)
+  need_columns(all.vars(formula), data, environment(formula), "the formula names")
   given <- further[setdiff(names(further), formula_options)]
   exact <- if (is.null(model)) isTRUE(as.logical(exact)) else is_exact(model)
   frame <- if (is.null(model)) new_frame(formula, data, said, further) else kept_frame(model, formula)
   table <- stats::model.frame(frame$terms, data, na.action = stats::na.pass)
   Y <- target_columns(stats::model.response(table), frame)
   X <- input_columns(table, frame)
-  na.action <- if (is.null(further[["na.action"]])) stats::na.fail else match.fun(further[["na.action"]])
+  na.action <- as_na_action(further[["na.action"]])
   absent <- absent_rows(cbind(Y, X), na.action, exact)
   frame$rows <- places_of(frame, data, if (is_na_pass(na.action)) logical(nrow(data)) else absent)
   if (anyNA(frame$rows) && !exact) stop_unequal(frame$rows)
@@ -83,6 +84,45 @@ formula_arrays <- function(formula, X, said, further, exact, model = NULL) {
   if (is.null(model)) given[names(scale)] <- scale
   if (is.null(model) && anyNA(X)) given$mask <- "nan"
   list(Y = Y, X = X, further = given, frame = frame)
+}
+
+# The values of arguments beside a formula, which only `sample` and `time` may build of the data's columns. `value(i)`
+# evaluates the i-th of the expressions `said`.
+further_values <- function(said, value) {
+  refuse_misspelt(setdiff(names(said), r_fields), c("sample", "time", formula_options))
+  if ("weights" %in% names(said)) {
+    stop("`weights` is no argument of trainr: with exact = TRUE sample_weight has a weight for each sample",
+      call. = FALSE
+    )
+  }
+  if ("subset" %in% names(said)) {
+    stop("`subset` is no argument of trainr: take the rows before, data = subset(d, wind > 3)", call. = FALSE)
+  }
+  now <- which(!names(said) %in% c("sample", "time"))
+  one <- function(i) {
+    tryCatch(value(i), error = function(error) {
+      stop("`", names(said)[i], "`: ", conditionMessage(error),
+        "; only the formula, `sample` and `time` may name columns of `data`",
+        call. = FALSE
+      )
+    })
+  }
+  structure(lapply(now, one), names = names(said)[now])
+}
+
+# Stops where one of the variables is neither a column of the data nor anything where the formula was written.
+need_columns <- function(variables, data, environment, who) {
+  absent <- function(name) {
+    found <- get0(name, environment)
+    is.null(found) || is.function(found)
+  }
+  missing <- Filter(absent, setdiff(variables, c(names(data), ".")))
+  if (length(missing) == 0L) return(invisible())
+  columns <- paste(utils::head(names(data), 12), collapse = ", ")
+  stop(who, " ", missing[1], ", which is no column of the data: there are ", columns,
+    if (ncol(data) > 12L) paste(" and", ncol(data) - 12L, "more"),
+    call. = FALSE
+  )
 }
 
 # A call of trainr with the expressions of sample and time, through however many functions these were handed.
@@ -172,6 +212,9 @@ one_hot <- function(codes, levels) {
 input_columns <- function(table, frame) {
   terms <- stats::delete.response(frame$terms)
   if (length(attr(terms, "term.labels")) == 0L) stop("the formula names no input on its right side", call. = FALSE)
+  if (length(attr(terms, "offset")) > 0L) {
+    stop("a network has no offset(): take it from the target before, or let it be an input", call. = FALSE)
+  }
   for (name in names(table)) {
     if (is.logical(table[[name]])) table[[name]] <- as.numeric(table[[name]])
     if (name %in% names(frame$levels)) table[[name]] <- as_level(table[[name]], frame$levels[[name]], name)
@@ -180,7 +223,7 @@ input_columns <- function(table, frame) {
   labels <- Filter(is.factor, as.list(table[intersect(names(table), rownames(attr(terms, "factors")))]))
   all_levels <- lapply(labels, function(x) stats::contrasts(x, contrasts = FALSE))
   attr(terms, "intercept") <- 1L # without it the first factor would be treated in another way
-  table <- stats::model.frame(terms, table, na.action = stats::na.pass)
+  attr(table, "terms") <- terms # so that nothing is evaluated again: the columns are those of the terms by now
   matrix <- stats::model.matrix(terms, table, contrasts.arg = all_levels)
   inputs <- matrix[, colnames(matrix) != "(Intercept)", drop = FALSE]
   structure(unname(inputs), dimnames = list(NULL, colnames(inputs)))
@@ -195,6 +238,13 @@ as_level <- function(x, levels, name) {
     )
   }
   factor(as.character(x), levels)
+}
+
+as_na_action <- function(na.action) {
+  if (is.null(na.action)) return(stats::na.fail)
+  if (is.character(na.action)) na.action <- get0(na.action[1], asNamespace("stats"), mode = "function")
+  if (is.function(na.action)) return(na.action)
+  stop("`na.action` should be na.fail, na.omit or na.pass", call. = FALSE)
 }
 
 is_na_pass <- function(na.action) is.function(na.action) && identical(body(na.action), body(stats::na.pass))
@@ -231,7 +281,13 @@ absent_rows <- function(columns, na.action, exact) {
 places_of <- function(frame, data, left_out = logical(nrow(data))) {
   environment <- environment(frame$terms)
   value <- function(expression, argument) {
+    need_columns(all.vars(expression), data, environment, paste0("`", argument, "` names"))
     x <- eval(expression, data, environment)
+    if (is.character(x) && length(x) == 1L && x %in% names(data)) {
+      stop("`", argument, "` is the text \"", x, "\": the column is written without quotes, ", argument, " = ", x,
+        call. = FALSE
+      )
+    }
     if (length(x) != nrow(data)) {
       stop("`", argument, "` has ", length(x), " values for the ", nrow(data), " rows of `data`", call. = FALSE)
     }
@@ -327,11 +383,13 @@ placed <- function(columns, places) {
   array(columns[as.vector(places), ], c(dim(places), ncol(columns)))
 }
 
-# Predictions for the rows of a data frame: a vector, or a matrix for several targets.
-predict_rows <- function(object, newdata, type, connection) {
+# The inputs that a model of a formula takes from other data: `X`, a row for each of the data's; which of them are
+# `absent`, for something is missing; `places`, see places_of().
+inputs_of <- function(object, newdata) {
   frame <- attr(object, "frame")
   data <- as_long(newdata)
   terms <- stats::delete.response(frame$terms)
+  need_columns(all.vars(terms), data, environment(terms), "the model's formula names")
   table <- stats::model.frame(terms, data, na.action = stats::na.pass)
   X <- input_columns(table, frame)
   absent <- rowSums(is.na(X)) > 0
@@ -342,16 +400,28 @@ predict_rows <- function(object, newdata, type, connection) {
     )
   }
   X[absent, ] <- NaN
-  places <- places_of(frame, data)
-  predicted <- matrix(NA_real_, nrow(data), object$output_dim)
-  steps <- rowSums(!is.na(places))
+  list(X = X, absent = absent, places = places_of(frame, data))
+}
+
+# Predictions for the rows of a data frame: a vector, or a matrix for several targets.
+predict_rows <- function(object, newdata, type, connection) {
+  inputs <- inputs_of(object, newdata)
+  predicted <- matrix(NA_real_, nrow(inputs$X), object$output_dim)
+  steps <- rowSums(!is.na(inputs$places))
   for (length in unique(steps)) { # samples of equal length together
-    rows <- places[steps == length, seq_len(length), drop = FALSE]
-    y <- predictr(object, placed(X, rows), real_output = FALSE, connection = connection)
+    rows <- inputs$places[steps == length, seq_len(length), drop = FALSE]
+    y <- predictr(object, placed(inputs$X, rows), real_output = FALSE, connection = connection)
     predicted[as.vector(rows), ] <- matrix(y, ncol = object$output_dim)
   }
-  predicted[absent, ] <- NA
-  in_rows(predicted, frame, type)
+  predicted[inputs$absent, ] <- NA
+  in_rows(predicted, attr(object, "frame"), type)
+}
+
+# The inputs of a data frame as an array, for what has no place in its rows: states.
+input_array <- function(object, newdata) {
+  inputs <- inputs_of(object, newdata)
+  if (anyNA(inputs$places) && !is_exact(object)) stop_unequal(inputs$places)
+  placed(inputs$X, inputs$places)
 }
 
 # As the caller of a formula knows it: a vector for one target, a factor for `type = "class"`.
@@ -365,9 +435,13 @@ in_rows <- function(values, frame, type = "response") {
       return(factor(frame$classes[codes], frame$classes))
     }
   } else if (type == "class") {
-    stop("type = \"class\" is for a target that is a factor", call. = FALSE)
+    stop_no_class()
   }
   if (ncol(values) == 1L) values[, 1] else values
+}
+
+stop_no_class <- function() {
+  stop("type = \"class\" is for a model of a formula whose target is a factor", call. = FALSE)
 }
 
 # An array (samples, steps, variables) by the rows that it came from.

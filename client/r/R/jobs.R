@@ -25,6 +25,7 @@
 #' }
 #' @export
 train_async <- function(Y, X, model = NULL, ..., keep_store = FALSE, model_id = "", connection = NULL) {
+  model_id <- as_text(model_id, "model_id")
   plan <- training_plan(Y, X, model, ..., keep_store = keep_store, connection = connection)
   refuse_own_functions(plan)
   plan$made <- made_by(match.call(), plan)
@@ -55,7 +56,7 @@ print.rnnremote_job <- function(x, ...) {
 
 job_name <- function(job) {
   if (inherits(job, "rnnremote_job")) return(job$name)
-  if (is.character(job) && length(job) == 1) return(job)
+  if (is.character(job) && length(job) == 1 && startsWith(job, "trainingJobs/")) return(job)
   stop("`job` should be what train_async() returned, or a job's name such as \"trainingJobs/...\"", call. = FALSE)
 }
 
@@ -73,7 +74,8 @@ ended_states <- c("succeeded", "failed", "cancelled")
 status_of <- function(job) {
   list(
     name = job$name, state = job_states[job$state], epoch = job$epoch, numepochs = job$numepochs,
-    progress = job$progress, mean_error = job$mean_error, model = job$model, error = job$error_message,
+    progress = job$progress, mean_error = job$mean_error, model = job$model,
+    error = left_behind(in_r_words(job$error_message), job$model),
     reason = job$error_reason
   )
 }
@@ -104,6 +106,7 @@ job_delete <- function(job, connection = NULL) {
 #' @export
 job_list <- function(state = NULL, since = NULL, pattern = NULL, connection = NULL) {
   codes <- if (!is.null(state)) match(match.arg(state, job_states, several.ok = TRUE), job_states)
+  since <- if (!is.null(since)) as_since(since)
   connection <- use_connection(connection)
   jobs <- all_pages(connection, "TrainingService/ListTrainingJobs", "ListTrainingJobs", "training_jobs", state = codes)
   rows <- as_rows(jobs, function(job) {
@@ -113,7 +116,7 @@ job_list <- function(state = NULL, since = NULL, pattern = NULL, connection = NU
     )
   })
   keep <- rep(TRUE, nrow(rows))
-  if (!is.null(since)) keep <- rows$created >= as.POSIXct(since)
+  if (!is.null(since)) keep <- rows$created >= since
   if (!is.null(pattern)) keep <- keep & (grepl(pattern, rows$name) | grepl(pattern, rows$model))
   rows <- rows[keep, ]
   rownames(rows) <- NULL
@@ -132,7 +135,7 @@ summary.rnnremote_job <- function(object, connection = NULL, ...) {
 #' @export
 print.summary.rnnremote_job <- function(x, ...) {
   cat(x$name, ": ", x$state, "\n", sep = "")
-  if (!is.null(x$call)) cat(strtrim(call_text(x$call), getOption("width")), "\n", sep = "")
+  if (!is.null(x$call)) cat(cut_off(call_text(x$call), getOption("width")), "\n", sep = "")
   error <- if (!is.nan(x$mean_error)) paste(", mean error", format(x$mean_error, digits = 4))
   cat(bar_text("epochs", x$epoch + x$progress, x$numepochs, 0), error, "\n", sep = "")
   end <- if (is.na(x$ended)) Sys.time() else x$ended

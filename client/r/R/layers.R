@@ -25,6 +25,7 @@
 #'   \item{\code{validation}}{the share of the samples that is held out, or \code{list(X, Y)}: its loss by epoch is
 #'     \code{model$validation_loss}, its metrics \code{model$validation_accuracy} and so on; \code{patience} ends the
 #'     training so many epochs after the best one.}
+#'   \item{\code{epoch_function}}{schedules of the learning rate are \code{\link{cosine_schedule}} and others.}
 #'   \item{\code{initial_state}}{the states before the first step, a matrix (samples, width), as
 #'     \code{predictr(..., return_state = TRUE)} returns them.}
 #' }
@@ -89,7 +90,8 @@
 #' \dontrun{
 #' model <- trainr(Y, X,
 #'   exact = TRUE, layers = layers, learningrate = 0.001, update_rule = "adam", batch_size = 32,
-#'   numepochs = 20, validation = 0.2, metrics = "mae")
+#'   numepochs = 20, validation = 0.2, metrics = "mae", epoch_function = cosine_schedule(20)
+#' )
 #' summary(model)
 #' model$validation_mae
 #' }

@@ -65,7 +65,7 @@ encode_model <- function(model, without = training_sized, whole = is_exact(model
 
 # A model to compute with: the caller's list as a message, large arrays uploaded; or the name of one at the server.
 encode_computing <- function(model, connection, without = training_sized) {
-  if (is.character(model)) return(list(stored_model = model))
+  if (is.character(model)) return(list(stored_model = as_model_name(model, "model")))
   list(model = encode_model(model, without, array = function(x) send_array(connection, x)))
 }
 

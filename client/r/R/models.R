@@ -21,7 +21,29 @@
 #' }
 #' @export
 model_fetch <- function(name, connection = NULL) {
+  name <- as_model_name(name)
   as_trained(received_model(stored_fields(use_connection(connection), name)))
+}
+
+# The name of a model at the server; what is none is said here, where the argument is known.
+as_model_name <- function(name, argument = "name") {
+  name <- as_text(name, argument)
+  if (startsWith(name, "models/")) return(name)
+  stop("`", argument, "` is \"", name, "\": a model at the server has a name such as \"models/adder\", ",
+    "\"models/adder@3\" or \"models/adder@prod\"",
+    call. = FALSE
+  )
+}
+
+as_text <- function(x, name) {
+  if (is.character(x) && length(x) == 1L && !is.na(x)) return(x)
+  stop("`", name, "` should be one text", call. = FALSE)
+}
+
+as_since <- function(since) {
+  time <- tryCatch(as.POSIXct(since), error = function(error) NA)
+  if (length(time) == 1L && !is.na(time)) return(time)
+  stop("`since` should be a time, such as Sys.time() - 3600, Sys.Date() or \"2024-01-31\"", call. = FALSE)
 }
 
 # The fields of a stored model.
@@ -42,6 +64,7 @@ stored_fields <- function(connection, name) {
 #' @export
 model_store <- function(model, model_id = "", connection = NULL) {
   connection <- use_connection(connection)
+  model_id <- as_text(model_id, "model_id")
   part <- new_message("ModelPart", model = encode_model(model), last = TRUE)
   request <- new_message("ImportModelRequest", model_id = model_id, request_id = new_uuid(), part = part)
   with_patience(function() unary_call(connection, "ModelService/ImportModel", request, "StoredModel"))$name
@@ -50,7 +73,9 @@ model_store <- function(model, model_id = "", connection = NULL) {
 #' @rdname model_fetch
 #' @export
 model_alias <- function(name, alias, remove = FALSE, connection = NULL) {
-  request <- new_message("SetModelAliasRequest", name = name, alias = alias, remove = as_flag(remove, "remove"))
+  request <- new_message("SetModelAliasRequest",
+    name = as_model_name(name), alias = as_text(alias, "alias"), remove = as_flag(remove, "remove")
+  )
   unary_call(use_connection(connection), "ModelService/SetModelAlias", request, "StoredModel")$name
 }
 
@@ -63,6 +88,8 @@ model_alias <- function(name, alias, remove = FALSE, connection = NULL) {
 #' @export
 model_list <- function(name = "", named = TRUE, pattern = NULL, network_type = NULL, since = NULL, connection = NULL) {
   connection <- use_connection(connection)
+  name <- if (identical(name, "")) "" else as_model_name(name)
+  since <- if (!is.null(since)) as_since(since)
   models <- all_pages(connection, "ModelService/ListModels", "ListModels", "models", parent = name)
   rows <- as_rows(models, function(model) {
     data.frame(
@@ -75,7 +102,7 @@ model_list <- function(name = "", named = TRUE, pattern = NULL, network_type = N
   keep <- rep(TRUE, nrow(rows))
   if (!is.null(pattern)) keep <- grepl(pattern, rows$name) | grepl(pattern, rows$alias)
   if (!is.null(network_type)) keep <- keep & rows$network_type %in% network_type
-  if (!is.null(since)) keep <- keep & rows$created >= as.POSIXct(since)
+  if (!is.null(since)) keep <- keep & rows$created >= since
   if (!nzchar(name) && !is.na(named)) {
     has_name <- is.na(rows$expires) | nzchar(rows$alias)
     others <- sum(keep & has_name != named)
@@ -100,7 +127,7 @@ as_rows <- function(items, row) {
 #' @rdname model_fetch
 #' @export
 model_delete <- function(name, connection = NULL) {
-  request <- new_message("DeleteModelRequest", name = name)
+  request <- new_message("DeleteModelRequest", name = as_model_name(name))
   unary_call(use_connection(connection), "ModelService/DeleteModel", request, "DeleteModelResponse")$deleted
 }
 

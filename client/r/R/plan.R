@@ -91,7 +91,7 @@ as_flag <- function(x, name) {
 }
 
 anneals <- function(functions) {
-  any(vapply(functions, function(f) identical(known_function(f), "epoch_annealing"), NA))
+  any(vapply(functions, function(f) is_schedule(f) || identical(known_function(f), "epoch_annealing"), NA))
 }
 
 # The attributes that rnn's arrays of the output layer have from Y: Y * 0 keeps all of them.
@@ -158,6 +158,18 @@ as_functions <- function(functions) {
     stop("`epoch_function` should be a function or a list of functions", call. = FALSE)
   }
   functions
+}
+
+# An argument of one's own is kept with the model; what is nearly the name of one that there is would not be missed.
+refuse_misspelt <- function(given, known) {
+  letters_of <- function(text) vapply(strsplit(text, ""), function(letters) paste(sort(letters), collapse = ""), "")
+  for (name in setdiff(given[nzchar(given)], known)) {
+    changes <- if (nchar(name) > 4L) 2 else 1
+    near <- known[utils::adist(name, known, ignore.case = TRUE) <= changes | letters_of(name) == letters_of(known)]
+    if (length(near) > 0L) {
+      stop("unknown argument `", name, "`: did you mean `", near[1], "`?", call. = FALSE)
+    }
+  }
 }
 
 # An extra argument with the name of a field would silently be overwritten.

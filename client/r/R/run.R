@@ -59,13 +59,21 @@ warn_interrupted <- function(what) {
   ))
 }
 
-# Divergence is an error that carries the last finite model, and says in which epoch it was.
+# Divergence is an error that carries the last finite model, and says in which epoch it was. Where nobody has caught it,
+# the model is still at the server.
 stop_diverged <- function(run, condition) {
   name <- condition$metadata[["model"]]
   if (!identical(condition$reason, "DIVERGED") || is.null(name)) stop(condition)
   condition$model <- completed(run$plan, stored_fields(run$connection, name), run$model, run$answered == 0)
   condition$epoch <- as.integer(condition$metadata[["epoch"]])
+  condition$message <- paste0(left_behind(condition$message, name), ", and `model` of this condition")
+  class(condition) <- c("rnnremote_diverged", class(condition))
   stop(condition)
+}
+
+# Where the model of the last whole epoch is, in R's words.
+left_behind <- function(message, name) {
+  sub("is attached to this error as .model", paste0("is model_fetch(\"", name, "\")"), message, fixed = TRUE)
 }
 
 # Receives events until the job has finished; after a broken connection again from the first epoch not yet seen.
@@ -113,7 +121,10 @@ on_epoch <- function(run, epoch) {
     current_epoch = epoch$epoch, learningrate = epoch$learningrate, learningrate_decay = run$model$learningrate_decay,
     error = matrix(epoch$mean_error, nrow = 1)[, rep(1, epoch$epoch), drop = FALSE]
   )
-  for (f in run$model$epoch_function) seen <- f(seen)
+  for (f in run$model$epoch_function) {
+    seen <- f(seen)
+    if (is_schedule(f)) seen$learningrate <- epoch$next_learningrate # it may have seen more at the server
+  }
 }
 
 # A piece of a model: of the state in a pause, or of the result.
@@ -167,7 +178,8 @@ paused_model <- function(run, fields, epoch) {
 changed_fields <- function(run, before, after, epoch) {
   unused <- identical(after[["update_rule"]], "adagrad") && !is_exact(after)
   if (!identical(before[["loss_function"]], after[["loss_function"]])) loss_name(after[["loss_function"]], unused)
-  names <- setdiff(c(run$known, intersect(names(after), c(r_fields, r_extras))), c(function_fields, training_sized))
+  more <- intersect(names(after), c(r_fields, r_extras, "stop_training"))
+  names <- setdiff(c(run$known, more), c(function_fields, training_sized))
   names <- names[!vapply(names, function(name) identical(before[[name]], after[[name]]), NA)]
   values <- structure(lapply(names, function(name) after[[name]]), names = names)
   if ("error" %in% names) {
@@ -184,7 +196,7 @@ changed_fields <- function(run, before, after, epoch) {
 trained_model <- function(run) {
   if (!run$pausing) return(completed(run$plan, run$result))
   model <- completed(run$plan, run$result, run$model, first = FALSE)
-  model[setdiff(run$known, c(names(run$result), function_fields))] <- NULL
+  model[setdiff(c(run$known, "stop_training"), c(names(run$result), function_fields))] <- NULL
   # What the caller's functions have made of the errors of earlier epochs is known only here.
   model$error <- run$model$error[, seq_len(ncol(run$result$error)), drop = FALSE]
   attr(model, "error") <- colMeans(model$error)

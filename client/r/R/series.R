@@ -37,6 +37,7 @@ trainr_series <- function(x, lookback = max(2 * stats::frequency(x), 12), ahead 
                           validation = 0.2, ..., every_step = TRUE) {
   series <- as_series(x)
   options <- list(...)
+  refuse_misspelt(names(options), setdiff(names(formals(trainr_series)), c("x", "...")))
   if (!every_step && !isTRUE(as.logical(options[["exact"]]))) {
     stop("every_step = FALSE needs exact = TRUE: the arithmetic of rnn wants a target for each step", call. = FALSE)
   }
@@ -168,7 +169,10 @@ next_values <- function(model, windows, connection = NULL) {
 }
 
 #' @export
-fitted.trainr_series <- function(object, ..., connection = NULL) one_ahead(object, attr(object, "series"), connection)
+fitted.trainr_series <- function(object, ..., connection = NULL) {
+  only_named("fitted", list(...))
+  one_ahead(object, attr(object, "series"), connection)
+}
 
 # What the network says one step ahead, for every row of a series before which there are enough.
 one_ahead <- function(object, series, connection = NULL) {
@@ -181,6 +185,7 @@ one_ahead <- function(object, series, connection = NULL) {
 
 #' @export
 residuals.trainr_series <- function(object, ..., connection = NULL) {
+  only_named("residuals", list(...))
   series <- attr(object, "series")
   as_times(series$values[, series$target, drop = FALSE], series) - stats::fitted(object, connection = connection)
 }
@@ -194,7 +199,8 @@ as_times <- function(values, series, after = 0) {
 #' @export
 predict.trainr_series <- function(object, newdata, n.ahead = 1, ...) {
   if (!missing(newdata)) return(predict.trainr(unseries(object), newdata, ...))
-  forecast(object, h = n.ahead, level = numeric(), ...)$mean
+  further <- only_named("predict", list(...), c("x", "future", "connection"))
+  do.call(forecast, c(list(object, h = n.ahead, level = numeric()), further))$mean
 }
 
 unseries <- function(model) structure(model, class = c("trainr", "list"))

@@ -23,6 +23,7 @@
 #' @importFrom stats simulate
 #' @export
 simulate.trainr_series <- function(object, nsim = 1, seed = NULL, h = NULL, ..., connection = NULL) {
+  only_named("simulate", list(...))
   series <- attr(object, "series")
   if (length(series$target) != ncol(series$values)) {
     stop("some columns of this series are not forecast, so it cannot go on by itself", call. = FALSE)
@@ -43,6 +44,7 @@ simulate.trainr_series <- function(object, nsim = 1, seed = NULL, h = NULL, ...,
 #' @rdname simulate.trainr_series
 #' @export
 simulate.trainr <- function(object, nsim = 1, seed = NULL, h = 20, start = 1, temperature = 1, ..., connection = NULL) {
+  only_named("simulate", list(...))
   symbols <- as.integer(object$output_dim)
   tokens <- object$input_dim == 1L && symbols > 1L
   if (symbols < 2L || !(tokens || object$input_dim == symbols)) {

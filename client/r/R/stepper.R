@@ -25,10 +25,8 @@
 #' @export
 stepper <- function(model, samples = 1, connection = NULL) {
   connection <- use_connection(connection)
-  if (!is.numeric(samples) || length(samples) != 1L || is.na(samples) || samples < 1 || samples != round(samples)) {
-    stop("`samples` should be a whole number, 1 or more", call. = FALSE)
-  }
-  fields <- if (is.character(model)) model_fetch(model, connection) else model
+  samples <- as_count(samples, "samples")
+  fields <- if (is.character(model)) model_fetch(as_model_name(model, "model"), connection) else model
   refuse_whole_sequences(fields)
   inputs <- as.integer(fields$input_dim)
   seen <- list(history = NULL, state = NULL)

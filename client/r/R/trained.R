@@ -48,7 +48,7 @@ call_entry <- function(entry, name) {
 #' @param return_state With \code{exact = TRUE}: a list of \code{prediction} and the \code{state} to go on from.
 #' @param X,Y Other data than those of the training.
 #' @param which \code{"error"}: the mean error of each epoch, with the loss of the data held out as a broken line;
-#'   \code{"fit"}: predicted against actual values.
+#'   \code{"fit"}: predicted against actual values, for bits and classes a box for each.
 #' @param formula. For a model of a formula: changes to it, as for \code{\link[stats]{update}}.
 #' @param evaluate \code{FALSE} returns the changed call.
 #' @param ... For \code{update}: arguments of \code{trainr} to change. For \code{predict}: as for
@@ -57,7 +57,8 @@ call_entry <- function(entry, name) {
 #' @return \code{predict}: as \code{\link{predictr}}, or for a model of a formula one value (or row) for each row of the
 #'   data. \code{fitted}, \code{residuals}: the same for the training data. \code{coef}: the weights, a list.
 #'   \code{nobs}: the number of training samples. \code{summary}: a list of class \code{summary.trainr} with
-#'   \code{layers} (a data frame), \code{parameters} and \code{error}. \code{update}: a model, newly trained.
+#'   \code{layers} (a data frame), \code{parameters}, \code{error} and \code{metrics}. \code{update}: a model, newly
+#'   trained.
 #' @examples
 #' \dontrun{
 #' model <- trainr(Y, X, learningrate = 0.1, hidden_dim = 16, numepochs = 20)
@@ -77,7 +78,7 @@ NULL
 #' @export
 print.trainr <- function(x, ...) {
   width <- getOption("width")
-  say <- function(...) cat(strtrim(paste0(...), width), "\n", sep = "")
+  say <- function(...) cat(cut_off(paste0(...), width), "\n", sep = "")
   count <- function(n, what) paste0(format(n, big.mark = ","), " ", what, if (n != 1) "s")
   layers <- layer_table(x)
   say(kind_of(x), ", ", if (is_exact(x)) "true gradients" else "the arithmetic of rnn")
@@ -90,6 +91,10 @@ print.trainr <- function(x, ...) {
   call <- attr(x, "call")
   if (!is.null(call)) say(call_text(call))
   invisible(x)
+}
+
+cut_off <- function(text, width) {
+  if (nchar(text, "width") <= width) text else paste0(strtrim(text, width - 3), "...")
 }
 
 call_text <- function(call) paste(trimws(deparse(call, nlines = 5)), collapse = " ")
@@ -139,8 +144,21 @@ summary.trainr <- function(object, ...) {
     kind = kind_of(object), exact = is_exact(object), layers = layers, parameters = sum(layers$parameters),
     samples = NROW(object$error), training = if (!is.null(object$error)) training_text(object),
     error = if (!is.null(object$error)) mean_error(object), validation_loss = object[["validation_loss"]],
-    call = attr(object, "call")
+    metrics = metrics_of(object), call = attr(object, "call")
   ))
+}
+
+# The metrics after the last epoch: a data frame with a row for each, `training` and `held_out`; NULL without metrics.
+metrics_of <- function(model) {
+  names <- as.character(unlist(model[["metrics"]]))
+  if (length(names) == 0L) return(NULL)
+  last <- function(part) {
+    vapply(names, function(name) {
+      values <- model[[paste0(part, "_", name)]]
+      if (length(values) == 0L) NA_real_ else values[length(values)]
+    }, 0)
+  }
+  data.frame(metric = names, training = last("training"), held_out = last("validation"), row.names = NULL)
 }
 
 #' @export
@@ -163,6 +181,11 @@ print.summary.trainr <- function(x, ...) {
   if (!is.null(x$validation_loss)) {
     reach <- paste(format(range(x$validation_loss), digits = 4), collapse = " to ")
     cat("Loss of the data held out: ", reach, "\n", sep = "")
+  }
+  for (i in seq_len(NROW(x$metrics))) {
+    values <- format(unlist(x$metrics[i, -1]), digits = 4)
+    cat(x$metrics$metric[i], " after the last epoch: ", values[1], sep = "")
+    cat(if (!is.na(x$metrics$held_out[i])) paste(", of the data held out", values[2]), "\n", sep = "")
   }
   invisible(x)
 }
@@ -221,15 +244,38 @@ predict.trainr <- function(object, newdata, hidden = FALSE, return_state = FALSE
                            connection = NULL) {
   type <- match.arg(type)
   frame <- attr(object, "frame")
-  if (!missing(newdata) && !is.null(frame) && is_long(newdata)) return(predict_rows(object, newdata, type, connection))
-  if (missing(newdata) && !is.null(frame) && !hidden) {
-    X <- raw_values(object, training_data(object)$X, "input")
-    predicted <- predictr(object, X, real_output = FALSE, connection = connection)
-    return(in_rows(by_row(predicted, frame$rows, object$output_dim), frame, type))
+  if (type == "class" && is.null(frame)) stop_no_class()
+  further <- only_named("predict", list(...), c("real_output", "mask", "state"))
+  if (as_flag(return_state, "return_state")) further$return_state <- TRUE
+  in_arrays <- is.null(frame) || as_flag(hidden, "hidden") || length(further) > 0 # as predictr has it
+  if (in_arrays && type == "class") {
+    stop("type = \"class\" cannot go with hidden, return_state, state or mask", call. = FALSE)
   }
-  further <- c(list(...), if (return_state) list(return_state = TRUE))
-  if (missing(newdata)) newdata <- raw_values(object, training_data(object)$X, "input")
-  do.call(predictr, c(list(object, newdata, hidden = hidden, connection = connection), further))
+  if (missing(newdata)) {
+    X <- raw_values(object, training_data(object)$X, "input")
+    if (!in_arrays) {
+      predicted <- predictr(object, X, real_output = FALSE, connection = connection)
+      return(in_rows(by_row(predicted, frame$rows, object$output_dim), frame, type))
+    }
+  } else if (!is.null(frame) && is_long(newdata)) {
+    if (!in_arrays) return(predict_rows(object, newdata, type, connection))
+    X <- input_array(object, newdata)
+  } else {
+    X <- newdata
+  }
+  do.call(predictr, c(list(object, X, hidden = hidden, connection = connection), further))
+}
+
+# Further arguments of a method, which can take these only.
+only_named <- function(method, given, known = character()) {
+  names <- if (is.null(names(given))) rep("", length(given)) else names(given)
+  unknown <- names[!names %in% known]
+  if (length(unknown) == 0L) return(given)
+  stop(method, "() has no ", if (nzchar(unknown[1])) paste0(
+    "argument `", unknown[1], "`"
+  ) else "place for another argument",
+    call. = FALSE
+  )
 }
 
 # The training data of a model, which it keeps unless they are large.
@@ -246,7 +292,7 @@ training_data <- function(object) {
 # raw ones.
 raw_values <- function(object, values, side) {
   center <- object[[paste0(side, "_center")]]
-  if (is.null(center)) return(values)
+  if (is.null(center) || inherits(values, "rnnremote_dataset")) return(values)
   scale <- object[[paste0(side, "_scale")]]
   over <- function(x) rep(x, each = length(values) / length(x))
   array(values * over(scale) + over(center), dim(values))
@@ -261,14 +307,29 @@ fitted.trainr <- function(object, X, ..., connection = NULL) {
 #' @rdname trainr-methods
 #' @export
 residuals.trainr <- function(object, X, Y, ..., connection = NULL) {
+  only_named("residuals", list(...))
   if (missing(X) != missing(Y)) stop("give both `X` and `Y`, or neither for the training data", call. = FALSE)
-  if (missing(X)) {
-    actual <- raw_values(object, training_data(object)$Y, "output")
-    frame <- attr(object, "frame")
-    if (!is.null(frame)) actual <- in_rows(by_row(actual, frame$rows, dim(actual)[3]), frame)
-    return(laid_out(actual) - laid_out(fitted(object, connection = connection)))
+  if (!missing(X)) {
+    actual <- by_class(object, as_samples(Y, "Y"))
+    return(laid_out(actual) - laid_out(fitted(object, X, connection = connection)))
   }
-  laid_out(Y) - laid_out(fitted(object, X, connection = connection))
+  actual <- actual_values(object)
+  frame <- attr(object, "frame")
+  if (!is.null(frame)) actual <- in_rows(by_row(actual, frame$rows, dim(actual)[3]), frame)
+  laid_out(actual) - laid_out(fitted(object, connection = connection))
+}
+
+# The targets of the training, an array like the predictions, in the units of the caller.
+actual_values <- function(object) by_class(object, raw_values(object, training_data(object)$Y, "output"))
+
+# Targets that are the numbers of classes, from 0, as an array of their probabilities: zeros and ones.
+by_class <- function(object, Y) {
+  if (inherits(Y, "rnnremote_dataset")) {
+    stop("the targets are a data set at the server, not here: give `X` and `Y` as arrays", call. = FALSE)
+  }
+  if (!identical(object[["loss"]], "sparse_categorical_crossentropy")) return(Y)
+  classes <- as.integer(object$output_dim)
+  array(one_hot(as.vector(Y) + 1, seq_len(classes)), c(dim(Y)[1:2], classes))
 }
 
 # One variable as a matrix (samples, time), as predictr gives it.
@@ -302,16 +363,23 @@ plot.trainr <- function(x, which = c("error", "fit"), ...) {
   given <- list(...)
   if (which == "error") {
     error <- mean_error(x)
-    draw(graphics::plot, given, list(x = seq_along(error), y = error, type = "l", xlab = "epoch", ylab = "error"))
+    kind <- if (length(error) == 1L) "p" else "l"
+    draw(graphics::plot, given, list(x = seq_along(error), y = error, type = kind, xlab = "epoch", ylab = "error"))
     plot_validation(x, error)
   } else {
-    actual <- laid_out(raw_values(x, training_data(x)$Y, "output"))
-    predicted <- stats::fitted(unframed(x))
-    points <- list(x = as.vector(actual), y = as.vector(predicted), xlab = "actual", ylab = "predicted")
-    draw(graphics::plot, given, points)
-    graphics::abline(0, 1, lty = 2)
+    plot_fit(as.vector(actual_values(x)), as.vector(stats::fitted(unframed(x))), given)
   }
   invisible(x)
+}
+
+# Numbers as points; zeros and ones, of bits or classes, as a box for each.
+plot_fit <- function(actual, predicted, given) {
+  if (all(actual %in% c(0, 1, NA))) {
+    draw(graphics::boxplot, given, list(x = split(predicted, actual), xlab = "actual", ylab = "predicted"))
+  } else {
+    draw(graphics::plot, given, list(x = actual, y = predicted, xlab = "actual", ylab = "predicted"))
+    graphics::abline(0, 1, lty = 2)
+  }
 }
 
 # The model as one of arrays, whatever it was made of.

@@ -5,9 +5,10 @@
 #' the next \code{runif(1)}, are those of \code{rnn::trainr}.
 #'
 #' Interrupting R (Ctrl-C) cancels the training on the server and returns the model of the last whole epoch, with a
-#' warning of class \code{rnnremote_interrupted}. A training that diverges is an error whose condition holds the last
-#' finite \code{model} and the \code{epoch}. When the connection is lost, the call goes on by itself
-#' as soon as the server is back.
+#' warning of class \code{rnnremote_interrupted}. A training that diverges is an error of class
+#' \code{rnnremote_diverged}, whose condition holds the last finite \code{model} and the \code{epoch}; its message says
+#' how to fetch the model where nobody has caught it. When the connection is lost, the call goes on by itself as soon as
+#' the server is back.
 #'
 #' @param Y Target values, an array (samples, time, variables), or a matrix (samples, time) of one variable. Between 0
 #'   and 1, for the output is logistic. Or a formula, such as \code{temp ~ wind + rain}: see
@@ -49,6 +50,12 @@
 #' Y <- int2bin(X1 + X2)
 #' model <- trainr(Y = Y, X = X, learningrate = 1, hidden_dim = 16, numepochs = 10)
 #' plot(colMeans(model$error), type = "l")
+#'
+#' # What is left of a training that diverges
+#' model <- tryCatch(
+#'   trainr(Y, X, learningrate = 100, exact = TRUE, output = "linear", numepochs = 10),
+#'   rnnremote_diverged = function(error) error$model
+#' )
 #' }
 #' @export
 trainr <- function(Y, X, model = NULL, learningrate, learningrate_decay = 1, momentum = 0, hidden_dim = c(10),
@@ -72,11 +79,11 @@ trainr <- function(Y, X, model = NULL, learningrate, learningrate_decay = 1, mom
 
 # What to train, from trainr's arguments: see plan.R.
 training_plan <- function() {
+  stop_missing(missing(Y), missing(X) && !inherits(Y, "formula"), missing(learningrate) && is.null(model))
   connection <- use_connection(connection)
   if (inherits(Y, "formula")) {
     said <- as.list(substitute(list(...)))[-1]
-    now <- which(!names(said) %in% c("sample", "time")) # these are expressions of the data's columns
-    values <- structure(lapply(now, function(i) ...elt(i)), names = names(said)[now])
+    values <- further_values(said, function(i) ...elt(i))
     table <- formula_arrays(Y, if (!missing(X)) X, said, values, exact, model)
     Y <- table$Y
     X <- table$X
@@ -100,3 +107,16 @@ training_plan <- function() {
   plan
 }
 formals(training_plan) <- formals(trainr)
+
+stop_missing <- function(Y, X, learningrate) {
+  if (Y) {
+    stop("`Y` is missing: the targets, an array (samples, time, variables); or a formula such as temp ~ wind, ",
+      "which stands first and has no name",
+      call. = FALSE
+    )
+  }
+  if (X) stop("`X` is missing: the inputs, an array (samples, time, variables)", call. = FALSE)
+  if (learningrate) {
+    stop("`learningrate` is missing: the step width, such as learningrate = 0.1", call. = FALSE)
+  }
+}

@@ -32,6 +32,7 @@ value_text <- function(value) {
 # A message that came without parts, with what it says in Python's words in R's.
 in_r_words <- function(text) {
   text <- gsub("\\bTrue\\b", "TRUE", gsub("\\bFalse\\b", "FALSE", gsub("\\bNone\\b", "NULL", text)))
+  text <- gsub("\\b([a-z_]+)=([0-9.]+)\\b", "\\1 = \\2", text)
   text <- gsub("\\((-?[0-9]+),\\)", "\\1", text)
   text <- gsub("(^|[ :])(\\((-?[0-9]+, )+-?[0-9]+\\))", "\\1c\\2", text)
   entries <- gregexpr("model[.][a-z_]+\\[[0-9]+\\]", text)

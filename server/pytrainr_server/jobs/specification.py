@@ -15,6 +15,7 @@ import pytrainr
 from pytrainr import function_names
 from pytrainr.argument_errors import ArgumentError
 from pytrainr.model_fields import checked_model
+from pytrainr.schedules import schedule_named
 from pytrainr_server.errors import ServiceError, invalid, invalid_argument
 from pytrainr_server.store.names import dataset_sha256
 from pytrainr_server.store.store import Store
@@ -81,6 +82,11 @@ def function_named(known: Mapping[str, Callable]) -> Callable[[str, str], Callab
     return function
 
 
+def epoch_function(name: str, field: str) -> Callable:
+    """What the server runs by itself after each epoch: a function that it knows, or a schedule by its settings."""
+    return schedule_named(name) or function_named(EPOCH_FUNCTIONS)(name, field)
+
+
 def stored_function(name: str, field: str) -> Callable:
     """A function in a model that the caller sent: those of the library by name, others as a mere name."""
     return function_names.function_named(name)
@@ -101,7 +107,7 @@ def options(message: training_pb2.TrainingOptions, array: Callable, pauses: bool
 
     Raises an error for the caller where an option is unknown to the wire.
     """
-    named = stored_function if pauses else function_named(EPOCH_FUNCTIONS)
+    named = stored_function if pauses else epoch_function
     given: dict[str, Any] = {}
     for name in _OPTIONAL:
         if message.HasField(name):

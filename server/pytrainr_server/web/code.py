@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import keyword
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from trainr.v1 import model_pb2, tensor_pb2, training_pb2
 
 from pytrainr.exact.layer_list import snake_case
 from pytrainr.r_text import number_text
+from pytrainr.schedules import schedule_named
 from pytrainr_server.shown import one_line
 
-__all__ = ["ArrayGiven", "FunctionGiven", "LayerGiven", "arguments_of", "python_code", "r_code"]
+__all__ = ["ArrayGiven", "FunctionGiven", "LayerGiven", "ScheduleGiven", "arguments_of", "python_code", "r_code"]
 
 _OPTIONS = training_pb2.TrainingOptions.DESCRIPTOR.fields
 _FUNCTIONS = ("epoch_print", "epoch_annealing", "loss_L1")
@@ -59,6 +60,14 @@ class FunctionGiven:
 
 
 @dataclass(frozen=True)
+class ScheduleGiven:
+    """A schedule: its class's name and its settings."""
+
+    kind: str
+    settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class LayerGiven:
     """A layer: its class's name and the options that are not the default."""
 
@@ -79,13 +88,21 @@ def arguments_of(training: training_pb2.Training) -> dict[str, Any]:
         known = message.loss_function in _FUNCTIONS
         found["loss_function"] = FunctionGiven(message.loss_function) if known else message.loss_function
     if message.epoch_function and not training.pause_each_epoch:
-        found["epoch_function"] = [FunctionGiven(name) for name in message.epoch_function]
+        found["epoch_function"] = [_function(name) for name in message.epoch_function]
     if message.layer:
         found["layers"] = [_layer(layer) for layer in message.layer]
     found |= {option.name: _value(option.value) for option in message.extra}
     if training.stored_model:
         found["model"] = training.stored_model
     return found
+
+
+def _function(name: str) -> FunctionGiven | ScheduleGiven:
+    schedule = schedule_named(name)
+    if schedule is None:
+        return FunctionGiven(name)
+    settings = {field.name: getattr(schedule, field.name) for field in fields(schedule) if field.init}  # type: ignore[arg-type]
+    return ScheduleGiven(type(schedule).__name__, settings)
 
 
 def _layer(message: model_pb2.Layer) -> LayerGiven:
@@ -156,6 +173,9 @@ def python_value(name: str, value: Any) -> str:
         return f"np.load({_file(name)!r})"
     if isinstance(value, FunctionGiven):
         return f"pytrainr.{value.name}" if value.name in _FUNCTIONS else repr(value.name)
+    if isinstance(value, ScheduleGiven):
+        given = ", ".join(f"{setting}={python_value(setting, each)}" for setting, each in value.settings.items())
+        return f"pytrainr.{value.kind}({given})"
     if isinstance(value, LayerGiven):
         given = ", ".join(f"{option}={python_value(option, each)}" for option, each in value.options.items())
         return f"layers.{value.kind}({given})"
@@ -173,6 +193,9 @@ def r_value(name: str, value: Any) -> str:
         return f"readRDS({r_value('', _file(name, '.rds'))})"
     if isinstance(value, FunctionGiven):
         return value.name if value.name in _FUNCTIONS else r_value("", value.name)
+    if isinstance(value, ScheduleGiven):
+        given = ", ".join(f"{setting} = {r_value(setting, each)}" for setting, each in value.settings.items())
+        return f"{snake_case(value.kind)}({given})"
     if isinstance(value, LayerGiven):
         given = ", ".join(f"{_r_name(option)} = {r_value(option, each)}" for option, each in value.options.items())
         return f"{snake_case(value.kind)}({given})"

@@ -9,7 +9,7 @@ from typing import Any
 from trainr.v1 import tensor_pb2, training_pb2
 
 from pytrainr_server.store.jobs import JobStore, training_of
-from pytrainr_server.web.code import ArrayGiven, FunctionGiven, LayerGiven, arguments_of, python_value
+from pytrainr_server.web.code import ArrayGiven, FunctionGiven, LayerGiven, ScheduleGiven, arguments_of, python_value
 
 MAX_REMEMBERED = 20_000
 
@@ -70,8 +70,8 @@ def _plain(value: Any) -> Any:
         return f"array ({', '.join(map(str, value.dim))})"
     if isinstance(value, FunctionGiven):
         return value.name
-    if isinstance(value, LayerGiven):
-        return python_value("", value).replace("layers.", "")
+    if isinstance(value, (LayerGiven, ScheduleGiven)):
+        return python_value("", value).replace("layers.", "").replace("pytrainr.", "")
     if isinstance(value, list):
         return [_plain(each) for each in value]
     if isinstance(value, dict):

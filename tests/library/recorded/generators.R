@@ -1,7 +1,8 @@
 # Writes generators.json: what R itself draws from each of its generators. Run in this folder: Rscript generators.R
 hex <- function(x) vapply(x, function(number) paste(rev(writeBin(number, raw(), endian = "little")), collapse = ""), "")
 kinds <- c(
-  "Wichmann-Hill", "Marsaglia-Multicarry", "Super-Duper", "Mersenne-Twister", "Knuth-TAOCP", "Knuth-TAOCP-2002", "L'Ecuyer-CMRG"
+  "Wichmann-Hill", "Marsaglia-Multicarry", "Super-Duper", "Mersenne-Twister", "Knuth-TAOCP", "Knuth-TAOCP-2002",
+  "L'Ecuyer-CMRG"
 )
 cases <- list()
 for (kind in kinds) for (sampling in c("Rejection", "Rounding")) {

@@ -8,7 +8,9 @@ run_script <- function(name, package = "rnnremote") {
   grDevices::pdf(plots)
   on.exit(unlink(plots))
   # The script finds the functions of its package first, whatever else is attached.
-  environment <- new.env(parent = list2env(mget(getNamespaceExports(package), asNamespace(package)), parent = globalenv()))
+  environment <- new.env(
+    parent = list2env(mget(getNamespaceExports(package), asNamespace(package)), parent = globalenv())
+  )
   tryCatch(
     utils::capture.output(eval(parse(text = lines), environment)),
     finally = grDevices::dev.off()

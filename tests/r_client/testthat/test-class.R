@@ -126,3 +126,42 @@ test_that("epoch functions, within, saveRDS and options that hold models go on w
   expect_s3_class(model_fetch(model_store(model, "classed")), "trainr")
   expect_identical(quiet(teacher = model)$teacher, model)
 })
+
+test_that("what a method is given and cannot use is an error", {
+  model <- quiet(hidden_dim = 3)
+  expect_error(predict(model, X, type = "class"), "a formula whose target is a factor")
+  expect_error(predict(model, X, hiden = TRUE), "predict() has no argument `hiden`", fixed = TRUE)
+  expect_error(residuals(model, type = "pearson"), "no argument `type`")
+  expect_error(simulate(model), "softmax over the symbols")
+  expect_error(trainr(Y, X), "`learningrate` is missing")
+  expect_error(trainr(Y, learningrate = 0.1), "`X` is missing")
+  expect_error(trainr(formula = Y ~ X), "`Y` is missing")
+  expect_error(predictr("adder", X), "`model` is \"adder\": a model at the server has a name such as")
+  expect_error(model_fetch("adder@prod"), "`name` is")
+  expect_error(model_store(model, 3), "`model_id` should be one text")
+  expect_error(job_list(since = "yesterday"), "`since` should be a time")
+  expect_error(model_list(since = NA), "`since` should be a time")
+  expect_error(job_status("job-1"), "trainingJobs/")
+})
+
+test_that("classes: fitted values, residuals and the plot are of probabilities", {
+  classes <- matrix(rep(0:2, 24), 12)
+  layers <- list(gru(3, return_sequences = TRUE), dense(3, activation = "softmax"))
+  model <- suppressMessages(trainr(classes, X,
+    exact = TRUE, layers = layers, loss = "sparse_categorical_crossentropy", learningrate = 0.01, metrics = "accuracy",
+    validation = 0.25
+  ))
+  actual <- outer(classes, 0:2, "==") + 0
+  expect_equal(residuals(model), actual - fitted(model))
+  expect_equal(residuals(model, X[1:2, , ], classes[1:2, ]), (actual - fitted(model))[1:2, , ])
+  expect_identical(summary(model)$metrics$metric, "accuracy")
+  expect_match(capture.output(summary(model)), "^accuracy after the last epoch: .* of the data held out", all = FALSE)
+  grDevices::pdf(NULL)
+  on.exit(grDevices::dev.off())
+  expect_silent(plot(model, "fit"))
+  expect_silent(plot(model))
+  targets <- dataset_send(Y)
+  by_name <- suppressMessages(trainr(targets, X, learningrate = 0.1))
+  expect_identical(dim(fitted(by_name)), dim(Y))
+  expect_error(residuals(by_name), "the targets are a data set at the server")
+})

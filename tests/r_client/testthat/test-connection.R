@@ -7,7 +7,13 @@ test_that("11.12: a connection that was saved works in a new session, and in a f
   model <- suppressMessages(trainr(Y = X, X = X, learningrate = 0.1, connection = connection))
   file <- tempfile(fileext = ".rds")
   saveRDS(list(connection = connection, model = model, X = X), file)
-  code <- sprintf("saved <- readRDS('%s'); cat(identical(rnnremote::predictr(saved$model, saved$X, connection = saved$connection), NULL))", file)
+  code <- sprintf(
+    paste(
+      "saved <- readRDS('%s');",
+      "cat(identical(rnnremote::predictr(saved$model, saved$X, connection = saved$connection), NULL))"
+    ),
+    file
+  )
   printed <- system2(file.path(R.home("bin"), "Rscript"), c("-e", shQuote(code)), stdout = TRUE, stderr = TRUE)
   expect_identical(tail(printed, 1), "FALSE")
   again <- readRDS(file)$connection

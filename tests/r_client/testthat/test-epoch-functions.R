@@ -5,7 +5,9 @@ X <- array(runif(8 * 4 * 2), c(8, 4, 2))
 Y <- array(runif(8 * 4), c(8, 4, 1))
 train <- function(..., seed = 3) {
   set.seed(seed)
-  suppressMessages(trainr(Y = Y, X = X, hidden_dim = 3, numepochs = 4, learningrate = 0.2, learningrate_decay = 0.5, ...))
+  suppressMessages(
+    trainr(Y = Y, X = X, hidden_dim = 3, numepochs = 4, learningrate = 0.2, learningrate_decay = 0.5, ...)
+  )
 }
 numbers <- function(model) model[setdiff(names(model), c("epoch_function", "loss_function"))]
 
@@ -75,8 +77,8 @@ test_that("a function that returns no model stops the training with R's words", 
 test_that("a field that a function hands back broken is refused by its name, in R's arithmetic and exact", {
   broken <- list(
     use_bias = "text", use_bias = list(1, 2:3), time_synapse = list(matrix(0, 2, 2)), time_synapse = "text",
-    learningrate = NULL, learningrate = c(1, 2), batch_size = 1e-300, hidden_dim = 9, time_dim = 99, network_type = "lstm",
-    error = 1:3, momentum = TRUE, synapse_dim = NULL, update_rule = 7
+    learningrate = NULL, learningrate = c(1, 2), batch_size = 1e-300, hidden_dim = 9, time_dim = 99,
+    network_type = "lstm", error = 1:3, momentum = TRUE, synapse_dim = NULL, update_rule = 7
   )
   for (exact in c(FALSE, TRUE)) for (number in seq_along(broken)) {
     field <- names(broken)[number]
@@ -117,7 +119,9 @@ test_that("a loss function of one's own is refused with a clear message", {
 })
 
 test_that("without any function nothing is printed and nothing annealed", {
-  expect_silent(model <- trainr(Y, X, learningrate = 0.2, learningrate_decay = 0.5, numepochs = 2, epoch_function = list()))
+  expect_silent(
+    model <- trainr(Y, X, learningrate = 0.2, learningrate_decay = 0.5, numepochs = 2, epoch_function = list())
+  )
   expect_identical(model$learningrate, 0.2)
 })
 

@@ -11,7 +11,7 @@ test_that("a wrong argument is named", {
   expect_identical(condition$code, 3L)
   expect_named(tryCatch(train(learningrate = 0.1, network_type = "cnn"), error = identity)$fields, "network_type")
   expect_named(tryCatch(train(learningrate = 0.1, numepochs = 0), error = identity)$fields, "numepochs")
-  expect_error(train(), "\"learningrate\" is missing")
+  expect_error(train(), "`learningrate` is missing")
   expect_error(train(learningrate = 0.1, sigmoid = "relu"), "should be one of")
   expect_error(trainr(Y = 1:10, X = X, learningrate = 0.1), "`Y` should be an array of \\(samples, time, variables\\)")
   expect_error(trainr(Y = X, X = letters, learningrate = 0.1), "`X` should be a numeric array")

@@ -1,4 +1,5 @@
-# 11.1: a model of exact = TRUE computes the same by every road: list, name, RDS, model_store, retraining, own functions.
+# 11.1: a model of exact = TRUE computes the same by every road: list, name, RDS, model_store, retraining, functions of
+# one's own.
 
 set.seed(1)
 X <- array(runif(12 * 6 * 2), c(12, 6, 2))
@@ -18,7 +19,9 @@ cases <- list(
   peephole = list(network_type = "lstm", peephole = TRUE, update_rule = "rmsprop", use_bias = TRUE, forget_bias = 1),
   projection = list(network_type = "lstm", hidden_dim = c(4, 3), proj_size = 2L, momentum = 0.5),
   jordan = list(network_type = "jordan", use_bias = TRUE),
-  esn = list(network_type = "esn", hidden_dim = 10, output = NULL, leak = 0.5, spectral_radius = 0.8, density = 0.5, ridge = 0.01),
+  esn = list(
+    network_type = "esn", hidden_dim = 10, output = NULL, leak = 0.5, spectral_radius = 0.8, density = 0.5, ridge = 0.01
+  ),
   bidirectional = list(network_type = "gru", bidirectional = TRUE, hidden_dim = c(3, 3), update_rule = "adagrad"),
   pyramid = list(network_type = "gru", hidden_dim = c(3, 3), pyramid = 2L, Y = Y[, 1:3]),
   attention = list(network_type = "gru", attention = TRUE, Y = Y[, 1:2], update_rule = "adam"),
@@ -30,7 +33,9 @@ cases <- list(
   many_to_one = list(network_type = "lstm", Y = Y[, 6, drop = FALSE]),
   one_to_many = list(network_type = "gru", X = X[, 1, , drop = FALSE]),
   after_the_input = list(network_type = "rnn", Y = Y[, 1:3], seq_to_seq_unsync = TRUE),
-  one_unit = list(network_type = "rnn", hidden_dim = 1, use_bias = TRUE, loss = "huber", huber_width = 0.5, output = "linear"),
+  one_unit = list(
+    network_type = "rnn", hidden_dim = 1, use_bias = TRUE, loss = "huber", huber_width = 0.5, output = "linear"
+  ),
   held_out = list(network_type = "gru", validation = 0.25, patience = 2, numepochs = 4)
 )
 
@@ -67,7 +72,9 @@ for (name in names(cases)) {
 
     # trained further: from the list, from the file, by name
     further <- lapply(list(model, readRDS(file), stored), function(start) {
-      weights(train(list(Y = case$Y, X = case$X, model = start, seq_to_seq_unsync = isTRUE(arguments$seq_to_seq_unsync))))
+      weights(
+        train(list(Y = case$Y, X = case$X, model = start, seq_to_seq_unsync = isTRUE(arguments$seq_to_seq_unsync)))
+      )
     })
     expect_identical(further[[2]], further[[1]])
     expect_identical(further[[3]], further[[1]])
@@ -95,7 +102,9 @@ test_that("11.1: what says how a list computes cannot be taken away unnoticed", 
   model <- train(arguments_of(cases$gru))
   for (field in c("exact", "output", "dropout", "output_time_dim", "sigmoid", "use_bias")) {
     less <- model[setdiff(names(model), field)]
-    for (road in list(function() predictr(less, X), function() model_store(less), function() train(list(Y = Y, X = X, model = less)))) {
+    for (road in list(
+      function() predictr(less, X), function() model_store(less), function() train(list(Y = Y, X = X, model = less))
+    )) {
       condition <- tryCatch(road(), error = identity)
       expect_s3_class(condition, "rnnremote_invalid_argument")
       expect_match(conditionMessage(condition), field, info = field)
@@ -122,7 +131,10 @@ test_that("11.1: large options travel too", {
   large <- array(runif(3000 * 6 * 2), c(3000, 6, 2))
   present <- matrix(1, 3000, 6)
   present[1:1500, 4:6] <- 0
-  arguments <- list(Y = large[, , 1], X = large, learningrate = 0.05, network_type = "gru", hidden_dim = 3, batch_size = 100, exact = TRUE)
+  arguments <- list(
+    Y = large[, , 1], X = large, learningrate = 0.05, network_type = "gru", hidden_dim = 3, batch_size = 100,
+    exact = TRUE
+  )
   masked <- train(c(arguments, list(mask = present)))
   large[1:1500, 4:6, ] <- NaN
   arguments[c("Y", "X")] <- list(large[, , 1], large)

@@ -5,7 +5,8 @@ counter <- new.env()
 extras <- list(
   summarise = stats::median, total = base::sum, digest = tools::md5sum, shape = y ~ x, day = as.Date("2024-02-29"),
   table = data.frame(a = 1:2, b = c("x", "y")), counter = counter, code = quote(a + b), level = factor("high"),
-  when = as.POSIXct(0, origin = "1970-01-01", tz = "UTC"), version = utils::packageVersion("curl"), handle = curl::new_handle(),
+  when = as.POSIXct(0, origin = "1970-01-01", tz = "UTC"), version = utils::packageVersion("curl"),
+  handle = curl::new_handle(),
   nested = list(f = stats::sd, n = list(stats::var, 1)), generic = print
 )
 seen <- list()
@@ -16,7 +17,9 @@ look <- function(model) {
 }
 
 for (exact in c(FALSE, TRUE)) {
-  test_that(paste("11.23: extras of other packages' namespaces and classes come to epoch functions as they are, exact =", exact), {
+  test_that(paste(
+    "11.23: extras of other packages' namespaces and classes come to epoch functions as they are, exact =", exact
+  ), {
     seen <<- list()
     given <- c(list(Y = X, X = X, learningrate = 0.1, numepochs = 2, exact = exact, epoch_function = look), extras)
     model <- suppressMessages(do.call(trainr, given, quote = TRUE))

@@ -11,13 +11,17 @@ path <- function(name) file.path(folder, name)
 folder <- tempfile("files")
 dir.create(folder)
 
-# What the program of a C file makes of samples, of which it knows no number: without a recycled bias, see docs/export.md.
+# What the program of a C file makes of samples, of which it knows no number: without a recycled bias, see
+# docs/export.md.
 compiled <- function(source, X) {
   program <- sub("[.]c$", "", source)
   flags <- c("-std=c99", "-O2", "-ffp-contract=off", "-DPYTRAINR_MAIN", shQuote(source), "-lm", "-o", shQuote(program))
   stopifnot(system2("gcc", flags) == 0)
   csv <- path("X.csv")
-  rows <- lapply(seq_len(dim(X)[1]), function(i) c(apply(format(array(X[i, , ], dim(X)[-1]), digits = 17), 1, paste, collapse = ","), ""))
+  rows <- lapply(
+    seq_len(dim(X)[1]),
+    function(i) c(apply(format(array(X[i, , ], dim(X)[-1]), digits = 17), 1, paste, collapse = ","), "")
+  )
   writeLines(unlist(rows), csv)
   t(matrix(scan(text = system2(program, stdin = csv, stdout = TRUE), quiet = TRUE), dim(X)[2]))
 }
@@ -40,7 +44,9 @@ test_that("15.5: a model file goes out and comes in, whole", {
     expect_s3_class(back, "trainr")
     expect_identical(predictr(back, X), predictr(known, X))
     expect_identical(coef(back), coef(known))
-    expect_setequal(names(back), setdiff(names(known), c("store", "store_best", "last_layer_error", "last_layer_delta")))
+    expect_setequal(
+      names(back), setdiff(names(known), c("store", "store_best", "last_layer_error", "last_layer_delta"))
+    )
     further <- function(model) {
       set.seed(3)
       coef(suppressMessages(trainr(Y, X, model = model)))
@@ -60,7 +66,9 @@ test_that("15.5: a large model goes in pieces", {
 test_that("15.5: a model of a formula takes raw numbers in C as well", {
   d <- data.frame(y = runif(20, 0, 50), x = runif(20, -5, 5))
   scaled <- suppressMessages(trainr(y ~ x, data = d, learningrate = 0.1))
-  expect_equal(c(compiled(model_export(scaled, path("scaled.c")), array(d$x, c(1, 20, 1)))), predict(scaled, d), tolerance = 1e-12)
+  expect_equal(
+    c(compiled(model_export(scaled, path("scaled.c")), array(d$x, c(1, 20, 1)))), predict(scaled, d), tolerance = 1e-12
+  )
 })
 
 test_that("15.5: what cannot be is an error in R's words, and leaves what was there", {

@@ -12,17 +12,27 @@ unscaled <- function(x) array(x, dim(x))
 
 test_that("a formula on a shuffled data frame trains what the arrays train", {
   set.seed(2)
-  model <- quiet(temp ~ wind + rain, data = shuffled, sample = station, time = day, learningrate = 0.1, scale = FALSE, exact = TRUE)
+  model <- quiet(
+    temp ~ wind + rain, data = shuffled, sample = station, time = day, learningrate = 0.1, scale = FALSE, exact = TRUE
+  )
   order <- as.character(unique(shuffled$station))
   rows <- function(column) t(vapply(order, function(name) d[[column]][d$station == name], numeric(10)))
   set.seed(2)
-  by_hand <- quiet(unname(rows("temp")), array(c(rows("wind"), rows("rain")), c(3, 10, 2)), learningrate = 0.1, exact = TRUE)
+  by_hand <- quiet(
+    unname(rows("temp")), array(c(rows("wind"), rows("rain")), c(3, 10, 2)), learningrate = 0.1, exact = TRUE
+  )
   expect_identical(coef(model), coef(by_hand))
-  expect_identical(unname(matrix(predict(model, d), 3, byrow = TRUE)), predictr(by_hand, array(c(rows("wind"), rows("rain")), c(3, 10, 2)))[match(c("north", "south", "west"), order), ])
+  expect_identical(
+    unname(matrix(predict(model, d), 3, byrow = TRUE)),
+    predictr(by_hand, array(c(rows("wind"), rows("rain")), c(3, 10, 2)))[match(c("north", "south", "west"), order), ]
+  )
 })
 
 test_that("numbers are scaled, predictions are raw and stand at their rows", {
-  model <- quiet(temp ~ wind + rain, data = shuffled, sample = station, time = day, learningrate = 0.5, numepochs = 300, hidden_dim = 5)
+  model <- quiet(
+    temp ~ wind + rain, data = shuffled, sample = station, time = day, learningrate = 0.5, numepochs = 300,
+    hidden_dim = 5
+  )
   expect_true(all(c("input_center", "output_scale") %in% names(model)))
   range <- range((shuffled$temp - model$output_center) / model$output_scale)
   expect_equal(range, c(0.1, 0.9))
@@ -45,12 +55,16 @@ test_that("tibbles, data frames in second place, dots, calls and several targets
   skip_if_not_installed("tibble")
   tibble <- tibble::as_tibble(d)
   set.seed(3)
-  a <- quiet(temp ~ ., tibble[c("temp", "wind", "rain", "station", "day")], sample = station, time = day, learningrate = 0.1)
+  a <- quiet(
+    temp ~ ., tibble[c("temp", "wind", "rain", "station", "day")], sample = station, time = day, learningrate = 0.1
+  )
   set.seed(3)
   b <- quiet(temp ~ wind + rain, data = d, sample = station, time = day, learningrate = 0.1)
   expect_identical(coef(a), coef(b))
   expect_identical(predict(a, tibble), predict(b, d))
-  two <- trainr(cbind(temp, rain) ~ log1p(wind) + wind:rain, data = d, sample = station, learningrate = 0.1, epoch_function = NULL)
+  two <- trainr(
+    cbind(temp, rain) ~ log1p(wind) + wind:rain, data = d, sample = station, learningrate = 0.1, epoch_function = NULL
+  )
   expect_identical(dim(predict(two, d)), c(30L, 2L))
   expect_identical(as.vector(two$input_dim), 2L)
   expect_s3_class(update(two, . ~ wind, evaluate = FALSE)$Y, "formula")
@@ -59,7 +73,10 @@ test_that("tibbles, data frames in second place, dots, calls and several targets
 })
 
 test_that("factors become columns of their levels, or tokens, and a factor as target gives classes", {
-  model <- quiet(sky ~ station + wind, data = d, sample = station, time = day, learningrate = 0.05, exact = TRUE, output = "softmax", numepochs = 3)
+  model <- quiet(
+    sky ~ station + wind, data = d, sample = station, time = day, learningrate = 0.05, exact = TRUE, output = "softmax",
+    numepochs = 3
+  )
   expect_identical(as.vector(model$input_dim), 4L)
   expect_identical(as.vector(model$output_dim), 3L)
   p <- predict(model, d)
@@ -72,6 +89,43 @@ test_that("factors become columns of their levels, or tokens, and a factor as ta
   table <- rnnremote:::formula_arrays(sky ~ wind, d, list(), list(factors = "tokens"), TRUE)
   expect_setequal(table$Y, 0:2)
   expect_error(predict(quiet(temp ~ wind, d, learningrate = 0.1), d, type = "class"), "factor")
+})
+
+test_that("a call stands alone on the right side, with columns that stand nowhere else", {
+  set.seed(3)
+  a <- quiet(temp ~ log1p(wind) + factor(sky) + (rain > 2), data = d, sample = station, learningrate = 0.1)
+  set.seed(3)
+  made <- transform(d, w = log1p(wind), s = factor(sky), r = as.numeric(rain > 2))
+  b <- quiet(temp ~ w + s + r, data = made, sample = station, learningrate = 0.1)
+  expect_identical(coef(a), coef(b))
+  expect_identical(predict(a, d[1:20, ]), predict(b, made[1:20, ]))
+  poly <- quiet(temp ~ poly(wind, 2), data = d, sample = station, learningrate = 0.1)
+  expect_equal(predict(poly, d[1:10, ]), predict(poly, d)[1:10]) # by the polynomials of the training
+})
+
+test_that("predict of a formula gives states and hidden layers too, of other rows as well", {
+  model <- quiet(temp ~ wind, data = d, sample = station, time = day, learningrate = 0.1, hidden_dim = 4)
+  hidden <- predict(model, d, hidden = TRUE)
+  expect_identical(dim(hidden[[1]]), c(3L, 10L, 4L))
+  expect_identical(hidden, predict(model, hidden = TRUE))
+  expect_error(predict(model, d, return_state = TRUE), "exact = TRUE")
+  expect_error(predict(model, d[-1, ], hidden = TRUE), "unequal length")
+  exact <- quiet(temp ~ wind, data = d, sample = station, time = day, learningrate = 0.1, exact = TRUE)
+  found <- predict(exact, d[1:10, ], return_state = TRUE)
+  expect_named(found, c("prediction", "state"))
+  expect_equal(as.vector(found$prediction), predict(exact, d[1:10, ]))
+  expect_error(predict(exact, d, type = "class"), "factor")
+  expect_error(predict(exact, d, return_state = TRUE, type = "class"), "cannot go with")
+})
+
+test_that("a factor as tokens has residuals of probabilities", {
+  model <- quiet(
+    sky ~ station, data = d, sample = station, time = day, learningrate = 0.01, exact = TRUE, factors = "tokens",
+    layers = list(embedding(4, 2), gru(2, return_sequences = TRUE), dense(3, activation = "softmax")),
+    loss = "sparse_categorical_crossentropy"
+  )
+  actual <- outer(as.character(d$sky), levels(d$sky), "==") + 0
+  expect_equal(unname(residuals(model)), unname(actual - fitted(model)))
 })
 
 test_that("missing values are said, left out, or masked", {
@@ -93,18 +147,27 @@ test_that("missing values are said, left out, or masked", {
 
 test_that("times of every kind order the rows; gaps and doubles are said", {
   times <- list(
-    date = d$day, number = as.numeric(d$day) / 7, posix = as.POSIXct(d$day), lt = I(as.POSIXct(as.POSIXlt(d$day, tz = "UTC")))
+    date = d$day, number = as.numeric(d$day) / 7, posix = as.POSIXct(d$day),
+    lt = I(as.POSIXct(as.POSIXlt(d$day, tz = "UTC")))
   )
   for (name in names(times)) {
     set.seed(4)
     now <- d[30:1, ]
     now$when <- times[[name]][30:1]
     model <- quiet(temp ~ wind, data = now, sample = station, time = when, learningrate = 0.1)
-    expect_equal(fitted(model)[30:1], predict(model, d[c("wind", "station", "day")] |> transform(when = times[[name]])), info = name)
+    expect_equal(
+      fitted(model)[30:1], predict(model, d[c("wind", "station", "day")] |> transform(when = times[[name]])),
+      info = name
+    )
   }
-  expect_message(trainr(temp ~ wind, d[-c(3, 13, 23), ], sample = station, time = day, learningrate = 0.1), "left out in 3 places, the first after 2024-01-02")
+  expect_message(
+    trainr(temp ~ wind, d[-c(3, 13, 23), ], sample = station, time = day, learningrate = 0.1),
+    "left out in 3 places, the first after 2024-01-02"
+  )
   expect_error(quiet(temp ~ wind, d, time = day, learningrate = 0.1), "2024-01-01 is there twice")
-  expect_error(quiet(temp ~ wind, d, sample = station, time = as.character(day), learningrate = 0.1), "`time` should be numbers")
+  expect_error(
+    quiet(temp ~ wind, d, sample = station, time = as.character(day), learningrate = 0.1), "`time` should be numbers"
+  )
 })
 
 test_that("ts and zoo are data frames with a time", {
@@ -118,8 +181,13 @@ test_that("ts and zoo are data frames with a time", {
 
 test_that("11.24: unequal lengths train with exact = TRUE", {
   uneven <- d[-c(9, 10, 30), ]
-  expect_error(quiet(temp ~ wind, uneven, sample = station, time = day, learningrate = 0.1), "south has 10 rows, north has 8")
-  model <- quiet(temp ~ wind, uneven, sample = station, time = day, learningrate = 0.01, exact = TRUE, output = "linear", numepochs = 2)
+  expect_error(
+    quiet(temp ~ wind, uneven, sample = station, time = day, learningrate = 0.1), "south has 10 rows, north has 8"
+  )
+  model <- quiet(
+    temp ~ wind, uneven, sample = station, time = day, learningrate = 0.01, exact = TRUE, output = "linear",
+    numepochs = 2
+  )
   expect_length(fitted(model), 27)
   expect_false(anyNA(fitted(model)))
   expect_equal(model$output_center, mean(uneven$temp))
@@ -129,7 +197,9 @@ test_that("11.24: unequal lengths train with exact = TRUE", {
 })
 
 test_that("the scale is that of the samples that are not held out", {
-  model <- quiet(temp ~ wind, d, sample = station, time = day, learningrate = 0.01, exact = TRUE, validation = 1 / 3, numepochs = 2)
+  model <- quiet(
+    temp ~ wind, d, sample = station, time = day, learningrate = 0.01, exact = TRUE, validation = 1 / 3, numepochs = 2
+  )
   trained <- d$wind[d$station != "west"]
   expect_equal(range((trained - model$input_center) / model$input_scale), c(0.1, 0.9))
 })
@@ -154,5 +224,19 @@ test_that("what is wrong with a formula is said", {
   expect_error(quiet(temp ~ 1, d, learningrate = 0.1), "no input")
   expect_error(quiet(temp ~ wind, d, sample = 1:2, learningrate = 0.1), "`sample` has 2 values for the 30 rows")
   expect_error(quiet(temp ~ wind, as.matrix(d), learningrate = 0.1), "`data` should be a data frame")
-  expect_error(quiet(temp ~ nothing, d, learningrate = 0.1), "nothing")
+  expect_error(
+    quiet(temp ~ nothing, d, learningrate = 0.1), "the formula names nothing, which is no column of the data"
+  )
+  expect_error(
+    quiet(temp ~ wind, d, sample = town, learningrate = 0.1), "`sample` names town, .*: there are day, station"
+  )
+  expect_error(quiet(temp ~ wind, d, sample = "station", learningrate = 0.1), "without quotes, sample = station")
+  expect_error(quiet(temp ~ wind, d, tiem = day, learningrate = 0.1), "did you mean `time`")
+  expect_error(quiet(temp ~ wind, d, own = day, learningrate = 0.1), "`own`: object 'day' not found; only the formula")
+  expect_error(quiet(temp ~ wind, d, subset = wind > 3, learningrate = 0.1), "data = subset")
+  expect_error(quiet(temp ~ wind, d, weights = wind, learningrate = 0.1), "sample_weight")
+  expect_error(quiet(temp ~ wind + offset(rain), d, learningrate = 0.1), "no offset")
+  expect_error(quiet(temp ~ wind, d, na.action = "na.drop", learningrate = 0.1), "`na.action` should be")
+  model <- quiet(temp ~ wind, d, learningrate = 0.1)
+  expect_error(predict(model, d["rain"]), "the model's formula names wind, which is no column")
 })

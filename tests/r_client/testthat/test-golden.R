@@ -48,6 +48,8 @@ stops <- list(
 )
 for (name in names(stops)) {
   test_that(paste(name, "stops with a clear message, as R stops"), {
-    expect_error(suppressMessages(do.call(trainr, golden_arguments(golden(name)))), stops[[name]][2], class = stops[[name]][1])
+    expect_error(
+      suppressMessages(do.call(trainr, golden_arguments(golden(name)))), stops[[name]][2], class = stops[[name]][1]
+    )
   })
 }

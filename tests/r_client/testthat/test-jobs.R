@@ -48,7 +48,9 @@ test_that("a job's error is the error that trainr would have had", {
 })
 
 test_that("functions of the caller's own are refused in the background", {
-  expect_error(train_async(Y, X, learningrate = 0.1, epoch_function = function(model) model), "cannot run in the background")
+  expect_error(
+    train_async(Y, X, learningrate = 0.1, epoch_function = function(model) model), "cannot run in the background"
+  )
 })
 
 test_that("models are stored, listed, given an alias, fetched and deleted", {
@@ -57,7 +59,9 @@ test_that("models are stored, listed, given an alias, fetched and deleted", {
   expect_match(name, "^models/the-model@[0-9]+$")
   expect_identical(model_alias(name, "prod"), name)
   fetched <- model_fetch("models/the-model@prod")
-  kept <- setdiff(names(model), c("store", "store_best", "last_layer_error", "last_layer_delta", "epoch_function", "loss_function"))
+  kept <- setdiff(
+    names(model), c("store", "store_best", "last_layer_error", "last_layer_delta", "epoch_function", "loss_function")
+  )
   expect_identical(fetched[kept], model[kept])
   expect_identical(fetched$epoch_function, model$epoch_function)
   expect_identical(predictr("models/the-model@prod", X), predictr(model, X))
@@ -84,9 +88,11 @@ test_that("11.9: train_async honours partial names as trainr does", {
   )
   expect_identical(job_status(job)$numepochs, 7)
   set.seed(3)
-  exact <- suppressMessages(job_wait(train_async(Y, X, NULL, 0.1, exact = TRUE, net = "gru", loss = "huber", output = "linear")))
+  exact <- suppressMessages(
+    job_wait(train_async(Y, X, NULL, 0.1, exact = TRUE, net = "gru", loss = "huber", output = "linear"))
+  )
   expect_identical(exact[c("loss", "network_type")], list(loss = "huber", network_type = "gru"))
-  expect_error(train_async(Y, X), "\"learningrate\" is missing")
+  expect_error(train_async(Y, X), "`learningrate` is missing")
   expect_error(train_async(Y, X, learningrate = 0.1, hiden_dim = 3), "hidden_dim")
 })
 
@@ -136,9 +142,17 @@ test_that("11.23: a job that diverged hands over the last finite model", {
   expect_identical(condition$reason, "DIVERGED")
   expect_true(all(is.finite(unlist(condition$model$time_synapse))))
   expect_lt(condition$model$current_epoch, condition$epoch)
-  direct <- tryCatch(suppressMessages(do.call(trainr, diverging)), error = identity)
+  expect_s3_class(condition, "rnnremote_diverged")
+  expect_match(job_status(job)$error, "the model after epoch .* is model_fetch")
+  direct <- tryCatch(suppressMessages(do.call(trainr, diverging)), rnnremote_diverged = identity)
+  # who has not caught it finds the model at the server
+  call <- regmatches(conditionMessage(direct), regexpr("model_fetch[(][^)]*[)]", conditionMessage(direct)))
+  expect_identical(coef(eval(str2lang(call))), coef(direct$model))
   expect_identical(direct$reason, "DIVERGED")
   expect_true(all(is.finite(unlist(direct$model$time_synapse))))
   expect_identical(direct$model$hidden_dim, diverging$hidden_dim)
-  expect_equal(dim(predictr(direct$model, golden_array(golden("sigmoid_tanh")$X)))[1], dim(golden_array(golden("sigmoid_tanh")$X))[1])
+  expect_equal(
+    dim(predictr(direct$model, golden_array(golden("sigmoid_tanh")$X)))[1],
+    dim(golden_array(golden("sigmoid_tanh")$X))[1]
+  )
 })

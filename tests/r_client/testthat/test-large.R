@@ -10,7 +10,9 @@ train_timed <- function(Y, X) {
     rnnremote:::use_connection(), "TrainingService/ListTrainingJobs", request, "ListTrainingJobsResponse"
   )$training_jobs[[1]]
   training <- job$end_time - job$start_time
-  cat(sprintf("\n80 MB of X: %.2f s in all, %.2f s of them training, %.2f s more\n", elapsed, training, elapsed - training))
+  cat(sprintf(
+    "\n80 MB of X: %.2f s in all, %.2f s of them training, %.2f s more\n", elapsed, training, elapsed - training
+  ))
   model
 }
 

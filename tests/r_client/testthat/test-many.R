@@ -7,7 +7,9 @@ quiet <- function(...) suppressMessages(trainr(Y = Y, X = X, learningrate = 0.1,
 
 test_that("each of many models is what trainr makes of it after set.seed", {
   started <- Sys.time()
-  trained <- trainr_many(Y, X, list(learningrate = c(0.1, 0.3), hidden_dim = list(3, c(4, 2))), seeds = 1:2, numepochs = 2)
+  trained <- trainr_many(
+    Y, X, list(learningrate = c(0.1, 0.3), hidden_dim = list(3, c(4, 2))), seeds = 1:2, numepochs = 2
+  )
   expect_length(trained, 8)
   for (one in unclass(trained)) {
     set.seed(one$seed)
@@ -27,7 +29,10 @@ test_that("each of many models is what trainr makes of it after set.seed", {
 
 test_that("one that diverges stops no other and leaves its last finite model", {
   Y10 <- Y * 10 - 5
-  trained <- trainr_many(Y10, X, data.frame(learningrate = c(0.01, 100)), network_type = "rnn", exact = TRUE, output = "linear", numepochs = 30)
+  trained <- trainr_many(
+    Y10, X, data.frame(learningrate = c(0.01, 100)), network_type = "rnn", exact = TRUE, output = "linear",
+    numepochs = 30
+  )
   conditions <- lapply(unclass(trained), `[[`, "condition")
   expect_null(conditions[[1]])
   expect_identical(conditions[[2]]$reason, "DIVERGED")
@@ -38,7 +43,10 @@ test_that("one that diverges stops no other and leaves its last finite model", {
 test_that("formulas, and the loss of the data held out", {
   d <- data.frame(id = rep(1:4, each = 5), x = runif(20))
   d$y <- d$x / 2
-  trained <- trainr_many(y ~ x, data = d, sample = id, grid = list(hidden_dim = c(2, 3)), learningrate = 0.01, exact = TRUE, validation = 0.25)
+  trained <- trainr_many(
+    y ~ x, data = d, sample = id, grid = list(hidden_dim = c(2, 3)), learningrate = 0.01, exact = TRUE,
+    validation = 0.25
+  )
   expect_length(predict(best_model(trained), d), 20)
   expect_true("validation_loss" %in% names(as.data.frame(trained)))
 })
@@ -62,7 +70,10 @@ test_that("Ctrl-C hands back what there is", {
   }
   suppressMessages(trace("job_wait", bquote((.(interrupt_third))()), where = asNamespace("rnnremote"), print = FALSE))
   on.exit(suppressMessages(untrace("job_wait", where = asNamespace("rnnremote"))))
-  expect_warning(trained <- trainr_many(Y, X, list(numepochs = c(1, 1, 1e5, 1e5)), learningrate = 0.001), class = "rnnremote_interrupted")
+  expect_warning(
+    trained <- trainr_many(Y, X, list(numepochs = c(1, 1, 1e5, 1e5)), learningrate = 0.001),
+    class = "rnnremote_interrupted"
+  )
   expect_identical(vapply(unclass(trained), function(one) is.null(one$model), NA), c(FALSE, FALSE, TRUE, TRUE))
   until <- Sys.time() + 30
   while (nrow(job_list(state = c("queued", "running"))) > 0 && Sys.time() < until) Sys.sleep(0.1)
@@ -164,6 +175,12 @@ test_that("the line of progress says how far it is and how long it takes", {
   expect_true(all(nchar(lines) <= 69))
   expect_match(lines, "models 1 of 4", all = FALSE)
   long <- array(runif(500 * 20), c(500, 20, 1))
-  shown <- capture.output(model <- trainr(long, long, learningrate = 0.01, hidden_dim = 32, numepochs = 150, network_type = "lstm", keep_store = FALSE, epoch_function = NULL), type = "message")
+  shown <- capture.output(
+    model <- trainr(
+      long, long, learningrate = 0.01, hidden_dim = 32, numepochs = 150, network_type = "lstm", keep_store = FALSE,
+      epoch_function = NULL
+    ),
+    type = "message"
+  )
   expect_match(paste(shown, collapse = ""), "epochs [0-9]+ of 150 \\[")
 })

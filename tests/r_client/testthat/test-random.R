@@ -25,7 +25,10 @@ test_that("a missing .Random.seed is made first", {
 })
 
 # 11.21: every generator of R
-kinds <- c("Wichmann-Hill", "Marsaglia-Multicarry", "Super-Duper", "Knuth-TAOCP", "Knuth-TAOCP-2002", "L'Ecuyer-CMRG", "Mersenne-Twister")
+kinds <- c(
+  "Wichmann-Hill", "Marsaglia-Multicarry", "Super-Duper", "Knuth-TAOCP", "Knuth-TAOCP-2002", "L'Ecuyer-CMRG",
+  "Mersenne-Twister"
+)
 
 test_that("11.21: with every generator the weights are those that R draws, and the stream stands where R's would", {
   before <- RNGkind()
@@ -35,7 +38,10 @@ test_that("11.21: with every generator the weights are those that R draws, and t
     set.seed(3)
     start <- .Random.seed
     # R's order: all of time_synapse, recurrent_synapse, bias_synapse; then each epoch's groups.
-    drawn <- list(matrix(runif(2, -1, 1), 1), matrix(runif(2, -1, 1), 2), matrix(runif(4, -1, 1), 2), runif(2, -0.1, 0.1), runif(1, -0.1, 0.1))
+    drawn <- list(
+      matrix(runif(2, -1, 1), 1), matrix(runif(2, -1, 1), 2), matrix(runif(4, -1, 1), 2), runif(2, -0.1, 0.1),
+      runif(1, -0.1, 0.1)
+    )
     for (epoch in 1:2) sample(5, 5, replace = TRUE)
     after <- .Random.seed
     assign(".Random.seed", start, globalenv())
@@ -49,7 +55,9 @@ test_that("11.21: a normal of a kind that the server lacks is refused where it i
   kinds <- RNGkind()
   on.exit(do.call(RNGkind, as.list(kinds)))
   RNGkind("default", "Box-Muller")
-  orthogonal <- function() suppressMessages(trainr(Y = X, X = X, learningrate = 0.1, hidden_dim = 2, exact = TRUE, init = "orthogonal"))
+  orthogonal <- function() suppressMessages(
+    trainr(Y = X, X = X, learningrate = 0.1, hidden_dim = 2, exact = TRUE, init = "orthogonal")
+  )
   expect_error(orthogonal(), "Box-Muller")
 })
 
@@ -61,7 +69,9 @@ test_that("11.21: workers of parallel have streams of their own, and the connect
   once <- function() {
     parallel::clusterSetRNGStream(cluster, 11)
     parallel::clusterEvalQ(cluster, {
-      model <- suppressMessages(rnnremote::trainr(Y = X, X = X, learningrate = 0.1, hidden_dim = 2, connection = connection))
+      model <- suppressMessages(
+        rnnremote::trainr(Y = X, X = X, learningrate = 0.1, hidden_dim = 2, connection = connection)
+      )
       list(model$time_synapse, runif(1), rnnremote::predictr(model, X, connection = connection))
     })
   }

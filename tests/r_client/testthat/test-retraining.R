@@ -4,11 +4,14 @@ set.seed(1)
 X <- array(runif(6 * 4 * 2), c(6, 4, 2))
 Y <- array(runif(6 * 4), c(6, 4, 1))
 model <- suppressMessages(trainr(
-  Y = Y, X = X, learningrate = 0.1, learningrate_decay = 0.9, momentum = 0.5, hidden_dim = 3, numepochs = 3, mine = "kept"
+  Y = Y, X = X, learningrate = 0.1, learningrate_decay = 0.9, momentum = 0.5, hidden_dim = 3, numepochs = 3,
+  mine = "kept"
 ))
 
 test_that("all but X and Y comes from the model, and a message says so", {
-  expect_message(again <- trainr(Y, X, model = model, learningrate = 99), golden_structure()$texts$retraining, fixed = TRUE)
+  expect_message(
+    again <- trainr(Y, X, model = model, learningrate = 99), golden_structure()$texts$retraining, fixed = TRUE
+  )
   expect_identical(again$numepochs, model$numepochs)
   expect_identical(again$mine, "kept")
   expect_equal(again$learningrate, model$learningrate * 0.9^3)
@@ -67,7 +70,9 @@ test_that("11.14: models of rnn are trained further where rnn is not installed",
     expected <- suppressMessages(trainr(Y, X, model = model))
     set.seed(4)
     texts <- testthat::capture_messages(further <- trainr(Y, X, model = theirs))
-    expect_identical(further[c("time_synapse", "learningrate", "error")], expected[c("time_synapse", "learningrate", "error")])
+    expect_identical(
+      further[c("time_synapse", "learningrate", "error")], expected[c("time_synapse", "learningrate", "error")]
+    )
     expect_match(texts[2], "^Trained epoch: 1")
   }
   # A variant is a function of the caller's own.

@@ -30,11 +30,15 @@ test_that("it starts, trains, stops; its models are there the next time", {
 test_that("it leaves with its session, killed or not", {
   for (end in c("quit()", "tools::pskill(Sys.getpid(), tools::SIGKILL)")) {
     data <- tempfile("data")
-    code <- sprintf("s <- rnnremote::trainr_server('%s'); cat(s$address, '\\n'); cat(s$ended, '\\n'); flush(stdout()); %s", data, end)
+    code <- sprintf(
+      "s <- rnnremote::trainr_server('%s'); cat(s$address, '\\n'); cat(s$ended, '\\n'); flush(stdout()); %s", data, end
+    )
     printed <- suppressWarnings(system2(file.path(R.home("bin"), "Rscript"), c("-e", shQuote(code)), stdout = TRUE))
     address <- trimws(printed[1])
     expect_match(address, "^127")
-    gone <- function() inherits(try(trainr_connect(address, "none", cacert = "", deadline = 2), silent = TRUE), "try-error") &&
+    gone <- function() inherits(
+      try(trainr_connect(address, "none", cacert = "", deadline = 2), silent = TRUE), "try-error"
+    ) &&
       !grepl("token", geterrmessage())
     until <- Sys.time() + 40
     while (!gone() && Sys.time() < until) Sys.sleep(0.2)
@@ -45,7 +49,9 @@ test_that("it leaves with its session, killed or not", {
 test_that("without Python or consent it says what to do", {
   Sys.setenv(TRAINR_PYTHON = "", PATH = tempdir())
   on.exit(Sys.setenv(TRAINR_PYTHON = python, PATH = old[["PATH"]]))
-  expect_error(trainr_server(install = FALSE), "trainr_server\\(install = TRUE\\) installs the Python package pytrainr\\[server\\]")
+  expect_error(
+    trainr_server(install = FALSE), "trainr_server\\(install = TRUE\\) installs the Python package pytrainr\\[server\\]"
+  )
   expect_error(trainr_server(), "no Python here has the server")
   expect_error(trainr_server(install = TRUE), "no Python 3.10")
   expect_error(trainr_server(python = "/nowhere/python"), "no Python that runs here")

@@ -12,7 +12,9 @@ described <- function(x) {
 
 expect_structure <- function(model, recorded) {
   expect_identical(names(model), unlist(recorded$names))
-  for (field in names(recorded$shapes)) expect_identical(described(model[[field]]), recorded$shapes[[field]], info = field)
+  for (field in names(recorded$shapes)) expect_identical(
+    described(model[[field]]), recorded$shapes[[field]], info = field
+  )
   expect_identical(setdiff(names(attributes(model)), "names"), unlist(recorded$attributes))
 }
 
@@ -124,7 +126,9 @@ test_that("11.20: arguments keep their R types, and what is NULL leaves no field
   expect_identical(suppressMessages(trainr(Y, X, learningrate = 1L, learningrate_decay = 1L))$learningrate, 1L)
   own <- function(model) model
   expect_identical(suppressMessages(trainr(Y, X, learningrate = 1L, epoch_function = own))$learningrate, 1L)
-  expect_identical(quiet(momentum = 0L, batch_size = 2L)[c("momentum", "batch_size")], list(momentum = 0L, batch_size = 2L))
+  expect_identical(
+    quiet(momentum = 0L, batch_size = 2L)[c("momentum", "batch_size")], list(momentum = 0L, batch_size = 2L)
+  )
   without <- quiet(epoch_function = NULL)
   expect_false("epoch_function" %in% names(without))
   expect_false("epoch_function" %in% names(suppressMessages(trainr(Y, X, model = without))))

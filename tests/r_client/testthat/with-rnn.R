@@ -24,7 +24,9 @@ test_that("models go from one package to the other, for prediction and for furth
   X <- array(runif(8 * 4 * 2), c(8, 4, 2))
   Y <- array(runif(8 * 4), c(8, 4, 1))
   for (type in c("rnn", "gru", "lstm")) {
-    arguments <- list(Y = Y, X = X, learningrate = 0.1, hidden_dim = 3, numepochs = 2, network_type = type, momentum = 0.2)
+    arguments <- list(
+      Y = Y, X = X, learningrate = 0.1, hidden_dim = 3, numepochs = 2, network_type = type, momentum = 0.2
+    )
     set.seed(2)
     ours <- suppressMessages(do.call(rnnremote::trainr, arguments))
     set.seed(2)
@@ -45,7 +47,9 @@ test_that("11.18: unsynchronised models predict for other numbers of steps as rn
   for (outputs in 1:2) {
     Y <- array(runif(6 * 2 * outputs), c(6, 2, outputs))
     for (type in c("rnn", "gru", "lstm")) {
-      model <- suppressMessages(rnn::trainr(Y, X, learningrate = 0.1, hidden_dim = 3, network_type = type, seq_to_seq_unsync = TRUE))
+      model <- suppressMessages(
+        rnn::trainr(Y, X, learningrate = 0.1, hidden_dim = 3, network_type = type, seq_to_seq_unsync = TRUE)
+      )
       for (steps in 1:4) {
         other <- array(runif(5 * steps * 2), c(5, steps, 2))
         expect_identical(rnnremote::predictr(model, other), rnn::predictr(model, other), info = paste(type, steps))
@@ -86,7 +90,9 @@ test_that("11.21: with every generator the same numbers, and workers' streams to
   before <- RNGkind()
   on.exit(suppressWarnings(do.call(RNGkind, as.list(before))))
   X <- matrix((1:20) / 21, 5)
-  for (kind in c("Wichmann-Hill", "Marsaglia-Multicarry", "Super-Duper", "Knuth-TAOCP", "Knuth-TAOCP-2002", "L'Ecuyer-CMRG")) {
+  for (kind in c(
+    "Wichmann-Hill", "Marsaglia-Multicarry", "Super-Duper", "Knuth-TAOCP", "Knuth-TAOCP-2002", "L'Ecuyer-CMRG"
+  )) {
     suppressWarnings(RNGkind(kind, "Box-Muller"))
     set.seed(1)
     ours <- suppressMessages(rnnremote::trainr(X, X, learningrate = 0.1, numepochs = 2, network_type = "lstm"))
@@ -127,7 +133,10 @@ test_that("a recorded case is written for pytrainr crosscheck", {
   Y <- array(runif(6 * 4), c(6, 4, 1))
   folder <- Sys.getenv("PYTRAINR_RECORDS")
   crosscheck_record(
-    list(name = "a \"gru\"", seed = 5, Y = Y, X = X, learningrate = 0.1, hidden_dim = c(3, 3), network_type = "gru", numepochs = 3),
+    list(
+      name = "a \"gru\"", seed = 5, Y = Y, X = X, learningrate = 0.1, hidden_dim = c(3, 3), network_type = "gru",
+      numepochs = 3
+    ),
     file.path(folder, "gru.json.gz")
   )
   crosscheck_record(
@@ -145,7 +154,9 @@ test_that("models are saved for read_r_model", {
   Y <- array(runif(8 * 4), c(8, 4, 1))
   folder <- Sys.getenv("PYTRAINR_MODELS")
   for (type in c("rnn", "gru", "lstm")) {
-    model <- suppressMessages(rnn::trainr(Y, X, learningrate = 0.1, hidden_dim = c(2, 2), numepochs = 3, network_type = type))
+    model <- suppressMessages(
+      rnn::trainr(Y, X, learningrate = 0.1, hidden_dim = c(2, 2), numepochs = 3, network_type = type)
+    )
     saveRDS(model, file.path(folder, paste0(type, ".rds")))
     predictions <- rnn::predictr(model, X)
     writeBin(as.vector(predictions), file.path(folder, paste0(type, ".f8")))

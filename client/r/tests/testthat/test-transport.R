@@ -68,7 +68,8 @@ test_that("a status becomes a condition with the server's field message", {
   status <- new_message("Status", code = 3L, message = "wrong", details = list(detail))
   headers <- paste0(
     "HTTP/2 200\r\ncontent-type: application/grpc\r\n\r\n",
-    "grpc-status: 3\r\ngrpc-message: wr%C3%B6ng\r\ngrpc-status-details-bin: ", base64_encode(to_bytes(status)), "\r\n\r\n"
+    "grpc-status: 3\r\ngrpc-message: wr%C3%B6ng\r\ngrpc-status-details-bin: ",
+    base64_encode(to_bytes(status)), "\r\n\r\n"
   )
   condition <- tryCatch(stop_unless_ok(list(headers = charToRaw(headers), status_code = 200L)), error = identity)
   expect_s3_class(condition, "rnnremote_invalid_argument")

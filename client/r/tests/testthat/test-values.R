@@ -17,7 +17,9 @@ test_that("values come back as they went", {
 
 test_that("arrays of every type and order are read", {
   tensor <- function(...) from_bytes("Tensor", to_bytes(new_message("Tensor", ...)))
-  rows <- tensor(dim = c(2, 3), element_type = 1L, element_order = 2L, data = writeBin(as.double(1:6), raw(), endian = "little"))
+  rows <- tensor(
+    dim = c(2, 3), element_type = 1L, element_order = 2L, data = writeBin(as.double(1:6), raw(), endian = "little")
+  )
   expect_identical(decode_array(rows), matrix(as.double(1:6), 2, byrow = TRUE))
   singles <- tensor(dim = 2, element_type = 2L, data = writeBin(c(0.5, 2), raw(), size = 4, endian = "little"))
   expect_identical(decode_array(singles), c(0.5, 2))
@@ -38,8 +40,12 @@ test_that("what has no form on the wire is refused by name", {
 })
 
 test_that("11.1: what the server left as it was stays as the caller gave it, all else is the server's", {
-  local <- list(a = c(x = 1L, y = 2L), b = "old", mask = matrix(1, 2, 2), gone = 1, when = Sys.Date(), n = NULL, l = list(1, 2))
-  received <- list(a = c(1, 2), b = "new", mask = "nan", when = "<kept in R: Date>", n = NULL, l = c(1, 2), more = TRUE, exact = TRUE)
+  local <- list(
+    a = c(x = 1L, y = 2L), b = "old", mask = matrix(1, 2, 2), gone = 1, when = Sys.Date(), n = NULL, l = list(1, 2)
+  )
+  received <- list(
+    a = c(1, 2), b = "new", mask = "nan", when = "<kept in R: Date>", n = NULL, l = c(1, 2), more = TRUE, exact = TRUE
+  )
   merged <- merge_trained(local, received, first = TRUE)
   expected <- c(local[c("a", "b", "mask", "when", "n", "l")], list(more = TRUE, exact = TRUE))
   expected[c("b", "mask")] <- c("new", "nan")
@@ -50,12 +56,16 @@ test_that("11.1: what the server left as it was stays as the caller gave it, all
 test_that("a model in pieces is put together", {
   array <- array(runif(60), c(3, 4, 5))
   bytes <- writeBin(as.vector(array), raw(), endian = "little")
-  field <- function(name, tensor) new_message("Option", name = name, value = new_message("Value", tensor_value = tensor))
+  field <- function(name, tensor) new_message(
+    "Option", name = name, value = new_message("Value", tensor_value = tensor)
+  )
   deferred <- new_message("Tensor", dim = 3:5, element_type = 1L, element_order = 1L, deferred = TRUE)
   model <- new_message("Model", field = list(field("a", deferred), field("b", encode_array(1:3)), field("c", deferred)))
   join <- model_joiner()
   part <- function(...) from_bytes("ModelPart", to_bytes(new_message("ModelPart", ...)))
-  chunk <- function(tensor, from, to) new_message("TensorChunk", tensor = tensor, offset = from - 1, data = bytes[from:to])
+  chunk <- function(tensor, from, to) new_message(
+    "TensorChunk", tensor = tensor, offset = from - 1, data = bytes[from:to]
+  )
   expect_null(join(part(model = model)))
   expect_null(join(part(chunk = chunk(0, 1, 100))))
   expect_null(join(part(chunk = chunk(0, 101, 480))))
