@@ -54,7 +54,13 @@ def parser() -> argparse.ArgumentParser:
     token = commands.add_parser("token", help="make, list and revoke the tokens by which callers show who they are")
     actions = token.add_subparsers(dest="action", metavar="ACTION", required=True)
     create = actions.add_parser("create", help="make a token and print it; it is shown this once only")
-    create.add_argument("--owner", required=True, help="whose it is: an owner sees only its own jobs, models, datasets")
+    create.add_argument(
+        "--owner",
+        required=True,
+        nargs="+",
+        metavar="OWNER",
+        help="whose it is: an owner sees only its own jobs, models, datasets; for several a token each, a line each",
+    )
     create.add_argument("--days", type=float, default=0.0, help="valid for so many days (default: until revoked)")
     listing = actions.add_parser("list", help="list the tokens, without their secrets")
     revoke = actions.add_parser("revoke", help="make a token invalid, within seconds, for ever")
@@ -131,9 +137,10 @@ def _open(config: Config) -> Store:
 def _token(config: Config, parsed: argparse.Namespace) -> int:
     tokens = TokenStore(_open(config).database)
     if parsed.action == "create":
-        if not 0 < len(parsed.owner) <= 100 or not parsed.owner.isprintable() or parsed.days < 0:
+        if not all(0 < len(owner) <= 100 and owner.isprintable() for owner in parsed.owner) or parsed.days < 0:
             raise ConfigError("--owner should be a printable name of at most 100 characters, --days zero or more")
-        print(tokens.create(parsed.owner, parsed.days))
+        for owner in parsed.owner:
+            print(tokens.create(owner, parsed.days))
     elif parsed.action == "revoke":
         if not tokens.revoke(parsed.id):
             raise ConfigError(

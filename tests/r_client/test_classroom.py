@@ -35,12 +35,12 @@ def test_tokens_from_a_csv_let_each_student_see_their_own(
     r_is: str, r_library: Path, certificates: Path, tmp_path: Path
 ) -> None:
     students = tmp_path / "students.csv"
-    students.write_text('number,student\r\n1,"ada"\r\n2,grace\r\n')
+    students.write_text('number,student\r\n1,"ada"\r\n\r\n2,"grace h."\r\n')
     data_dir = tmp_path / "data"
     made = _tokens(students, data_dir, tmp_path)
     assert made.returncode == 0, made.stderr
     rows = [line.split(",") for line in made.stdout.splitlines()]
-    assert [row[0] for row in rows] == ["student", "ada", "grace"]
+    assert [row[0] for row in rows] == ["student", "ada", "grace h."]
     with start_local_server(data_dir, flags=[*tls_flags(certificates), "--max-jobs", "20"]) as server:
         ada, grace = (R(r_library, server.address, row[1], certificates / "authority.pem") for row in rows[1:])
         train = """
@@ -66,3 +66,5 @@ def test_a_list_without_the_column_is_refused(r_is: str, tmp_path: Path) -> None
     made = _tokens(students, tmp_path / "data", tmp_path)
     assert made.returncode == 1
     assert "no column student" in made.stderr
+    students.write_text("student\n")
+    assert "no students" in _tokens(students, tmp_path / "data", tmp_path).stderr

@@ -89,7 +89,9 @@ def test_schedules_are_code_in_both_languages() -> None:
     names = ["epoch_print", 'StepSchedule{"epochs": 2, "factor": 0.5}']
     options = training_pb2.TrainingOptions(learningrate=0.1, epoch_function=names)
     training = training_pb2.Training(options=options)
-    assert "epoch_function=[pytrainr.epoch_print, pytrainr.StepSchedule(epochs=2, factor=0.5)]" in python_code(training, "")
+    assert "epoch_function=[pytrainr.epoch_print, pytrainr.StepSchedule(epochs=2, factor=0.5)]" in python_code(
+        training, ""
+    )
     assert "epoch_function = list(epoch_print, step_schedule(epochs = 2, factor = 0.5))" in r_code(training, "")
 
 

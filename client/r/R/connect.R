@@ -98,7 +98,6 @@ live <- function(connection) {
 server_info <- function(connection) {
   here <- live(connection)
   if (is.null(here$info)) {
-    need_http2()
     here$info <- unary_call(
       connection, "ServerInfoService/GetServerInfo", new_message("GetServerInfoRequest"), "ServerInfo",
       deadline = min(connection$deadline, 20)

@@ -43,12 +43,16 @@ forecast <- function(object, ...) UseMethod("forecast")
 #' @rdname forecast
 #' @export
 forecast.default <- function(object, ...) {
+  if (inherits(object, "trainr")) {
+    stop("forecast() is for models of trainr_series(); a model of arrays or of a formula has predict()", call. = FALSE)
+  }
   if (!requireNamespace("forecast", quietly = TRUE)) {
     stop("there is no forecast of an object of class ", class(object)[1], "; models of trainr_series() have one",
       call. = FALSE
     )
   }
-  getExportedValue("forecast", "forecast")(object, ...)
+  # Called from outside: from here its generic would find this very method.
+  do.call(getExportedValue("forecast", "forecast"), list(object, ...), quote = TRUE, envir = globalenv())
 }
 
 #' @rdname forecast
@@ -59,36 +63,28 @@ forecast.trainr_series <- function(object, h = NULL, level = c(80, 95), x = NULL
                                    connection = NULL) {
   only_named("forecast", list(...))
   series <- attr(object, "series")
-  known <- series
-  if (!is.null(x)) {
-    given <- as_series(x)
-    known["index"] <- list(given$index)
-    known[c("values", "tsp")] <- given[c("values", "tsp")]
-  }
+  known <- known_series(series, x)
   h <- as_count(if (is.null(h)) max(series$tsp[3], series$ahead) else h, "h")
-  check_history(known, series)
   coming <- coming_rows(known, h, future)
   rows <- nrow(known$values)
   names <- column_names(series)
+  ahead <- function(values, columns) {
+    if (!is.null(columns)) dimnames(values) <- list(NULL, columns)
+    as_times(values, known, rows)
+  }
   centre <- ahead_of(object, known$values, rows, h, coming, connection)
   half <- interval_widths(object, h, level, as_flag(joint, "joint"), connection)
-  one <- length(names) == 1L
-  named <- function(values, names) {
-    as_times(if (one && is.null(names)) values else structure(values, dimnames = list(NULL, names)), known, rows)
-  }
   side <- function(sign) {
     if (length(level) == 0) return(NULL)
-    bounds <- as.vector(centre) + sign * half
-    levels <- paste0(level, "%")
-    if (one) return(named(matrix(bounds, h), levels))
-    array(bounds, dim(half), list(NULL, names, levels))
+    bounds <- array(as.vector(centre) + sign * half, dim(half), list(NULL, names, paste0(level, "%")))
+    if (length(names) > 1L) bounds else ahead(matrix(bounds, h), dimnames(bounds)[[3]])
   }
   history <- as_times(structure(known$values[, series$target, drop = FALSE], dimnames = list(NULL, names)), known)
   fit <- one_ahead(object, known, connection)
   structure(class = c("trainr_forecast", "forecast"), list(
     method = paste(kind_of(object), "of the last", series$lookback, "values"), model = object,
-    mean = named(matrix(centre, h), if (!one) names), level = level, joint = joint, lower = side(-1), upper = side(1),
-    x = history, fitted = fit, residuals = history - fit, times = coming_times(known$index, h)
+    mean = ahead(matrix(centre, h), if (length(names) > 1L) names), level = level, joint = joint, lower = side(-1),
+    upper = side(1), x = history, fitted = fit, residuals = history - fit, times = coming_times(known$index, h)
   ))
 }
 
@@ -97,18 +93,24 @@ column_names <- function(series) {
   if (is.null(names)) paste0("x", series$target) else names
 }
 
-check_history <- function(known, series) {
-  if (ncol(known$values) != ncol(series$values)) {
-    stop("`x` should have the ", ncol(series$values), " columns of the training, it has ", ncol(known$values),
+# The series to forecast from: that of the training, or the newer values `x` in its place.
+known_series <- function(series, x) {
+  if (is.null(x)) return(series)
+  given <- as_series(x)
+  if (ncol(given$values) != ncol(series$values)) {
+    stop("`x` should have the ", ncol(series$values), " columns of the training, it has ", ncol(given$values),
       call. = FALSE
     )
   }
-  if (nrow(known$values) < series$lookback) {
+  if (nrow(given$values) < series$lookback) {
     stop("`x` should have at least the ", series$lookback, " rows that the network looks at, it has ",
-      nrow(known$values),
+      nrow(given$values),
       call. = FALSE
     )
   }
+  series["index"] <- list(given$index)
+  series[c("values", "tsp")] <- given[c("values", "tsp")]
+  series
 }
 
 # The next h rows as far as they are known: all NA, or `future` where some columns are not forecast.

@@ -73,11 +73,10 @@ formula_arrays <- function(formula, X, said, further, exact, model = NULL) {
   Y[absent, ] <- NaN
   X[absent, ] <- NaN
   wanted <- is.null(further[["scale"]]) || as_flag(further[["scale"]], "scale")
-  scale <- if (!is.null(model)) model[scale_fields] else if (wanted) {
-    used <- as.vector(frame$rows[!held_out(nrow(frame$rows), given$validation), ])
-    deviation <- exact && identical(given$output, "linear")
-    c(scale_of(X[used, , drop = FALSE], deviation, "input", frame$factors == "tokens"),
-      scale_of(Y[used, , drop = FALSE], deviation, "output", !is.null(frame$classes)))
+  scale <- if (!is.null(model)) {
+    model[scale_fields]
+  } else if (wanted) {
+    scale_of_training(X, Y, frame, given, exact)
   }
   X <- placed(scaled(X, scale$input_center, scale$input_scale), frame$rows)
   Y <- placed(scaled(Y, scale$output_center, scale$output_scale), frame$rows)
@@ -357,6 +356,16 @@ stop_unequal <- function(places) {
 held_out <- function(samples, validation) {
   share <- if (is.numeric(validation) && length(validation) == 1L) validation else 0
   seq_len(samples) > samples - round(samples * share)
+}
+
+# The scale of inputs and outputs, by the samples that are trained on.
+scale_of_training <- function(X, Y, frame, given, exact) {
+  used <- as.vector(frame$rows[!held_out(nrow(frame$rows), given$validation), ])
+  deviation <- exact && identical(given$output, "linear")
+  c(
+    scale_of(X[used, , drop = FALSE], deviation, "input", frame$factors == "tokens"),
+    scale_of(Y[used, , drop = FALSE], deviation, "output", !is.null(frame$classes))
+  )
 }
 
 # Center and scale of each column: by deviation, or by range to 0.1 to 0.9. Columns of zeros and ones, and labels, stay

@@ -20,7 +20,8 @@
 #' step_schedule(10, factor = 0.5)
 #' \dontrun{
 #' model <- trainr(Y, X,
-#'   exact = TRUE, learningrate = 0.1, numepochs = 50, epoch_function = c(epoch_print, cosine_schedule(50))
+#'   exact = TRUE, learningrate = 0.1, numepochs = 50,
+#'   epoch_function = c(epoch_print, cosine_schedule(50))
 #' )
 #' }
 #' @seealso \code{\link{epoch_print}}

@@ -65,6 +65,7 @@ is_forked <- function() !identical(session$loaded_by, Sys.getpid())
 
 # A curl handle for one call. `request` is a message's bytes, or a function as body_reader takes it.
 prepare_handle <- function(handle, connection, request, deadline) {
+  need_http2()
   curl::handle_reset(handle)
   options <- list(
     http_version = if (connection$tls) 4L else 5L, # HTTP/2 by agreement within TLS, or without asking

@@ -102,7 +102,7 @@ def _function(name: str) -> FunctionGiven | ScheduleGiven:
     if schedule is None:
         return FunctionGiven(name)
     settings = {field.name: getattr(schedule, field.name) for field in fields(schedule) if field.init}  # type: ignore[arg-type]
-    return ScheduleGiven(type(schedule).__name__, settings)
+    return ScheduleGiven(type(schedule).__qualname__, settings)
 
 
 def _layer(message: model_pb2.Layer) -> LayerGiven:

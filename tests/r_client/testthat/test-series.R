@@ -308,6 +308,13 @@ test_that("what a series' functions are given and cannot use is an error", {
   expect_error(simulate(model, sed = 1), "no argument `sed`")
 })
 
+test_that("other objects go on to the package forecast, models without a time do not", {
+  expect_error(forecast(structure(list(), class = "trainr")), "models of trainr_series")
+  skip_if_not_installed("forecast")
+  expect_equal(as.vector(forecast(forecast::snaive(wave), h = 1)$mean), wave[109])
+  expect_s3_class(forecast(as.numeric(wave), h = 2), "forecast") # whose method there is forecast.default, as here
+})
+
 test_that("ggplot2 draws a forecast where the package forecast is", {
   skip_if_not_installed("forecast")
   drawn <- ggplot2::autoplot(forecast(model, h = 3))
