@@ -12,23 +12,8 @@
 #' A sequence is (steps, variables). Recurrent layers give their last state only, unless \code{return_sequences} is
 #' \code{TRUE}. Layers that do not fit each other are an error that names both, with their shapes.
 #'
-#' Further arguments of \code{\link{trainr}} with \code{exact = TRUE}:
-#' \describe{
-#'   \item{\code{loss}}{such as \code{"squared"}, \code{"binary_crossentropy"}, \code{"categorical_crossentropy"}, and
-#'     \code{"sparse_categorical_crossentropy"}: Y (samples, steps) are then classes, whole numbers from 0, and the last
-#'     layer is a softmax with a unit for each.}
-#'   \item{\code{sample_weight}}{weights of the samples, a vector or a matrix (samples, steps of Y), which multiply the
-#'     loss.}
-#'   \item{\code{class_weight}}{weights of the classes, a vector, or one with names such as \code{c("1" = 5)}.}
-#'   \item{\code{metrics}}{\code{"accuracy"}, \code{"mae"}, \code{"mse"}, \code{"rmse"}: after each epoch, in
-#'     \code{model$training_accuracy}, and so on.}
-#'   \item{\code{validation}}{the share of the samples that is held out, or \code{list(X, Y)}: its loss by epoch is
-#'     \code{model$validation_loss}, its metrics \code{model$validation_accuracy} and so on; \code{patience} ends the
-#'     training so many epochs after the best one.}
-#'   \item{\code{epoch_function}}{schedules of the learning rate are \code{\link{cosine_schedule}} and others.}
-#'   \item{\code{initial_state}}{the states before the first step, a matrix (samples, width), as
-#'     \code{predictr(..., return_state = TRUE)} returns them.}
-#' }
+#' What else there is to say to a training, the loss, weights, metrics, data held out, stands in \code{?exact}.
+#'
 #' For \code{embedding}, X are tokens: a matrix (samples, steps) of whole numbers from 0 to \code{input_dim} - 1.
 #'
 #' @param units,filters How wide the output is. For \code{attention} and \code{attention_pooling}: of the layer that
@@ -95,7 +80,7 @@
 #' summary(model)
 #' model$validation_mae
 #' }
-#' @seealso \code{\link{trainr}}, \code{\link{summary.trainr}}
+#' @seealso \code{\link{exact}}, \code{\link{trainr}}, \code{\link{summary.trainr}}
 #' @name layers
 NULL
 

@@ -31,10 +31,10 @@
 #' @param epoch_function Functions that run after each epoch, see \code{\link{epoch_print}}. They may be your own.
 #' @param loss_function \code{\link{loss_L1}}, or (also as \code{loss}) with \code{exact = TRUE} the name of one of the
 #'   server's. A function of your own cannot run on the server and is refused.
-#' @param ... Further arguments: \code{clipping}, options of \code{exact} (among them \code{\link{layers}},
-#'   \code{sample_weight}, \code{class_weight}, \code{metrics}, \code{validation}), and what your epoch functions want
-#'   to find in the model.
-#' @param exact Trains with true gradients instead of the arithmetic of \code{rnn}.
+#' @param ... Further arguments: \code{clipping}, those that \code{\link{exact}} tells of (among them
+#'   \code{\link{layers}}, \code{loss}, \code{validation}, \code{metrics}), and what your epoch functions want to find
+#'   in the model.
+#' @param exact Trains with true gradients instead of the arithmetic of \code{rnn}, see \code{\link{exact}}.
 #' @param keep_store Brings back what \code{rnn} keeps in its model for every training sample (\code{store},
 #'   \code{store_best}, \code{last_layer_error}, \code{last_layer_delta}). \code{FALSE} saves time and memory with large
 #'   data; predicting and further training do not need them. With \code{exact = TRUE} there is no such thing.
