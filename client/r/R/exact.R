@@ -5,8 +5,8 @@
 #' of \code{rnn} do not follow the gradient; these do. Y with one step is many-to-one, X with one step one-to-many.
 #'
 #' The arguments of \code{\link{trainr}} go on to count, \code{network_type}, \code{hidden_dim}, \code{use_bias},
-#' \code{batch_size} and others; further ones are given by name. A name that is nearly one of these is an error that says
-#' which was meant; other names are yours, and kept with the model. Defaults come first.
+#' \code{batch_size} and others; further ones are given by name. A name that is nearly one of these is an error that
+#' says which was meant; other names are yours, and kept with the model. Defaults come first.
 #'
 #' @section The network:
 #' \describe{
