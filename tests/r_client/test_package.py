@@ -45,10 +45,12 @@ def test_r_cmd_check_as_cran_is_clean(r_is: str, r: R, tmp_path: Path) -> None:
         # --as-cran runs their code by building them again.
         assert "* checking re-building of vignette outputs" in printed
         with tarfile.open(archive) as files:
-            pages = {name: files.extractfile(f"rnnremote/inst/doc/{name}.html") for name in ("first-minutes", "series")}
+            names = ("first-minutes", "series", "rnnremote")
+            pages = {name: files.extractfile(f"rnnremote/inst/doc/{name}.html") for name in names}
             text = {name: page.read().decode() for name, page in pages.items() if page is not None}
         assert "Total params: 130" in text["first-minutes"]
         assert "MAE / seasonal" in text["first-minutes"]
+        assert "wrong bits in the test set: 0" in text["rnnremote"]
         assert re.search(r"<strong>[1-9][0-9]? % less</strong>", text["series"])
 
 
