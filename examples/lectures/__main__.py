@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-LECTURES = ("steps", "gradients", "activities", "variants", "weather", "sentiment", "sequences")
+LECTURES = ("steps", "gradients", "activities", "variants", "weather", "sentiment", "sequences", "memory")
 
 
 def main() -> int:
