@@ -27,7 +27,7 @@ from pytrainr.exact.network import ExactNetwork
 from pytrainr.groups import draw_groups
 from pytrainr.network import kept_network
 from pytrainr.numerics.jit import fast, strict, strict_part
-from pytrainr.numerics.views import keep
+from pytrainr.numerics.views import borrowed, boxed, keep
 from pytrainr.r import epoch
 from pytrainr.r.cells import gates, kept
 from pytrainr.r.layers import Rows, table_of, take, vector
@@ -90,8 +90,8 @@ def one_call(network_type: str, exact: bool, rounds: int) -> dict[str, Any]:
 def forward_in_r(cell, places, weights, X, order, starts, shared):
     """The part of R's training that goes forward: each group gathered and computed."""
     table = table_of(places)
-    work = epoch.workspace_for(kept(cell), gates(cell), table, X.shape[1], shared.rows, shared)
-    forward_groups(cell, table, vector(weights), X, order, starts, epoch.viewed(work))
+    work = epoch.workspace_for(kept(cell), gates(cell), table, X.shape[1], shared.rows, shared, shared.memory)
+    forward_groups(cell, table, vector(weights), X, order, starts, borrowed(work))
     keep(places)
     keep(weights)
     keep(work)
@@ -100,11 +100,12 @@ def forward_in_r(cell, places, weights, X, order, starts, shared):
 @strict_part
 def forward_groups(cell, table, weights, X, order, starts, work):
     steps = X.shape[1]
+    place = boxed(epoch.Forward(table, weights, work, steps))
     for g in range(starts.size - 1):
         n = starts[g + 1] - starts[g]
         x = take(work.memory, work.x, steps, n, X.shape[2])
         epoch.gather(x, X, order[starts[g] : starts[g + 1]])
-        epoch.forward_pass(cell, table, weights, work, steps, n, Rows(0, n))
+        epoch.forward_pass(cell, place, n, Rows(0, n))
 
 
 @fast
@@ -124,7 +125,8 @@ def forward_pass(model: Model, X: np.ndarray) -> Callable[[], object]:
     if isinstance(network, ExactNetwork):
         plan = network.prediction_plan(X.shape[1])
         memory = np.zeros(plan.size * largest)
-        room = run.Room(memory, memory, memory, np.zeros(run.CALL_SIZE, np.int64))
+        call = np.zeros(run.CALL_SIZE, np.int64)
+        room = run.Room(memory, memory, memory, call, call)  # a forward pass has no gradient
         return lambda: forward_in_exact(plan.program, weights, room, X, order, groups.starts)
     assert isinstance(network, RNetwork)
     shared = epoch.Shared(np.empty(weights.size), np.empty(0), np.empty(0), largest)
