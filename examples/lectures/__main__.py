@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-LECTURES = ("steps", "gradients", "activities", "variants", "weather", "sentiment", "sequences", "memory")
+LECTURES = ("steps", "gradients", "activities", "variants", "weather", "sentiment", "sequences", "memory", "language")
 
 
 def main() -> int:
