@@ -42,6 +42,20 @@ class _Row:
         """A call; texts are arrays of the workspace, numbers are themselves."""
         return f"    {function}({', '.join(map(str, given))});\n"
 
+    def fields(self, numbers: tuple[str, ...], weights: tuple[str, ...], arrays: tuple[str, ...]) -> dict[str, Any]:
+        """Options that are whole numbers, weights and arrays, those of its input and output among them, by name."""
+        return {
+            **{name: int(self.options[name]) for name in numbers},
+            **{name: self.weight(name) for name in weights},
+            **{name: self.at(name) for name in arrays},
+        }
+
+
+def _struct(kind: str, fields: dict[str, Any]) -> str:
+    """A pointer to a struct with these fields, for functions that take all as one."""
+    given = ", ".join(f".{name} = {value}" for name, value in fields.items())
+    return f"&(const {kind}){{{given}}}"
+
 
 def _dense(r: _Row) -> str:
     sizes = r.x.steps, r.x.width, r.y.width
@@ -65,24 +79,40 @@ def _embedding(r: _Row) -> str:
 _WEIGHTS = ("kernel", "recurrent_kernel", "bias", "recurrent_bias", "peephole", "projection", "projection_bias")
 
 
+def _cell(r: _Row, layer: Any) -> str:
+    """The struct of a recurrent layer, or of the cell that a decoder drives."""
+    fields: dict[str, Any] = {
+        **{"steps": r.x.steps, "width": r.x.width, "units": layer.units, "outputs": layer.outputs},
+        **{"gates": len(layer.gates), "cells": r.row.arrays["cell"][2]},
+        **{name: int(r.options[name]) for name in ("activation",) if name in r.options},
+    }
+    if "output" in r.options:
+        fields["output_activation"] = int(r.options["output"])
+    if "leak" in r.options:
+        fields["leak"] = r.options["leak"]
+    fields |= {name: r.weight(name) for name in _WEIGHTS if name in r.row.weights}
+    fields |= {name: r.at(name) for name in ("x", "hidden", "cell", "present")}
+    if not fields["cells"]:
+        del fields["cell"]
+    return _struct("recurrent", fields)
+
+
 def _recurrent(function: str) -> Callable[[_Row], str]:
+    return lambda r: r.call("drive", _cell(r, r.row.layer), function)
+
+
+def _decoder(function: str) -> Callable[[_Row], str]:
     def call(r: _Row) -> str:
         layer: Any = r.row.layer
-        fields: dict[str, Any] = {
-            **{"steps": r.x.steps, "width": r.x.width, "units": layer.units, "outputs": layer.outputs},
-            **{"gates": len(layer.gates), "cells": r.row.arrays["cell"][2]},
-            **{name: int(r.options[name]) for name in ("activation",) if name in r.options},
+        (_, steps, width), (_, _, outputs) = r.row.arrays["encoder"], r.row.arrays.get("output", (0, 0, 0))
+        weights = ("query", "key", "score", "output_kernel", "output_bias", "embeddings")
+        arrays = ("encoder", "encoder_present", "keys", "share", "output", "fed")
+        fields = {
+            **{"steps": steps, "width": width, "units": layer.cell.units, "outputs": outputs},
+            **{"output_activation": int(r.options["activation_of_output"])},
+            **r.fields(("attention",), weights, arrays),
         }
-        if "output" in r.options:
-            fields["output_activation"] = int(r.options["output"])
-        if "leak" in r.options:
-            fields["leak"] = r.options["leak"]
-        fields |= {name: r.weight(name) for name in _WEIGHTS if name in r.row.weights}
-        fields |= {name: r.at(name) for name in ("x", "hidden", "cell", "present")}
-        if not fields["cells"]:
-            del fields["cell"]
-        given = ", ".join(f".{name} = {value}" for name, value in fields.items())
-        return f"    drive(&(const recurrent){{{given}}}, {function});\n"
+        return r.call("decode", _struct("decoder", fields), _cell(r, layer.cell), function)
 
     return call
 
@@ -91,12 +121,9 @@ def _conv1d(r: _Row) -> str:
     fields: dict[str, Any] = {
         **{"steps": r.x.steps, "count": r.y.steps, "width": r.x.width, "filters": r.y.width},
         **{"taps": r.row.weights["kernel"][1] // r.x.width},
-        **{name: int(r.options[name]) for name in ("strides", "dilation", "before", "activation")},
-        **{name: r.weight(name) for name in ("kernel", "bias")},
-        **{name: r.at(name) for name in ("x", "y", "past", "after")},
+        **r.fields(("strides", "dilation", "before", "activation"), ("kernel", "bias"), ("x", "y", "past", "after")),
     }
-    given = ", ".join(f".{name} = {value}" for name, value in fields.items())
-    return f"    conv1d(&(const conv1d_layer){{{given}}});\n" + _presence(r)
+    return r.call("conv1d", _struct("conv1d_layer", fields)) + _presence(r)
 
 
 def _presence(r: _Row) -> str:
@@ -124,27 +151,78 @@ def _reverse(r: _Row) -> str:
     return r.call("reverse", *(r.at(name) for name in ("x", "y", "present", "y_present")), r.x.steps, r.x.width)
 
 
+def _attention(r: _Row) -> str:
+    arrays = ("x", "y", "present", "queries", "keys", "share")
+    fields = {
+        **{"steps": r.x.steps, "width": r.x.width, "units": r.row.arrays["keys"][2]},
+        **r.fields(("causal",), ("scale", "query", "key", "score"), arrays),
+    }
+    return r.call("attention", _struct("attention_layer", fields))
+
+
+def _attention_pooling(r: _Row) -> str:
+    fields = {
+        **{"steps": r.x.steps, "width": r.x.width, "units": r.row.arrays["keys"][2]},
+        **r.fields((), ("key", "bias", "score"), ("x", "y", "present", "keys", "share")),
+    }
+    return r.call("attention_pooling", _struct("attention_pooling_layer", fields))
+
+
+def _multi_head_attention(r: _Row) -> str:
+    kernels = ("query", "key", "value", "output")
+    weights = (*kernels, *(f"{name}_bias" for name in kernels))
+    arrays = ("x", "y", "present", "queries", "keys", "values", "seen", "share")
+    fields = {
+        **{"steps": r.x.steps, "width": r.x.width, "scale": r.options["scale"]},
+        **{f"width_of_{name}": r.row.arrays[name][2] for name in ("keys", "values")},
+        **r.fields(("heads", "causal"), weights, arrays),
+    }
+    return r.call("multi_head_attention", _struct("multi_head_attention_layer", fields))
+
+
+def _positional_encoding(r: _Row) -> str:
+    return r.call(
+        "positional_encoding", *map(r.at, ("x", "y", "position")), r.x.steps, r.x.width, r.options["max_wavelength"]
+    )
+
+
+def _position_embedding(r: _Row) -> str:
+    return r.call("add", r.at("x"), r.weight("embeddings"), r.at("y"), r.y.steps * r.y.width)
+
+
 def _join(r: _Row) -> str:
     left, right = r.row.arrays["a"][2], r.row.arrays["b"][2]
     return r.call("join", r.at("a"), r.at("b"), r.at("y"), r.y.steps, left, right)
 
+
+_LOOK, _CELL = ("activation", "dense", "look"), ("activation", "recurrent")
+
+_CELLS = {
+    **{"SimpleRNN": "simple_rnn", "Jordan": "jordan", "GRU": "gru", "GRU.reset_after": "gru_reset_after"},
+    **{"LSTM": "lstm", "EchoState": "echo_state"},
+}
+"""The C function of each cell, for layers and decoders."""
 
 CALLS: dict[str, tuple[tuple[str, ...], Callable[[_Row], str]]] = {
     "Dense": (("activation", "dense"), _dense),
     "Activation": (("activation", "activation_layer"), _activation),
     "LayerNormalization": (("layer_normalization",), _layer_normalization),
     "Embedding": (("embedding",), _embedding),
-    "SimpleRNN": (("activation", "recurrent", "simple_rnn"), _recurrent("simple_rnn")),
-    "Jordan": (("activation", "recurrent", "jordan"), _recurrent("jordan")),
-    "GRU": (("activation", "recurrent", "gru"), _recurrent("gru")),
-    "GRU.reset_after": (("activation", "recurrent", "gru_reset_after"), _recurrent("gru_reset_after")),
-    "LSTM": (("activation", "recurrent", "lstm"), _recurrent("lstm")),
-    "EchoState": (("activation", "recurrent", "echo_state"), _recurrent("echo_state")),
+    **{kind: ((*_CELL, function), _recurrent(function)) for kind, function in _CELLS.items()},
+    **{
+        f"Decoder.{kind}": ((*_CELL, *_LOOK, "decoder", function), _decoder(function))
+        for kind, function in _CELLS.items()
+    },
     "Conv1D": (("activation", "windows", "conv1d"), _conv1d),
     "MaxPooling1D": (("windows", "pooling"), _pooling(0)),
     "AveragePooling1D": (("windows", "pooling"), _pooling(1)),
     "Pyramid": (("pyramid",), _pyramid),
     "RepeatVector": (("repeat_vector",), lambda r: r.call("repeat_vector", r.at("x"), r.at("y"), r.y.steps, r.y.width)),
+    "Attention": ((*_LOOK, "attention"), _attention),
+    "AttentionPooling": ((*_LOOK, "attention_pooling"), _attention_pooling),
+    "MultiHeadAttention": ((*_LOOK, "multi_head_attention"), _multi_head_attention),
+    "PositionalEncoding": (("positional_encoding",), _positional_encoding),
+    "PositionEmbedding": (("add",), _position_embedding),
     "Reverse": (("reverse",), _reverse),
     "Join": (("join",), _join),
     "Add": (("add",), lambda r: r.call("add", r.at("a"), r.at("b"), r.at("y"), r.y.steps * r.y.width)),
@@ -170,18 +248,19 @@ def exact_network(model: RList) -> tuple[dict[str, int | str], str]:
     weights, names = _weights(rows, options.places, flat.astype(network.dtype))
     single = network.dtype == np.float32
     parts = dict.fromkeys(("common", "product", f"exponential_{32 if single else 64}", "exponential"))
-    calls = []
+    calls, begin = [], ""
     for row in rows:
         kind = row.kernels.name
         if kind in _SILENT:
             continue
         if kind not in CALLS:
-            known = ", ".join(name for name in CALLS if "." not in name)
+            known = ", ".join(dict.fromkeys(name.split(".")[0] for name in CALLS))
             raise NotExportableError(f"{kind} has no form in C yet; there are {known}")
         needed, call = CALLS[kind]
         parts |= dict.fromkeys(needed)
         named = _Row(row, names)
         calls.append(call(named))
+        begin += _begun(named)
         check_used(type(row.layer).__name__, row.weights.keys() - named.used, "C")
     given = 1 if model.get("one_to_many") and model.time_dim > 1 else model.get("time_dim_input", model.time_dim)
     defined: dict[str, int | str] = {
@@ -212,9 +291,19 @@ def exact_network(model: RList) -> tuple[dict[str, int | str], str]:
         *weights,
         scale_text("input", scale_of(model, "input", options.input_dim)),
         scale_text("output", scale_of(model, "output", plan.output.width)),
-        _RUN.replace("CLEAR", clear).replace("CALLS", "".join(calls)).replace("KEEP", keep if streams else ""),
+        _RUN.replace("CLEAR", clear + begin).replace("CALLS", "".join(calls)).replace("KEEP", keep if streams else ""),
     ]
     return defined, "\n".join(body)
+
+
+def _begun(r: _Row) -> str:
+    """The state that a recurrent layer has learnt to begin with."""
+    pairs = (("initial_state", "hidden"), ("initial_cell", "cell"))
+    return "".join(
+        f"    memcpy({r.at(array)}, {r.weight(weight)}, sizeof {r.weight(weight)});\n"
+        for weight, array in pairs
+        if weight in r.row.weights
+    )
 
 
 def _streams(model: RList, network: Any) -> bool:

@@ -20,7 +20,7 @@ from pytrainr.exact.layer_list import described
 from pytrainr.export.c_file import c_source
 from pytrainr.export.c_rows import CALLS
 from pytrainr.export.of_model import NotExportableError
-from pytrainr.layers import GRU, LSTM, Bidirectional, Conv1D, Dense, EchoState, Embedding, Pyramid
+from pytrainr.layers import GRU, LSTM, NTM, Bidirectional, Conv1D, Decoder, Dense, EchoState, Embedding, Pyramid
 from pytrainr.series import Normalisation
 from tests.exact import test_layers
 from tests.export.models import cube, model_of, with_gaps
@@ -144,14 +144,15 @@ def test_any_list_of_layers(
     check_list(stack, steps, width, tmp_path, mask=mask, dtype=dtype, seed=seed)
 
 
-def check_list(stack: list[Any], steps: int, width: int, folder: Path, seed: int = 0, **options: Any) -> None:
+def check_list(stack: list[Any], steps: int, width: int, folder: Path, seed: int = 0, **options: Any) -> bool:
+    """Whether C has all of the list, whose numbers are then predictr's."""
     model = model_of(stack, steps, width, seed, **options)
     try:
         compiled = Compiled(model, folder)
     except NotExportableError as error:
         kind = str(error).split()[0]
         assert kind not in CALLS or " with " in str(error)
-        return
+        return False
     X = np.random.default_rng(seed).standard_normal((3, steps + 2 * compiled.steps, width))
     if options.get("mask"):
         X = with_gaps(X)
@@ -164,6 +165,7 @@ def check_list(stack: list[Any], steps: int, width: int, folder: Path, seed: int
     if compiled.steps:
         last = compiled.step_through(X[0])[-1]
         assert np.array_equal(last, found[0, -1], equal_nan=True) or np.isnan(X[0, -1]).any()
+    return True
 
 
 EVERY: list[tuple[str, Any]] = [(name, layer) for name, examples in test_layers.EXAMPLES.items() for layer in examples]
@@ -179,6 +181,48 @@ def test_every_layer(mask: str | None, tmp_path: Path) -> None:
         except ValueError:
             continue
         check_list(stack, 5, 2, tmp_path, mask=mask)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("mask", [None, "nan"])
+def test_layers_that_look_at_a_whole_sequence(mask: str | None, dtype: str, tmp_path: Path) -> None:
+    """Each attention and position by itself and below others, whole sequences and others: none of it is refused."""
+    kinds = ("Attention", "AttentionPooling", "MultiHeadAttention", "PositionalEncoding", "PositionEmbedding")
+    for kind in kinds:
+        for layer in test_layers.EXAMPLES[kind]:
+            for stack in ([layer], [GRU(5, return_sequences=True), layer, Dense(2, activation="tanh")]):
+                assert check_list(stack, 6, 3, tmp_path, mask=mask, dtype=dtype)
+
+
+TOKENS: list[Any] = [Dense(4, activation="softmax"), Embedding(4, 3)]
+DECODERS: list[Any] = [
+    *test_layers.EXAMPLES["Decoder"],
+    Decoder(GRU(3), 6, "dot", "teacher", Dense(2)),
+    Decoder(GRU(3), 5, "additive", "own", *TOKENS),
+    Decoder(GRU(3), 4, None, "teacher", *TOKENS),
+    Decoder(LSTM(3, peephole=True, projection=2), 3, "dot", "own", Dense(2, use_bias=False)),
+]
+
+
+@pytest.mark.parametrize("mask", [None, "nan"])
+def test_decoders(mask: str | None, tmp_path: Path) -> None:
+    """Decoders of every attention and feed, of numbers and of tokens, over whole sequences and others; as many steps as
+    the sequence has, too."""
+    for decoder in DECODERS:
+        for width in (decoder.cell.outputs,) if decoder.attention == "dot" else (1, 3):
+            assert check_list([decoder], 6, width, tmp_path, mask=mask)
+
+
+def test_decoders_in_single_precision(tmp_path: Path) -> None:
+    for decoder in DECODERS[:3]:
+        assert check_list([Dense(2), decoder], 6, 2, tmp_path, mask="nan", dtype="float32")
+
+
+@pytest.mark.parametrize("mask", [None, "nan"])
+def test_state_that_is_learnt(mask: str | None, tmp_path: Path) -> None:
+    """Recurrent layers that begin with a learnt state, step by step too, begin with it."""
+    stack = [LSTM(3, learn_initial_state=True, return_sequences=True), GRU(2, learn_initial_state=True)]
+    assert check_list(stack, 4, 2, tmp_path, mask=mask)
 
 
 def test_embedding_and_tokens(tmp_path: Path) -> None:
@@ -219,6 +263,14 @@ def test_shorthands(options: dict[str, Any], tmp_path: Path) -> None:
     assert np.abs(found - expected).max() < 1e-12 * max(1.0, np.abs(expected).max())
 
 
+def test_the_shorthand_of_attention(tmp_path: Path) -> None:
+    """attention=True, trained: the decoder has as many steps as Y."""
+    Y, X = data()
+    model = pytrainr.trainr(Y[:, :2], X, **{**QUIET, "hidden_dim": 3}, exact=True, network_type="gru", attention=True)
+    found = Compiled(model, tmp_path).predict(X)
+    assert np.abs(found - cube(pytrainr.predictr(model, X))).max() < 1e-12
+
+
 def test_one_to_many(tmp_path: Path) -> None:
     Y, X = data()
     model = pytrainr.trainr(Y, X[:, :1], **QUIET, exact=True, network_type="lstm", use_bias=True)
@@ -229,9 +281,8 @@ def test_one_to_many(tmp_path: Path) -> None:
 def test_what_c_cannot_say_is_named(tmp_path: Path) -> None:
     """A layer without a form in C, and a network whose training diverged, are errors; no file is left."""
     Y, X = data()
-    model = pytrainr.trainr(Y[:, :2], X, **{**QUIET, "hidden_dim": 3}, exact=True, network_type="gru", attention=True)
-    with pytest.raises(ValueError, match=r"Decoder\.GRU has no form in C"):
-        model.to_c(tmp_path / "net.c")
+    with pytest.raises(ValueError, match=r"NTM has no form in C yet; there are Dense, .*Decoder"):
+        model_of([NTM(2, memory_slots=3, memory_width=2)], 4, 2).to_c(tmp_path / "net.c")
     model = pytrainr.trainr(Y, X, **QUIET)
     model.time_synapse[0][0, 0] = np.nan
     with pytest.raises(ValueError, match=r"a weight is nan: the training diverged"):

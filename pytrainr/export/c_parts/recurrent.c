@@ -6,20 +6,26 @@ typedef struct {
     real *x, *hidden, *cell, *present;
 } recurrent;
 
-/* Drive a cell over all steps; where there is no entry the state is held. */
-INLINE void drive(const recurrent *l, void (*step)(const recurrent *, real *, const real *, real *, int))
+/* A cell's equations: from s, x W + b, and the state before to the state after step t. */
+typedef void (*cell_step)(const recurrent *l, real *s, const real *before, real *after, int t);
+
+/* One step of a cell; where there is no entry the state is held. */
+INLINE void drive_step(const recurrent *l, cell_step step, int t)
 {
     int n = l->outputs, cells = l->cells, wide = l->gates * l->units;
-    for (int t = 0; t < l->steps; t++) {
-        const real *before = l->hidden + t * n;
-        real *after = l->hidden + (t + 1) * n, s[WIDEST];
-        if (l->present && l->present[t] == 0) {
-            memcpy(after, before, sizeof(real) * n);
-            if (cells) memcpy(l->cell + (t + 1) * cells, l->cell + t * cells, sizeof(real) * cells);
-            continue;
-        }
-        product(s, l->x + t * l->width, l->kernel, l->width, wide);
-        for (int k = 0; k < wide && l->bias; k++) s[k] += l->bias[k];
-        step(l, s, before, after, t);
+    const real *before = l->hidden + t * n;
+    real *after = l->hidden + (t + 1) * n, s[WIDEST];
+    if (l->present && l->present[t] == 0) {
+        memcpy(after, before, sizeof(real) * n);
+        if (cells) memcpy(l->cell + (t + 1) * cells, l->cell + t * cells, sizeof(real) * cells);
+        return;
     }
+    product(s, l->x + t * l->width, l->kernel, l->width, wide);
+    for (int k = 0; k < wide && l->bias; k++) s[k] += l->bias[k];
+    step(l, s, before, after, t);
+}
+
+INLINE void drive(const recurrent *l, cell_step step)
+{
+    for (int t = 0; t < l->steps; t++) drive_step(l, step, t);
 }
