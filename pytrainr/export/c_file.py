@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pytrainr.export.c_r import r_network
-from pytrainr.export.c_text import identifier, part
+from pytrainr.export.c_text import identifier, part, words_of
 from pytrainr.r_list import RList
 from pytrainr.storage import write_atomically
 
@@ -16,12 +16,12 @@ __all__ = ["c_source", "to_c"]
 
 def to_c(model: RList, path: str | os.PathLike[str], name: str | None = None) -> None:
     """Write the network as C; see :meth:`pytrainr.Model.to_c`."""
-    chosen = identifier(Path(path).stem if name is None else name)
-    write_atomically(path, [c_source(model, chosen).encode()])
+    write_atomically(path, [c_source(model, Path(path).stem if name is None else name).encode()])
 
 
 def c_source(model: RList, name: str) -> str:
-    """The text of the file, whose functions begin with ``name``."""
+    """The text of the file, whose functions begin with ``name``; with "network_" before it where C cannot have it, or
+    the file has something of that name."""
     if model.exact:
         from pytrainr.export.c_rows import exact_network
 
@@ -48,6 +48,7 @@ def c_source(model: RList, name: str) -> str:
             part("main") + main + "#endif\n",
         ]
     )
+    name = identifier(name, words_of(text))
     upper = name.upper()
     return text.replace("NAME_MAIN", f"{upper}_MAIN").replace("NAME", name).replace("FILE", name)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from functools import cache
 from importlib import resources
 
@@ -10,27 +11,26 @@ import numpy as np
 
 from pytrainr.export.of_model import NotExportableError, Scale
 
-__all__ = ["array", "identifier", "number", "part", "scale_text"]
+__all__ = ["array", "identifier", "number", "part", "scale_text", "words_of"]
 
-_C_WORDS = frozenset(
-    (
-        *("auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum", "extern"),
-        *("float", "for", "goto", "if", "inline", "int", "long", "main", "register", "restrict", "return", "short"),
-        *(
-            "signed",
-            "sizeof",
-            "static",
-            "struct",
-            "switch",
-            "typedef",
-            "union",
-            "unsigned",
-            "void",
-            "volatile",
-            "while",
-        ),
-    )
-)
+_LANGUAGE = """
+auto break case char const continue default do double else enum extern float for goto if inline int long main
+register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while
+"""
+_HEADERS = """
+EOF FILE NULL abort abs acos acosh asin asinh atan atan2 atanh atof atoi atol bsearch calloc cbrt ceil
+clearerr copysign cos cosh div div_t erf erfc exit exp exp2 expm1 fabs fclose fdim feof ferror fflush fgetc
+fgets floor fma fmax fmin fmod fopen fpos_t fprintf fputc fputs fread free freopen frexp fscanf fseek ftell
+fwrite getc getchar getenv gets hypot ilogb isfinite isinf isnan isnormal labs ldexp ldiv lgamma llabs log
+log10 log1p log2 logb lrint lround malloc memchr memcmp memcpy memmove memset modf nan nearbyint perror pow
+printf putc putchar puts qsort rand realloc remainder remove remquo rename rewind rint round scalbln scalbn
+scanf setbuf setvbuf signbit sin sinh size_t snprintf sprintf sqrt srand sscanf stderr stdin stdout strcat
+strchr strcmp strcoll strcpy strcspn strerror strlen strncat strncmp strncpy strpbrk strrchr strspn strstr
+strtod strtof strtok strtol strtoul strxfrm system tan tanh tgamma tmpfile tmpnam trunc ungetc va_list
+vfprintf vprintf vsprintf wchar_t
+"""
+_C_WORDS = frozenset((_LANGUAGE + _HEADERS).split())
+"""What nothing of ours can be called: C's own words, and names of the headers that a file includes."""
 
 
 @cache
@@ -39,10 +39,15 @@ def part(name: str) -> str:
     return (resources.files("pytrainr.export") / "c_parts" / f"{name}.c").read_text(encoding="utf-8")
 
 
-def identifier(text: str) -> str:
-    """``text`` as the name of something in C."""
+def identifier(text: str, taken: Collection[str] = ()) -> str:
+    """``text`` as the name of something in C, where names are ``taken``."""
     name = re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_") or "network"
-    return f"network_{name}" if name[0].isdigit() or name in _C_WORDS else name
+    return f"network_{name}" if name[0].isdigit() or name in _C_WORDS or name in taken else name
+
+
+def words_of(source: str) -> frozenset[str]:
+    """The words in a text of C but for its comments and strings."""
+    return frozenset(re.findall(r"\w+", re.sub(r'/\*.*?\*/|"(\\.|[^"\\])*"', " ", source, flags=re.DOTALL)))
 
 
 def number(value: float) -> str:

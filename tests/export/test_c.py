@@ -290,6 +290,18 @@ def test_what_c_cannot_say_is_named(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("exact", [False, True])
+def test_any_name_compiles(exact: bool, tmp_path: Path) -> None:
+    """Also of a file that is called as something inside of it, or in C."""
+    Y, X = data()
+    model = pytrainr.trainr(Y, X, **QUIET, exact=exact, network_type="gru")
+    assert CC is not None
+    for name in ("product", "gru", "exp", "x", "real", "network", "NAME", "FILE", "tgamma", "while", "2 nets"):
+        source = tmp_path / f"{name}.c"
+        model.to_c(source)
+        subprocess.run([CC, *STRICT, "-DPYTRAINR_MAIN", source, "-o", tmp_path / "program", "-lm"], check=True)
+
+
 def run(program: Path, text: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([program], input=text, capture_output=True, text=True, timeout=60, check=False)
 
