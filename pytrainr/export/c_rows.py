@@ -80,7 +80,7 @@ _WEIGHTS = ("kernel", "recurrent_kernel", "bias", "recurrent_bias", "peephole", 
 
 
 def _cell(r: _Row, layer: Any) -> str:
-    """The struct of a recurrent layer, or of the cell that a decoder drives."""
+    """The struct of a recurrent layer, or of the cell that another layer drives."""
     fields: dict[str, Any] = {
         **{"steps": r.x.steps, "width": r.x.width, "units": layer.units, "outputs": layer.outputs},
         **{"gates": len(layer.gates), "cells": r.row.arrays["cell"][2]},
@@ -113,6 +113,19 @@ def _decoder(function: str) -> Callable[[_Row], str]:
             **r.fields(("attention",), weights, arrays),
         }
         return r.call("decode", _struct("decoder", fields), _cell(r, layer.cell), function)
+
+    return call
+
+
+def _adaptive_computation(function: str) -> Callable[[_Row], str]:
+    def call(r: _Row) -> str:
+        layer: Any = r.row.layer
+        arrays = ("outer", "outer_present", "result")
+        fields = {
+            "steps": r.row.arrays["outer"][1],
+            **r.fields(("most",), ("halting_kernel", "halting_bias"), arrays),
+        }
+        return r.call("adapt", _struct("adaptive_computation", fields), _cell(r, layer.cell), function)
 
     return call
 
@@ -201,7 +214,7 @@ _CELLS = {
     **{"SimpleRNN": "simple_rnn", "Jordan": "jordan", "GRU": "gru", "GRU.reset_after": "gru_reset_after"},
     **{"LSTM": "lstm", "EchoState": "echo_state"},
 }
-"""The C function of each cell, for layers and decoders."""
+"""The C function of each cell, for layers and what drives a cell."""
 
 CALLS: dict[str, tuple[tuple[str, ...], Callable[[_Row], str]]] = {
     "Dense": (("activation", "dense"), _dense),
@@ -211,6 +224,10 @@ CALLS: dict[str, tuple[tuple[str, ...], Callable[[_Row], str]]] = {
     **{kind: ((*_CELL, function), _recurrent(function)) for kind, function in _CELLS.items()},
     **{
         f"Decoder.{kind}": ((*_CELL, *_LOOK, "decoder", function), _decoder(function))
+        for kind, function in _CELLS.items()
+    },
+    **{
+        f"AdaptiveComputation.{kind}": ((*_CELL, "adaptive_computation", function), _adaptive_computation(function))
         for kind, function in _CELLS.items()
     },
     "Conv1D": (("activation", "windows", "conv1d"), _conv1d),

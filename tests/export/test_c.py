@@ -20,7 +20,21 @@ from pytrainr.exact.layer_list import described
 from pytrainr.export.c_file import c_source
 from pytrainr.export.c_rows import CALLS
 from pytrainr.export.of_model import NotExportableError
-from pytrainr.layers import GRU, LSTM, NTM, Bidirectional, Conv1D, Decoder, Dense, EchoState, Embedding, Pyramid
+from pytrainr.layers import (
+    GRU,
+    LSTM,
+    NTM,
+    AdaptiveComputation,
+    Bidirectional,
+    Conv1D,
+    Decoder,
+    Dense,
+    EchoState,
+    Embedding,
+    Jordan,
+    Pyramid,
+    SimpleRNN,
+)
 from pytrainr.series import Normalisation
 from tests.exact import test_layers
 from tests.export.models import cube, model_of, with_gaps
@@ -218,6 +232,38 @@ def test_decoders_in_single_precision(tmp_path: Path) -> None:
         assert check_list([Dense(2), decoder], 6, 2, tmp_path, mask="nan", dtype="float32")
 
 
+THINKERS: list[Any] = [
+    AdaptiveComputation(SimpleRNN(3, return_sequences=True), max_steps=1),
+    AdaptiveComputation(GRU(5, dropout=0.2, recurrent_dropout=0.2), max_steps=4),
+    AdaptiveComputation(GRU(3, reset_after=False, use_bias=False, return_sequences=True), max_steps=3),
+    AdaptiveComputation(LSTM(4, peephole=True, projection=2, return_sequences=True), max_steps=7),
+    AdaptiveComputation(Jordan(3, outputs=2, return_sequences=True), max_steps=5),
+]
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("mask", [None, "nan"])
+def test_cells_that_think(mask: str | None, dtype: str, tmp_path: Path) -> None:
+    """AdaptiveComputation around each cell, by itself and below others, step by step too; and of a network that needs
+    the whole sequence."""
+    for layer in THINKERS:
+        assert check_list([layer], 5, 2, tmp_path, mask=mask, dtype=dtype)
+        assert check_list([Dense(3), layer, Dense(2)], 5, 2, tmp_path, mask=mask, dtype=dtype)
+    assert check_list([THINKERS[2], Bidirectional(GRU(2))], 5, 2, tmp_path, mask=mask, dtype=dtype)
+
+
+def test_cells_think_as_long_as_they_need(tmp_path: Path) -> None:
+    """A cell takes fewer steps over some entries than over others, and its C does."""
+    model = model_of([AdaptiveComputation(GRU(4, return_sequences=True), max_steps=9)], 8, 2)
+    *_, halting_kernel, halting_bias = model.adaptive_computation_weights
+    halting_kernel *= 5.0
+    halting_bias[:] = -2.0
+    X = 2.0 * np.random.default_rng(0).standard_normal((20, 8, 2))
+    (states,) = pytrainr.layer_states(model, X).values()
+    assert len(np.unique(states["ponder_steps"])) > 2
+    assert np.abs(Compiled(model, tmp_path).predict(X) - pytrainr.predictr(model, X)).max() < 1e-12
+
+
 @pytest.mark.parametrize("mask", [None, "nan"])
 def test_state_that_is_learnt(mask: str | None, tmp_path: Path) -> None:
     """Recurrent layers that begin with a learnt state, step by step too, begin with it."""
@@ -281,7 +327,7 @@ def test_one_to_many(tmp_path: Path) -> None:
 def test_what_c_cannot_say_is_named(tmp_path: Path) -> None:
     """A layer without a form in C, and a network whose training diverged, are errors; no file is left."""
     Y, X = data()
-    with pytest.raises(ValueError, match=r"NTM has no form in C yet; there are Dense, .*Decoder"):
+    with pytest.raises(ValueError, match=r"NTM has no form in C yet; there are Dense, .*AdaptiveComputation"):
         model_of([NTM(2, memory_slots=3, memory_width=2)], 4, 2).to_c(tmp_path / "net.c")
     model = pytrainr.trainr(Y, X, **QUIET)
     model.time_synapse[0][0, 0] = np.nan
