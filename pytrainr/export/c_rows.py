@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from pytrainr.exact.cells.lstm import LSTM
+from pytrainr.exact.cells.ntm import NTM
 from pytrainr.exact.plan import Row
 from pytrainr.export.c_text import array, identifier, part, scale_text
 from pytrainr.export.of_model import NotExportableError, check_used, scale_of
@@ -94,6 +95,10 @@ def _cell(r: _Row, layer: Any) -> str:
     fields |= {name: r.at(name) for name in ("x", "hidden", "cell", "present")}
     if not fields["cells"]:
         del fields["cell"]
+    if isinstance(layer, NTM):
+        weights = ("head_kernel", "head_bias", "initial_memory", "initial_weighting")
+        numbers = ("slots", "width", "reads", "writes", "shifts", "lstm")
+        fields["own"] = _struct("struct turing", r.fields(numbers, weights, ()))
     return _struct("recurrent", fields)
 
 
@@ -212,7 +217,7 @@ _LOOK, _CELL = ("activation", "dense", "look"), ("activation", "recurrent")
 
 _CELLS = {
     **{"SimpleRNN": "simple_rnn", "Jordan": "jordan", "GRU": "gru", "GRU.reset_after": "gru_reset_after"},
-    **{"LSTM": "lstm", "EchoState": "echo_state"},
+    **{"LSTM": "lstm", "EchoState": "echo_state", "NTM": "ntm"},
 }
 """The C function of each cell, for layers and what drives a cell."""
 
@@ -297,7 +302,7 @@ def exact_network(model: RList) -> tuple[dict[str, int | str], str]:
         "OUTPUT": ends.output,
         "OUTPUT_PRESENT": ends.output_present,
     }
-    for name in ("EXP", "TANH_", "SQRT"):
+    for name in ("EXP", "TANH_", "SQRT", "LOG", "LOG1P"):
         defined[name] = name.lower().strip("_") + ("f" if single else "")
     states = plan.program.states.tolist()
     clear = "".join(f"    memset(m + {before}, 0, sizeof(real) * {n});\n" for before, _, n in states)

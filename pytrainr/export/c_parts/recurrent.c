@@ -3,6 +3,7 @@ typedef struct {
     int steps, width, units, outputs, cells, gates, activation, output_activation;
     real leak;
     const real *kernel, *recurrent_kernel, *bias, *recurrent_bias, *peephole, *projection, *projection_bias;
+    const struct turing *own; /* what an ntm has beside */
     real *x, *hidden, *cell, *present;
 } recurrent;
 
