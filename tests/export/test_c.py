@@ -136,7 +136,7 @@ def test_output_that_goes_on_after_the_input(tmp_path: Path) -> None:
     for exact in (False, True):
         options = {**QUIET, "network_type": "gru", "seq_to_seq_unsync": True, "exact": exact, "use_bias": True}
         model = pytrainr.trainr(Y[:, :3], X, **options)
-        found = Compiled(model, tmp_path, "exact" if exact else "r").predict(X)
+        found = Compiled(model, tmp_path, "exact" if exact else "as_in_r").predict(X)
         expected = cube(pytrainr.predictr(model, X))
         assert np.abs(found - expected).max() <= (1e-12 if exact else 0.0)
 
