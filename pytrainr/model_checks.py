@@ -59,6 +59,7 @@ COUNTERS = ("updates_done", "groups_done", "dropout_seed", "current_epoch", "bes
 COUNTED = (*COUNTERS, "validation_loss", "best_validation_loss")
 """Fields in which training counts, and what belongs to them."""
 _NAMES = ("output", "loss", "init", "dtype")
+_SEVERAL = ("hidden_dim", "synapse_dim", "class_weight")
 _LARGEST = 2**53
 _NORMALISATION = (("input_center", "input_scale", "input_dim"), ("output_center", "output_scale", "output_dim"))
 
@@ -271,8 +272,8 @@ def _counter(value: Any, name: str) -> int:
 
 
 def _single(value: Any, name: str) -> Any:
-    """``value``, or the only entry of an array of one; the dimensions of a network may be several."""
-    if not isinstance(value, np.ndarray) or name in ("hidden_dim", "synapse_dim"):
+    """``value``, or the only entry of an array of one, but for what may be several."""
+    if not isinstance(value, np.ndarray) or name in _SEVERAL:
         return value
     if value.size != 1 or value.dtype.kind not in "fiubU":
         raise TypeError(f"{name} should be a single value, it is an array of {value.dtype} of the shape {value.shape}")

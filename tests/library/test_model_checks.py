@@ -10,6 +10,8 @@ import pytest
 
 import pytrainr
 from pytrainr import Model, RRandom, epoch_annealing
+from pytrainr import layers as layers_of
+from pytrainr.model_fields import checked_model
 from pytrainr.training import CheckpointError, Training
 from tests.library.hostile import ROADS, configurations, data, trained
 
@@ -135,3 +137,17 @@ def test_checking_leaves_the_callers_model_alone() -> None:
     assert np.array_equal(pytrainr.predictr(model, data()[0]), expected)
     assert all(model[name] is value for name, value in kept.items())
     assert model.stepper() is not None
+
+
+def test_class_weights_come_from_r_as_an_array() -> None:
+    """What is several numbers is a vector in R, and an array in its messages."""
+    X, Y = data()
+    options: dict[str, Any] = {"exact": True, "loss": "sparse_categorical_crossentropy", "epoch_function": []}
+    labels = (Y[:, :, :1] > Y[:, :, :1].mean()).astype(float)
+    layers = [layers_of.GRU(2, return_sequences=True), layers_of.Dense(2, activation="softmax")]
+    model = pytrainr.trainr(
+        labels, X, layers=layers, learningrate=0.1, class_weight={1: 2.5}, rng=RRandom(1), **options
+    )
+    received = checked_model({**dict(model.items()), "class_weight": np.array([1.0, 2.5])})
+    assert received.class_weight == [1.0, 2.5]
+    assert np.array_equal(pytrainr.predictr(received, X), pytrainr.predictr(model, X))
