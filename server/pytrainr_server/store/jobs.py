@@ -416,7 +416,7 @@ class JobStore:
         )
         with self._database.read() as connection:
             found = connection.execute(query.group_by(jobs.c.arithmetic))
-            return dict(found.tuples().all())
+            return {row[0]: row[1] for row in found}
 
     def lease_next(
         self,
