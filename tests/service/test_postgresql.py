@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +19,7 @@ from pytrainr import RRandom
 from tests.service import test_faults, test_jobs
 from tests.service.conftest import adder
 from tests.service.postgresql import PostgreSQL, what_is_missing
-from tests.service.test_faults import TASKS, Reviver, assert_same, submit, undisturbed
+from tests.service.test_faults import Reviver, kill_at_random
 from tests.service.test_security import command
 
 MISSING = what_is_missing()
@@ -82,17 +81,7 @@ def reviver(postgresql: PostgreSQL, tmp_path: Path) -> Iterator[Reviver]:
 
 @pytest.mark.parametrize("postgresql_is", HERE)
 def test_kills_change_no_bit(reviver: Reviver, postgresql_is: str) -> None:
-    chance = random.Random(21)
-    server = reviver.start()
-    with pytrainr_client.connect(server.address, retry_seconds=30) as client:
-        jobs = [submit(client, task, index, f"job-{index}") for index, task in enumerate(TASKS)]
-        for _ in range(8):
-            time.sleep(chance.uniform(0.0, 0.25))
-            server.kill()
-            server = reviver.start()
-        for index, job in enumerate(jobs):
-            assert_same(job.wait(), undisturbed(TASKS[index], index))
-        assert len(list(client.models())) == len(list(client.jobs())) == len(TASKS)
+    kill_at_random(reviver, random.Random(21), kills=8, apart=0.25)
 
 
 @pytest.mark.parametrize("postgresql_is", HERE)
