@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import copy
 import json
 import random
 import shutil
@@ -55,6 +56,10 @@ KINDS: dict[str, dict[str, Any]] = {
     },
     "exact lstm": {"network_type": "lstm", "hidden_dim": 4, "numepochs": 100, "exact": True, "update_rule": "momentum"},
     "large": {"hidden_dim": 2, "numepochs": 3, "batch_size": 400},
+    "schedules": {
+        **{"hidden_dim": 4, "numepochs": 250},
+        "epoch_function": [pytrainr.StepSchedule(50, factor=4.0), pytrainr.EarlyStopping(patience=1000)],
+    },
     "paused": {"network_type": "gru", "hidden_dim": 3, "numepochs": 6},
 }
 
@@ -90,7 +95,8 @@ def expected(kind: str) -> Model:
     """The same training, done here."""
     X, Y = data(kind)
     function = halved if kind == "paused" else pytrainr.epoch_annealing
-    return pytrainr.trainr(Y, X, learningrate=0.05, rng=RRandom(7), epoch_function=function, **KINDS[kind])
+    given = {"epoch_function": function, **copy.deepcopy(KINDS[kind])}
+    return pytrainr.trainr(Y, X, learningrate=0.05, rng=RRandom(7), **given)
 
 
 def same(model: Model, other: Model) -> bool:

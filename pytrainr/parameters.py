@@ -85,6 +85,14 @@ class Layout:
             fields.setdefault(block.field, []).append(block.view(flat))
         return fields
 
+    def copied(self, model: Any) -> Flat:
+        """A flat vector with the model's arrays."""
+        flat = self.zeros()
+        for field, views in self.views(flat).items():
+            for array, view in zip(model[field], views, strict=True):
+                view[...] = array
+        return flat
+
     def without(self, field: str) -> Layout:
         """The same layout with the arrays of ``field`` left out of what it attaches and collects."""
         part = object.__new__(Layout)

@@ -37,6 +37,12 @@ class Schedule:
     kept_with_model = True
     """Where a model is copied, so is the schedule: it changes as it is called."""
 
+    weights: np.ndarray | None = None
+    """Those of an earlier epoch that it keeps, one after the other: the part of its state that its name has no room
+    for."""
+    keeps_weights = False
+    """Whether by now it does."""
+
     def __post_init__(self) -> None:
         for name in ("epochs", "numepochs", "patience"):
             if hasattr(self, name):
@@ -155,24 +161,28 @@ class EarlyStopping(Schedule):
             raise wrong_type(
                 "monitor", "{place} should be the name of a field of the model, it is {value}", value=self.monitor
             )
-        self._weights: dict[str, list[np.ndarray]] = {}
+
+    @property
+    def keeps_weights(self) -> bool:  # type: ignore[override]
+        return self.restore and self._best_epoch > 0
 
     def __call__(self, model: RList) -> RList:
         epoch = int(model.current_epoch)
         if epoch == 1:
             self._best, self._best_epoch = math.inf, 0
         value = to_be_small(model, self.monitor)
-        fields = {block.field for block in layout_of(model)}
+        layout = layout_of(model)
         if value < self._best - self.least_change or not self._best_epoch:
             self._best, self._best_epoch = value, epoch
             if self.restore:
-                self._weights = {name: [np.array(array) for array in model[name]] for name in fields}
+                self.weights = layout.copied(model)
         if epoch - self._best_epoch >= self.patience:
             model.stop_training = True
-        if (model.get("stop_training") or epoch == model.numepochs) and self.restore and self._weights:
-            for name in fields:
-                model[name] = self._weights[name]
-            model.best_epoch_kept, self._weights = self._best_epoch, {}
+        if (model.get("stop_training") or epoch == model.numepochs) and self.weights is not None:
+            for name, arrays in layout.views(self.weights).items():
+                model[name] = arrays
+            model.best_epoch_kept = self._best_epoch
+            self.weights, self._best_epoch = None, 0
         return model
 
 

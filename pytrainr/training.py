@@ -511,8 +511,11 @@ class Training:
             "done": self._done if self._groups is not None else -1,
             "fields": packed({name: value for name, value in self.model.items() if self._is_kept(name, value)}),
             "random_seed": self.rng.random_seed,
-            "schedules": json.dumps(self._schedules()),
+            "schedules": json.dumps({place: schedule.__name__ for place, schedule in self._schedules().items()}),
         }
+        for place, schedule in self._schedules().items():
+            if schedule.weights is not None:
+                saved[_of_schedule(place)] = schedule.weights.copy()
         if self._groups is not None:
             saved["epoch_random_seed"] = self._epoch_seed
             saved["error_column"] = self.model.error[:, self.epoch].copy()
@@ -523,10 +526,10 @@ class Training:
                 saved[f"store:{k}"] = array.copy()
         return saved
 
-    def _schedules(self) -> dict[int, str]:
-        """Where among the epoch functions schedules are, by the names that hold their state."""
+    def _schedules(self) -> dict[int, Schedule]:
+        """The schedules, by their place among the epoch functions."""
         functions = enumerate(self.model.epoch_function)
-        return {place: function.__name__ for place, function in functions if isinstance(function, Schedule)}
+        return {place: function for place, function in functions if isinstance(function, Schedule)}
 
     def restore(self, checkpoint: dict[str, Any], error_columns: np.ndarray) -> None:
         """Go on from a :meth:`checkpoint` of a training with the same data and options.
@@ -562,12 +565,14 @@ class Training:
 
     def _restored_functions(self, checkpoint: dict[str, Any]) -> list[Callable]:
         """The epoch functions, those that are schedules as they were."""
-        functions = list(self.model.epoch_function)
+        functions, size = list(self.model.epoch_function), layout_of(self.model).size
         try:
             for place, name in json.loads(str(checkpoint.get("schedules", "{}"))).items():
                 schedule = schedule_named(name)
                 if schedule is None:
                     raise ValueError(f"{name!r} is no schedule")
+                if schedule.keeps_weights:
+                    schedule.weights = _checked_array(checkpoint, _of_schedule(int(place)), (size,))
                 functions[int(place)] = schedule
         except (ValueError, TypeError, AttributeError, LookupError) as error:
             raise CheckpointError(f"schedules are not what a checkpoint holds: {error}") from error
@@ -607,6 +612,11 @@ class Training:
         except (KeyError, ValueError, TypeError) as error:
             raise CheckpointError(f"the checkpoint does not belong to this training: {error}") from error
         return {name: saved[name] for name in fields}
+
+
+def _of_schedule(place: int) -> str:
+    """The name of the weights that a schedule keeps, in a checkpoint."""
+    return f"schedule:{place}"
 
 
 def _checked_array(checkpoint: dict[str, Any], name: str, shape: tuple[int, ...]) -> np.ndarray:

@@ -13,6 +13,7 @@ import pytest
 
 from pytrainr import (
     CosineSchedule,
+    EarlyStopping,
     ExponentialSchedule,
     Model,
     ReduceOnPlateau,
@@ -25,7 +26,7 @@ from pytrainr import (
 )
 from pytrainr.cli import main
 from pytrainr.function_names import UnknownFunction, function_named
-from pytrainr.training import Training
+from pytrainr.training import CheckpointError, Training
 
 X = np.linspace(0, 1, 5 * 4 * 2).reshape(5, 4, 2)
 Y = np.linspace(0, 1, 5 * 4).reshape(5, 4, 1)
@@ -139,3 +140,45 @@ def test_a_checkpoint_has_the_state_of_the_schedules() -> None:
         while not training.finished:
             training.advance()
     assert resumed.result() == begun.result()
+
+
+def rising(model: Model) -> Model:
+    """The error grows from the second epoch on."""
+    model.error[:, model.current_epoch - 1] = abs(model.current_epoch - 2)
+    return model
+
+
+@pytest.mark.parametrize("options", [{}, {"exact": True}, {"exact": True, "dtype": "float32", "network_type": "gru"}])
+@pytest.mark.parametrize("epochs", [1, 2, 4, 6])
+def test_a_checkpoint_has_the_best_weights_of_early_stopping(options: dict[str, Any], epochs: int) -> None:
+    """A job that was taken up again after its best epoch ended with the weights of the last, silently."""
+    options = {"learningrate": 0.1, "hidden_dim": 2, "numepochs": 6, **options}
+
+    def training() -> Training:
+        return Training(Y, X, rng=RRandom(1), epoch_function=[rising, EarlyStopping(patience=5)], **options)
+
+    begun, resumed = training(), training()
+    while begun.epoch < epochs:
+        begun.advance()
+    resumed.restore(begun.checkpoint(), begun.model.error[:, :epochs].copy())
+    for each in (begun, resumed):
+        while not each.finished:
+            each.advance()
+    assert begun.result().best_epoch_kept == 2
+    assert resumed.result() == begun.result()
+    again = training()
+    checkpoint = {name: value for name, value in begun.checkpoint().items() if not name.startswith("schedule:")}
+    again.restore(checkpoint, begun.model.error)
+    assert again.finished, "after the end there is nothing to keep"
+
+
+def test_a_checkpoint_without_the_best_weights_is_refused() -> None:
+    """As older versions wrote them: the job begins again."""
+    begun, resumed = (
+        Training(Y, X, learningrate=0.1, hidden_dim=2, numepochs=6, rng=RRandom(1), epoch_function=EarlyStopping())
+        for _ in range(2)
+    )
+    begun.advance()
+    checkpoint = {name: value for name, value in begun.checkpoint().items() if not name.startswith("schedule:")}
+    with pytest.raises(CheckpointError, match="schedule:0 should be an array"):
+        resumed.restore(checkpoint, begun.model.error[:, : begun.epoch].copy())

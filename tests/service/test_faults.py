@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import random
 import threading
 import time
@@ -37,13 +38,19 @@ TASKS: tuple[dict[str, Any], ...] = (
         "dropout": 0.1,
         "validation": 0.25,
     },
+    {
+        "hidden_dim": 4,
+        "numepochs": 250,
+        "epoch_function": [pytrainr.StepSchedule(50, factor=4.0), pytrainr.EarlyStopping(patience=1000)],
+    },
 )
 WEIGHTS = ("time_synapse", "recurrent_synapse", "bias_synapse", "time_synapse_update")
 
 
 def undisturbed(task: dict[str, Any], seed: int) -> Model:
     X, Y = adder(40)
-    return pytrainr.trainr(Y, X, learningrate=0.05, rng=RRandom(seed), epoch_function=pytrainr.epoch_annealing, **task)
+    given = {"epoch_function": pytrainr.epoch_annealing, **copy.deepcopy(task)}
+    return pytrainr.trainr(Y, X, learningrate=0.05, rng=RRandom(seed), **given)
 
 
 def submit(client: Client, task: dict[str, Any], seed: int, job_id: str) -> pytrainr_client.Job:
@@ -57,6 +64,8 @@ def assert_same(model: Model, expected: Model) -> None:
             assert np.array_equal(model[field][layer], weights), f"{field}[{layer}]"
     assert np.array_equal(model.error, expected.error)
     assert model.learningrate == expected.learningrate
+    assert model.epoch_function == expected.epoch_function
+    assert model.get("best_epoch_kept") == expected.get("best_epoch_kept")
 
 
 class Reviver:

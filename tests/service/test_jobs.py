@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import subprocess
 import sys
 import textwrap
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 import pytrainr_client
 from pytrainr_client import Client, NotFoundError, ServerError
+from pytrainr_client.functions import sorted_out
 from pytrainr_server import LocalServer
 from trainr import wire
 from trainr.v1 import dataset_pb2, dataset_pb2_grpc, prediction_pb2, prediction_pb2_grpc, training_pb2
@@ -75,6 +77,73 @@ def test_early_stopping_at_the_caller_s_ends_the_job(client: Client, data: Data,
     assert here.error.shape == there.error.shape == (X.shape[0], 5)
     assert np.array_equal(here.time_synapse[0], there.time_synapse[0])
     assert np.array_equal(client.predictr(there, X), pytrainr.predictr(here, X))
+
+
+def schedules() -> list[Any]:
+    """Each once, and among them what ends the training early."""
+    kept = pytrainr.EarlyStopping(patience=2)
+    plateau = pytrainr.ReduceOnPlateau(0.5, patience=1)
+    return [pytrainr.CosineSchedule(9), pytrainr.StepSchedule(2, 9.0), pytrainr.ExponentialSchedule(1.5), plateau, kept]
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_schedules_run_at_the_server(client: Client, data: Data, exact: bool) -> None:
+    """Nobody waits after each epoch, nor has to be there: the model, its schedules and what is printed are those of a
+    training here."""
+    X, Y = data
+    options: dict[str, Any] = {"learningrate": 0.3, "hidden_dim": 3, "numepochs": 12, "exact": exact}
+
+    def seen(train: Any, functions: list[Any]) -> tuple[Model, list[tuple[float, ...]]]:
+        notes: list[tuple[float, ...]] = []
+
+        def note(model: Model) -> Model:
+            notes.append((model.current_epoch, model.learningrate, model.mean_error[model.current_epoch - 1]))
+            return model
+
+        note.observer = True  # type: ignore[attr-defined]
+        model = train(Y, X, rng=RRandom(1), epoch_function=[note, *functions, note], **options)
+        model.epoch_function = model.epoch_function[1:-1]
+        return model, notes
+
+    assert not sorted_out([pytrainr.epoch_print, *schedules()]).pause
+    here, notes = seen(pytrainr.trainr, schedules())
+    there, noted = seen(client.trainr, schedules())
+    assert there == here
+    assert there.epoch_function != schedules(), "they have a state by now"
+    assert [note[:2] for note in noted] == [note[:2] for note in notes]
+    assert np.allclose([note[2] for note in noted], [note[2] for note in notes], rtol=1e-12)
+    background = client.train_async(Y, X, rng=RRandom(1), epoch_function=schedules(), **options).wait()
+    assert background == here
+    assert client.trainr(Y, X, model=there, rng=RRandom(2)) == pytrainr.trainr(Y, X, model=here, rng=RRandom(2))
+
+
+def test_who_watches_between_two_changes_sees_what_only_the_first_has_changed(client: Client, data: Data) -> None:
+    """What only waiting after each epoch can show; in the background nobody is there to see."""
+    X, Y = data
+    between = [pytrainr.epoch_annealing, pytrainr.epoch_print, pytrainr.StepSchedule(2)]
+    assert sorted_out(between).pause
+    options = {**OPTIONS, "learningrate_decay": 0.5}
+    here = pytrainr.trainr(Y, X, rng=RRandom(1), epoch_function=copy.deepcopy(between), **options)
+    assert client.trainr(Y, X, rng=RRandom(1), epoch_function=between, **options) == here
+    with pytest.raises(ValueError, match="without a function between them that watches"):
+        client.train_async(Y, X, epoch_function=between, **options)
+
+
+def test_a_schedule_of_the_caller_s_own_kind_runs_at_the_caller(client: Client, data: Data) -> None:
+    """Its name says nothing to the server, or something else."""
+
+    class StepSchedule(pytrainr.StepSchedule):
+        def __call__(self, model: Any) -> Any:
+            model.learningrate *= 0.7
+            return model
+
+    X, Y = data
+    own = StepSchedule(2)
+    assert sorted_out(own).pause
+    here = pytrainr.trainr(Y, X, rng=RRandom(1), epoch_function=own, **OPTIONS)
+    there = client.trainr(Y, X, rng=RRandom(1), epoch_function=own, **OPTIONS)
+    assert np.array_equal(there.time_synapse[0], here.time_synapse[0])
+    assert there.learningrate == here.learningrate
 
 
 def test_observers_stream_and_print_what_r_prints(
@@ -432,7 +501,7 @@ def test_stored_models_keep_schedules_with_their_state_and_the_names_of_function
     schedules = [pytrainr.ReduceOnPlateau(0.5, patience=1), pytrainr.StepSchedule(2)]
     model = client.trainr(Y, X, rng=RRandom(1), epoch_function=schedules, **OPTIONS)
     stored = client.model(client.store_model(model, "with-schedules"))
-    assert stored.epoch_function == schedules
+    assert stored.epoch_function == model.epoch_function != schedules
     remote = client.trainr(Y, X, model=stored, rng=RRandom(2))
     assert remote == pytrainr.trainr(Y, X, model=client.model("models/with-schedules"), rng=RRandom(2))
 

@@ -164,11 +164,11 @@ class Client:
     ) -> pytrainr.Model:
         """``pytrainr.trainr`` at the server: the same arguments, the same model, the random stream moved on alike.
 
-        ``model`` may also be the name of a stored model ("models/adder@prod"). ``epoch_function``: epoch_annealing
-        runs at the server; functions marked as observers (``epoch_print``, ``epoch_progress``) are called here while
-        the training goes on, with the options, the learning rate and the error, but without weights; any other makes
-        the training wait after each epoch, while all of them run here, in order, on the real model, which they may
-        change.
+        ``model`` may also be the name of a stored model ("models/adder@prod"). ``epoch_function``: epoch_annealing and
+        schedules (``StepSchedule``, ``EarlyStopping``, …) run at the server; functions marked as observers
+        (``epoch_print``, ``epoch_progress``) are called here while the training goes on, with the options, the learning
+        rate and the error, but without weights; any other makes the training wait after each epoch, while all of them
+        run here, in order, on the real model, which they may change.
 
         A lost connection is taken up again without a gap; Ctrl-C stops the training and hands back the model of the
         last whole epoch. Raises what ``pytrainr.trainr`` raises (``InvalidArgumentError`` is a ``ValueError``),
@@ -276,7 +276,8 @@ class Client:
         if functions.pause:
             names = ", ".join(wire.function_name(function) for function in functions.functions)
             raise ValueError(
-                f"epoch_function has functions of your own ({names}); in the background only epoch_annealing can be"
+                f"epoch_function has functions of your own ({names}); in the background only epoch_annealing and "
+                "schedules such as StepSchedule can be, without a function between them that watches"
             )
         training = self._request(Y, X, model, given, functions, loss_function, _stream(rng))
         training.model_id = model_id

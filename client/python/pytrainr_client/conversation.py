@@ -198,7 +198,7 @@ class Conversation:
     def _complete(self, model: pytrainr.Model) -> pytrainr.Model:
         """Give the model what only the caller has: the functions themselves."""
         if "epoch_function" in model:
-            model.epoch_function = list(self._functions.functions)
+            model.epoch_function = self._functions.after(model.epoch_function)
         if callable(self._loss):
             model.loss_function = self._loss
         for name, value in self._kept_here.items():
