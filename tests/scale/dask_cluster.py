@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 
@@ -32,17 +34,19 @@ class Cluster:
             assert time.monotonic() < until, (self._directory / "dask.log").read_text()
             time.sleep(0.05)
 
-    def _start(self, *command: object) -> subprocess.Popen[bytes]:
+    def _start(self, *command: object, environment: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
         with open(self._directory / "dask.log", "ab") as log:
             words = [sys.executable, "-m", "dask", *map(str, command)]
-            return subprocess.Popen(words, stdout=log, stderr=log, cwd=self._directory)
+            own = {**os.environ, **(environment or {})}
+            return subprocess.Popen(words, stdout=log, stderr=log, cwd=self._directory, env=own)
 
-    def add_worker(self) -> subprocess.Popen[bytes]:
-        """One with one thread."""
-        where = ["--nworkers", "1", "--nthreads", "1", "--no-nanny", "--no-dashboard", "--host", "127.0.0.1"]
+    def add_worker(self, environment: Mapping[str, str] | None = None, threads: int = 1) -> subprocess.Popen[bytes]:
+        """One with so many threads, and perhaps something in its ``environment``."""
+        where = ["--nworkers", "1", "--nthreads", str(threads), "--no-nanny", "--no-dashboard", "--host", "127.0.0.1"]
         self._started += 1
         local = self._directory / f"worker{self._started}"
-        started = self._start("worker", "--scheduler-file", self._file, *where, "--local-directory", local)
+        command = ["worker", "--scheduler-file", self._file, *where, "--local-directory", local]
+        started = self._start(*command, environment=environment)
         self.workers.append(started)
         return started
 

@@ -16,14 +16,17 @@ class Proxy:
     """Hands on connections to ``targets`` in turn, on 127.0.0.1; a plain load balancer where there are several.
 
     ``answers``: so many next connections get 503; ``cuts``: so many next ones are cut after some bytes of what comes
-    back; ``delay``: seconds before each piece that comes back; ``down``: connections are refused, open ones are cut.
+    back; ``delay``: seconds before each piece that comes back; ``down``: connections are refused, open ones are cut;
+    ``hold``: they stay open, but what is sent, in the one direction or the other, only comes once they are let go.
     """
 
     def __init__(self, targets: Sequence[str]) -> None:
-        self._targets = itertools.cycle([_host_and_port(target) for target in targets])
+        self._targets = itertools.cycle(targets)
         self.answers = self.cuts = 0
         self.delay = 0.0
         self._down = False
+        self._passes = {"forth": threading.Event(), "back": threading.Event()}
+        self.let_go()
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -34,6 +37,7 @@ class Proxy:
         """No connection is taken any more, those there are end."""
         self._listener.close()
         self.down(True)
+        self.let_go()
 
     def down(self, down: bool) -> None:
         """Cut every connection, and take no others until told so."""
@@ -43,6 +47,16 @@ class Proxy:
                 connections = list(self._open)
             for connection in connections:
                 _end(connection)
+
+    def hold(self, *directions: str) -> None:
+        """Pass nothing on ``forth`` (from callers), ``back`` (to them), or both; nobody is told."""
+        for direction in directions:
+            self._passes[direction].clear()
+
+    def let_go(self) -> None:
+        """Pass on what was held, and all that comes."""
+        for passes in self._passes.values():
+            passes.set()
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
@@ -68,7 +82,7 @@ class Proxy:
             return
         limit = 1000 if self._take("cuts") else None
         try:
-            target = socket.create_connection(next(self._targets))
+            target = _connected(next(self._targets))
         except OSError:
             _end(caller)
             return
@@ -87,6 +101,7 @@ class Proxy:
             while data := source.recv(65_536):
                 if back and self.delay:
                     time.sleep(self.delay)
+                self._passes["back" if back else "forth"].wait()
                 if limit is not None and sent + len(data) > limit:
                     target.sendall(data[: limit - sent])
                     break
@@ -102,6 +117,11 @@ def _end(connection: socket.socket) -> None:
     connection.close()
 
 
-def _host_and_port(target: str) -> tuple[str, int]:
+def _connected(target: str) -> socket.socket:
+    """To ``HOST:PORT``, or ``unix:/PATH``."""
+    if target.startswith("unix:"):
+        made = socket.socket(socket.AF_UNIX)
+        made.connect(target.removeprefix("unix:"))
+        return made
     host, _, port = target.removeprefix("http://").rpartition(":")
-    return host, int(port)
+    return socket.create_connection((host, int(port)))

@@ -78,6 +78,11 @@ class PostgreSQL:
         assert made.returncode == 0, made.stderr
         return f"postgresql+psycopg://trainr@/{name}?host={self.directory}"
 
+    @property
+    def socket(self) -> Path:
+        """Where it listens."""
+        return self.directory / ".s.PGSQL.5432"
+
     def kill(self) -> None:
         """End it at once, as a crash would: what was committed is there when it is started again."""
         self._process.send_signal(signal.SIGQUIT)

@@ -59,6 +59,7 @@ class _Held(NamedTuple):
     """A job under way here, or about to be."""
 
     key: str
+    lease: str
     owner: str
     memory_bytes: float
     since: float
@@ -124,7 +125,7 @@ class Runner:
             if len(self._futures) >= self._most or owner in self._too_new():
                 return None
             lease = Lease(self._name, new_key(), clock.now() + self._settings.lease_seconds)
-            self._reserved[lease.lease] = _Held("", owner, memory_bytes, time.monotonic())
+            self._reserved[lease.lease] = _Held("", lease.lease, owner, memory_bytes, time.monotonic())
             return lease
 
     def _free_bytes(self) -> float:
@@ -137,7 +138,7 @@ class Runner:
         here = isinstance(self._executor, ThreadPoolExecutor)
         with self._lock:
             held = self._reserved.pop(lease.lease)._replace(key=key)
-            self._submit(self._executor, held, lease.lease, prepared if here else None)
+            self._submit(self._executor, held, prepared if here else None)
 
     def withdraw(self, lease: Lease) -> None:
         """The reserved place is not needed."""
@@ -146,12 +147,12 @@ class Runner:
         if self._waiting:
             self._changed.set()
 
-    def _submit(self, executor: Executor, held: _Held, lease: str, prepared: Prepared | None = None) -> Future[None]:
+    def _submit(self, executor: Executor, held: _Held, prepared: Prepared | None = None) -> Future[None]:
         if getattr(executor, "runs_again", False):
-            future = executor.submit(run_claimed_job, self._remote_settings, held.key, lease)
+            future = executor.submit(run_claimed_job, self._remote_settings, held.key, held.lease)
         else:
             run = partial(self._run_here, held) if isinstance(executor, ThreadPoolExecutor) else run_job
-            future = executor.submit(run, self._settings, held.key, lease, prepared)
+            future = executor.submit(run, self._settings, held.key, held.lease, prepared)
         self._futures[future] = held
         self._served[held.owner] = held.since
         future.add_done_callback(self._done)
@@ -182,10 +183,10 @@ class Runner:
     def _most(self) -> int:
         return self._places.threads + MAX_WAITING_FOR_CALLERS
 
-    def _submit_alone(self, held: _Held, lease: str) -> None:
+    def _submit_alone(self, held: _Held) -> None:
         executor = process_of_its_own()
-        future = self._submit(executor, held, lease)
-        future.add_done_callback(lambda done: self._done_alone(executor, done, held.key, lease))
+        future = self._submit(executor, held)
+        future.add_done_callback(lambda done: self._done_alone(executor, done, held.key, held.lease))
 
     def _done_alone(self, executor: Executor, future: Future[None], key: str, lease: str) -> None:
         executor.shutdown(wait=False)
@@ -239,12 +240,12 @@ class Runner:
                 self._waiting = bool(waiting)
                 break
             self._waiting = True
-            held = _Held(taken.key, taken.owner, taken.memory_bytes, time.monotonic())
+            held = _Held(taken.key, taken.lease, taken.owner, taken.memory_bytes, time.monotonic())
             with self._lock:
                 if taken.alone:
-                    self._submit_alone(held, taken.lease)
+                    self._submit_alone(held)
                 else:
-                    self._submit(self._executor, held, taken.lease)
+                    self._submit(self._executor, held)
         if not self._stopping.is_set():
             self._make_room()
         now = time.monotonic()
@@ -305,8 +306,8 @@ class Runner:
             changes.notify(control(job.key))
 
     def _sweep(self) -> None:
-        if under_way := [job.key for job in tuple(self._futures.values())]:
-            self._store.jobs.renew_all(self._name, under_way, self._settings.lease_seconds)
+        if under_way := {job.key: job.lease for job in tuple(self._futures.values())}:
+            self._store.jobs.renew_all(under_way, self._settings.lease_seconds)
         for key in (*self._store.jobs.cancel_abandoned(), *self._store.jobs.end_overdue_pauses()):
             changes.notify(control(key))
             changes.notify(key)

@@ -125,7 +125,26 @@ def run_claimed_job(settings: WorkerSettings, key: str, lease: str) -> None:
     except LeaseLostError:
         log.warning("job taken over by another worker", extra={"job_key": key})
         return
-    run_job(own, key, claimed)
+    with _showing_life(opened(own.store), key, claimed, own.lease_seconds):
+        run_job(own, key, claimed)
+
+
+@contextmanager
+def _showing_life(store: Store, key: str, lease: str, seconds: float) -> Iterator[None]:
+    """Renew the lease while this lasts, however long what the worker is busy with takes. Nobody else may: a worker that
+    cannot reach the database is to lose its job."""
+    over = threading.Event()
+
+    def renew() -> None:
+        while not over.wait(seconds / 3):
+            with contextlib.suppress(ServiceError):
+                store.jobs.renew_all({key: lease}, seconds)
+
+    threading.Thread(target=renew, name="life", daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
 
 
 def _own_directory(given: str) -> str:
@@ -329,7 +348,7 @@ class Worker:
 
     def _checkpoint(self, training: Training, files: JobFiles) -> None:
         self._keep_lease()
-        started = time.monotonic()
+        started, patience = time.monotonic(), 0.0
         try:
             files.save(self._logged, training.checkpoint())
         except (OSError, ServiceError) as error:
@@ -338,15 +357,16 @@ class Worker:
             why = getattr(error, "strerror", None) or "what it is kept in fails"
             self._say(f"No checkpoint after epoch {self._logged} ({why}); the one before still stands.", logging.ERROR)
             telemetry.failed_checkpoints.inc()
+            patience = time.monotonic() - started  # where it takes long to fail, at least half of the time is training
         else:
             self._say_checkpoint()
             if self._pause:
                 self._store.jobs.drop_continuations(self._key, self._logged)
             if self._suspected:
-                self._store.jobs.survived(self._key)
+                self._store.jobs.survived(self._key, self._lease)
                 self._suspected = False
         telemetry.checkpoint_seconds.observe(time.monotonic() - started)
-        self._next_checkpoint = time.monotonic() + self._settings.checkpoint_seconds
+        self._next_checkpoint = time.monotonic() + max(self._settings.checkpoint_seconds, patience)
 
     def _say_checkpoint(self) -> None:
         """One line for all checkpoints between which nothing else is said."""

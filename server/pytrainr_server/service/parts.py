@@ -24,6 +24,7 @@ from pytrainr_server.store.store import Store
 __all__ = ["Parts"]
 
 LOOK_SECONDS = 5.0
+PATIENCE_SECONDS = 10.0
 _STATUS = {False: health_pb2.HealthCheckResponse.NOT_SERVING, True: health_pb2.HealthCheckResponse.SERVING}
 log = logging.getLogger("pytrainr_server")
 
@@ -56,9 +57,18 @@ class Parts:
                 await self._task
 
     async def _watch(self) -> None:
+        await asyncio.gather(*(self._watch_part(part, look) for part, look in self._looks.items()))
+
+    async def _watch_part(self, part: str, look: Callable[[], str]) -> None:
+        """Each by itself: one of which nothing is heard keeps no other waiting, and is asked once at a time."""
         while True:
-            for part, look in self._looks.items():
-                await self._tell(part, await self._run(_why, look))
+            asked = asyncio.ensure_future(self._run(_why, look))
+            try:
+                why = await asyncio.wait_for(asyncio.shield(asked), PATIENCE_SECONDS)
+            except (TimeoutError, asyncio.TimeoutError):
+                await self._tell(part, f"no answer within {PATIENCE_SECONDS:g} seconds")
+                why = await asked
+            await self._tell(part, why)
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _tell(self, part: str, why: str) -> None:

@@ -7,6 +7,7 @@ there is one writer at a time: SQLite has no other way, in PostgreSQL a lock hel
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -20,6 +21,9 @@ from pytrainr_server.errors import Code, ServiceError, exhausted, no_descriptor
 from pytrainr_server.store.migrations import migrate
 
 BUSY_SECONDS = 30
+SILENT_SECONDS = 15
+"""A line to PostgreSQL on which nothing is heard for so long is cut off; a session that holds a transaction open for so
+long without a word ends, and with it the lock on which all others wait."""
 log = logging.getLogger("pytrainr_server.store")
 WRITERS_LOCK = 0x7472_6169_6E72  # "trainr": the one writer's lock in PostgreSQL
 
@@ -80,10 +84,14 @@ class Database:
             yield connection
 
     @contextmanager
-    def write(self, *, durable: bool = True) -> Iterator[Connection]:
+    def write(self, *, durable: bool = True, alone: bool = True) -> Iterator[Connection]:
         """A transaction that writes. Once it is left, a ``durable`` one outlives even a power failure; any outlives
-        the process."""
-        options = {"pytrainr_write": True, "pytrainr_durable": durable}
+        the process.
+
+        One that decides by nothing but one row, which it changes or locks first, need not be ``alone``: in PostgreSQL
+        those of many jobs go on at the same time.
+        """
+        options = {"pytrainr_write": True, "pytrainr_durable": durable, "pytrainr_alone": alone}
         with _reported(), self.engine.connect().execution_options(**options) as connection, connection.begin():
             yield connection
 
@@ -121,7 +129,7 @@ def _sqlite(url: str) -> Engine:
 
 
 def _postgresql(url: str) -> Engine:
-    engine = create_engine(url, pool_size=8, max_overflow=64, pool_pre_ping=True)
+    engine = create_engine(url, pool_size=8, max_overflow=64, pool_pre_ping=True, connect_args=_lines(url))
     if engine.dialect.name != "postgresql":
         raise ArgumentError(f"{engine.dialect.name} is not among the databases that are supported")
 
@@ -130,11 +138,27 @@ def _postgresql(url: str) -> Engine:
         options = connection.get_execution_options()
         if not options.get("pytrainr_write"):
             return
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITERS_LOCK})")
+        if options["pytrainr_alone"]:
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITERS_LOCK})")
         if not options["pytrainr_durable"]:
             connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
 
     return engine
+
+
+def _lines(url: str) -> dict[str, Any]:
+    """How libpq, and PostgreSQL at its end, notice that the other is gone without a word; what the URL says goes
+    before."""
+    given = make_url(url).query
+    third = max(SILENT_SECONDS // 3, 1)
+    keepalives = {"keepalives_idle": third, "keepalives_interval": third, "keepalives_count": 2}
+    options = {f"tcp_{name}": value for name, value in keepalives.items()}
+    options["idle_in_transaction_session_timeout"] = SILENT_SECONDS * 1000
+    own = {**keepalives, "connect_timeout": SILENT_SECONDS, "tcp_user_timeout": SILENT_SECONDS * 1000}
+    session = " ".join(f"-c {name}={value}" for name, value in options.items())
+    return {name: value for name, value in own.items() if name not in given} | {
+        "options": f"{session} {given.get('options') or os.environ.get('PGOPTIONS', '')}".strip()  # the later counts
+    }
 
 
 @contextmanager
@@ -168,7 +192,7 @@ def _reported() -> Iterator[None]:
             ) from error
         if "malformed" in text or "not a database" in text:
             raise ServiceError(Code.DATA_LOSS, "STORE_DAMAGED", "The server's database is damaged.") from error
-        if isinstance(error, OperationalError):
+        if isinstance(error, OperationalError) or getattr(error, "connection_invalidated", False):
             raise ServiceError(
                 Code.UNAVAILABLE, "STORE_UNREACHABLE", "The server cannot reach its database.", retry_seconds=1
             ) from error

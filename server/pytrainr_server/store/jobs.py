@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -465,7 +465,7 @@ class JobStore:
             values["server_deaths"] = jobs.c.server_deaths + 1
         # Only one of several servers finds the row as it was.
         unchanged = {"its_key": candidate.key, "its_state": candidate.state, "its_lease": candidate.lease}
-        with self._database.write(durable=False) as connection:
+        with self._database.write(durable=False, alone=False) as connection:
             if connection.execute(_TAKE.values(**values), unchanged).rowcount != 1:
                 return None
             if candidate.worker:
@@ -478,7 +478,7 @@ class JobStore:
     def update(self, key: str, lease: str, lease_seconds: float, lines: Sequence[Line] = (), **values: Any) -> Wishes:
         """Show life and store ``values`` and what is said; what others wish of the job. Raises
         :class:`LeaseLostError`."""
-        with self._database.write(durable=False) as connection:
+        with self._database.write(durable=False, alone=False) as connection:
             mine = {"its_key": key, "its_lease": lease, "lease_until": clock.now() + lease_seconds}
             changed = connection.execute(_MINE, {**mine, **values})
             if changed.rowcount == 0:
@@ -491,8 +491,8 @@ class JobStore:
         now on, by this one alone. Raises :class:`LeaseLostError` where the lease itself has been lost."""
         first, mine = func.substr(jobs.c.lease, 1, CLAIMED), lease[:CLAIMED] + new_key()[CLAIMED:]
         held = and_(jobs.c.key == key, first == lease[:CLAIMED], jobs.c.state.in_([State.RUNNING, State.PAUSED]))
-        with self._database.write() as connection:
-            before = connection.execute(select(jobs.c.lease).where(held)).scalar()
+        with self._database.write(durable=False, alone=False) as connection:
+            before = connection.execute(select(jobs.c.lease).where(held).with_for_update()).scalar()
             if before is None:
                 raise LeaseLostError(key)
             again = 0 if before == lease else 1
@@ -502,9 +502,10 @@ class JobStore:
                 put_lines(connection, key, [line("Its worker is gone: another takes it.", logging.WARNING)])
         return mine
 
-    def renew_all(self, worker: str, keys: Sequence[str], lease_seconds: float) -> None:
-        """Show life for jobs that a worker may be busy with for long, before it comes to do so itself."""
-        mine = and_(jobs.c.worker == worker, jobs.c.key.in_(keys), jobs.c.lease != "")
+    def renew_all(self, held: Mapping[str, str], lease_seconds: float) -> None:
+        """Show life for jobs, each held under its lease, that a worker may be busy with for long before it comes to do
+        so itself. One that was claimed since (:meth:`claim`) is held under another: its worker shows life alone."""
+        mine = and_(jobs.c.key.in_(held.keys()), jobs.c.lease.in_(held.values()))
         with self._database.write(durable=False) as connection:
             connection.execute(jobs.update().where(mine).values(lease_until=clock.now() + lease_seconds))
 
@@ -600,10 +601,11 @@ class JobStore:
             )
             return released.rowcount
 
-    def survived(self, key: str) -> None:
+    def survived(self, key: str, lease: str) -> None:
         """The job has come to a checkpoint: the deaths of servers before it were not its doing."""
         with self._database.write(durable=False) as connection:
-            connection.execute(jobs.update().where(jobs.c.key == key).values(server_deaths=0))
+            mine = and_(jobs.c.key == key, jobs.c.lease == lease)
+            connection.execute(jobs.update().where(mine).values(server_deaths=0))
 
     def worker_died(self, key: str, lease: str) -> bool:
         """A process of its own has died under the job: back into the queue with it, or its end; whether it ended."""
@@ -758,8 +760,10 @@ class JobStore:
 
 
 def check_lease(connection: Connection, key: str, lease: str) -> None:
-    """Raises :class:`LeaseLostError` unless the job is still held under this lease."""
-    if not connection.execute(select(jobs.c.key).where(jobs.c.key == key, jobs.c.lease == lease)).first():
+    """Raises :class:`LeaseLostError` unless the job is still held under this lease, and remains so until the
+    transaction ends."""
+    held = select(jobs.c.key).where(jobs.c.key == key, jobs.c.lease == lease)
+    if not connection.execute(held.with_for_update()).first():
         raise LeaseLostError(key)
 
 

@@ -23,7 +23,7 @@ from pytrainr_server.errors import Code, ServiceError
 from pytrainr_server.store.database import Database
 from pytrainr_server.store.files import KEPT_INLINE_BYTES, TEMPORARY, copy_part
 from pytrainr_server.store.job_files import DamagedCheckpointError, Epoch, EpochLog, JobFiles, Restored
-from pytrainr_server.store.jobs import check_lease
+from pytrainr_server.store.jobs import LeaseLostError, check_lease
 from pytrainr_server.store.places import unreachable
 from pytrainr_server.store.schema import epoch_records, shared_files
 from pytrainr_server.store.shared import CHECKPOINT, EPOCHS, ERRORS, OF_JOBS, NewFile, SharedFiles, add_file, of
@@ -150,7 +150,7 @@ class SharedJobFiles(JobFiles):
         for kind in self._pieces:
             self._pieces[kind] = [_piece(row) for row in rows[kind]]
         self._shown = restored.error_columns.shape[1]
-        with self._database.write(durable=False) as connection:
+        with self._database.write(durable=False, alone=False) as connection:
             check_lease(connection, self._key, self._lease)
             connection.execute(epoch_records.delete().where(epoch_records.c.job_key == self._key))
         return restored
@@ -160,7 +160,7 @@ class SharedJobFiles(JobFiles):
         self._forget_everything()
 
     def _forget_everything(self) -> None:
-        with self._database.write(durable=False) as connection:
+        with self._database.write(durable=False, alone=False) as connection:
             check_lease(connection, self._key, self._lease)
             names = self._shared.forget(connection, of(OF_JOBS, self._key))
             connection.execute(epoch_records.delete().where(epoch_records.c.job_key == self._key))
@@ -179,7 +179,7 @@ class SharedJobFiles(JobFiles):
         if self._to_show and time.monotonic() >= self._next_show:
             self._next_show = time.monotonic() + SHOW_SECONDS
             values = {"job_key": self._key, "first": self._shown, "records": b"".join(self._to_show)}
-            with self._database.write(durable=False) as connection:
+            with self._database.write(durable=False, alone=False) as connection:
                 check_lease(connection, self._key, self._lease)
                 connection.execute(epoch_records.insert(), values)
             self._count_shown()
@@ -208,17 +208,21 @@ class SharedJobFiles(JobFiles):
         return [self._shared.put_small(kind, self._key, part, begin)]
 
     def _carry(self, new: list[NewFile]) -> None:
-        """Let these files count, in the place of those that they replace."""
+        """Let these files count, in the place of those that they replace; or be gone, where the job has been lost."""
         names: list[str] = []
-        with self._database.write() as connection:
-            check_lease(connection, self._key, self._lease)
-            for file in new:
-                replaced = of(file.kind, self._key)
-                if file.kind != CHECKPOINT:
-                    replaced &= shared_files.c.part >= file.part
-                names += self._shared.forget(connection, replaced)
-                add_file(connection, file)
-            connection.execute(epoch_records.delete().where(epoch_records.c.job_key == self._key))
+        try:
+            with self._database.write(alone=False) as connection:
+                check_lease(connection, self._key, self._lease)
+                for file in new:
+                    replaced = of(file.kind, self._key)
+                    if file.kind != CHECKPOINT:
+                        replaced &= shared_files.c.part >= file.part
+                    names += self._shared.forget(connection, replaced)
+                    add_file(connection, file)
+                connection.execute(epoch_records.delete().where(epoch_records.c.job_key == self._key))
+        except LeaseLostError:
+            self._shared.discard(file.name for file in new if file.content is None)
+            raise
         self._shared.discard(names)
         for file in new:
             if file.kind in self._pieces:

@@ -169,8 +169,10 @@ class Store:
             yield
         except Exception:
             if model is not None and model.content is None:
-                with contextlib.suppress(ServiceError), self.database.write(durable=False) as connection:
-                    if not self.models.knows(connection, model.key):
+                with contextlib.suppress(ServiceError):
+                    with self.database.write(durable=False) as connection:  # after one that may still be under way
+                        known = self.models.knows(connection, model.key)
+                    if not known:
                         self.remove_model(model.key, model.file)
             raise
 
