@@ -57,7 +57,11 @@ ROOT = Path(__file__).resolve().parents[1]
 BATCH, CALLERS, CALL_SECONDS = 2_000, 6, 5.0
 FLAT_BYTES = 300 << 20
 # A training that pauses for nobody holds a caller, and one whose caller is gone a thread: both only for a moment.
-FLAGS = ("--max-epoch-samples", "2000", "--max-jobs", "300", "--pause-seconds", "0.2", "--grace-seconds", "0.2")
+# What it keeps on purpose, models that were predicted with, is small, so that all that grows is seen.
+FLAGS = (
+    *("--max-epoch-samples", "2000", "--max-jobs", "300", "--pause-seconds", "0.2", "--grace-seconds", "0.2"),
+    *("--model-cache-bytes", str(1 << 20)),
+)
 SERVICES = {
     name: service
     for module in (training_pb2, prediction_pb2, model_pb2, dataset_pb2, server_info_pb2)
@@ -278,18 +282,18 @@ class Fuzz:
             broken(request, chance) if index == spoilt else request.SerializeToString()
             for index, request in enumerate(call.requests)
         ]
-        code = self._code(call, raw)
+        code, details = self._answer(call, raw)
         with self._lock:
             self.codes[code.name] += 1
             if code in FORBIDDEN:
-                self.faults.append(f"message {number} to {call.method}: {code.name}")
+                self.faults.append(f"message {number} to {call.method}: {code.name} ({details})")
 
-    def _code(self, call: Recorded, raw: list[bytes]) -> grpc.StatusCode:
+    def _answer(self, call: Recorded, raw: list[bytes]) -> tuple[grpc.StatusCode, str]:
         try:
             if not call.answers_many:
                 single = self._channel.stream_unary if call.sends_many else self._channel.unary_unary
                 single(call.method)(iter(raw) if call.sends_many else raw[0], timeout=CALL_SECONDS)
-                return grpc.StatusCode.OK
+                return grpc.StatusCode.OK, ""
             many = self._channel.stream_stream if call.sends_many else self._channel.unary_stream
             answers = many(call.method)(iter(raw) if call.sends_many else raw[0], timeout=CALL_SECONDS)
             for count, _ in enumerate(answers):
@@ -297,8 +301,8 @@ class Fuzz:
                     answers.cancel()
                     break
         except grpc.RpcError as error:
-            return error.code()  # type: ignore[attr-defined, no-any-return]
-        return grpc.StatusCode.OK
+            return error.code(), error.details()  # type: ignore[attr-defined]
+        return grpc.StatusCode.OK, ""
 
     def clear(self, callers: ThreadPoolExecutor) -> None:
         """End and forget the jobs that came of it, so that there is room for more."""

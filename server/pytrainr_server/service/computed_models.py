@@ -149,7 +149,8 @@ class ModelCache:
 
 
 def _bytes_of(model: pytrainr.Model) -> int:
-    """About what a model takes in memory: of a small one, Python's objects are nearly all."""
+    """About what a model takes in memory: of a small one, Python's objects are nearly all; of a large one its weights,
+    once as they are stored and once as kernels take them."""
     values = [model[name] for name in model]
     items = [item for value in values for item in (value if isinstance(value, (list, tuple)) else [value])]
-    return sum(_OBJECT_BYTES + (item.nbytes if isinstance(item, np.ndarray) else 0) for item in [*values, *items])
+    return sum(_OBJECT_BYTES + (2 * item.nbytes if isinstance(item, np.ndarray) else 0) for item in [*values, *items])
