@@ -89,18 +89,12 @@ class Lecture:
 
     def make(self, quick: bool = False, again: bool = False) -> None:
         """Compute every row and draw every picture that was not before, and bring the page up to date."""
-        kept = MADE / ("quick" if quick else "full") / self.name
-        pictures = kept if quick else PAGES
-        kept.mkdir(parents=True, exist_ok=True)
+        pictures = self.kept(quick) if quick else PAGES
         tables = {}
         for name, table in self.tables.items():
             lines = [_line(*table.columns), "|---" * len(table.columns) + "|"]
-            for row, compute in table.rows.items():
-                file = kept / f"{name} - {re.sub('[^a-zA-Z0-9 ]+', '_', row)}.md"
-                if again or not file.exists():
-                    with _told(f"{self.name}, {name}, {row}"):
-                        file.write_text(_line(row, *compute(quick)) + "\n")
-                lines.append(file.read_text().strip())
+            for row in table.rows:
+                lines.append(self._made(name, row, quick, again))
                 print(lines[-1])
             tables[name] = "\n".join(lines) + "\n"
         for name, draw in self.pictures.items():
@@ -110,6 +104,23 @@ class Lecture:
                     draw(quick, file)
         if not quick:
             self._write(tables)
+
+    def cells(self, table: str, row: str, quick: bool) -> list[str]:
+        """The cells of a row after its name, as they were made before; else they are made and kept."""
+        return self._made(table, row, quick).strip("| ").split(" | ")[1:]
+
+    def _made(self, table: str, row: str, quick: bool, again: bool = False) -> str:
+        file = self.kept(quick) / f"{table} - {re.sub('[^a-zA-Z0-9 ]+', '_', row)}.md"
+        if again or not file.exists():
+            with _told(f"{self.name}, {table}, {row}"):
+                file.write_text(_line(row, *self.tables[table].rows[row](quick)) + "\n")
+        return file.read_text().strip()
+
+    def kept(self, quick: bool) -> Path:
+        """The folder of what was made."""
+        kept = MADE / ("quick" if quick else "full") / self.name
+        kept.mkdir(parents=True, exist_ok=True)
+        return kept
 
     def _write(self, tables: dict[str, str]) -> None:
         page = PAGES / f"{self.name}.md"
