@@ -5,8 +5,9 @@ Usage: python benchmarks/fuzz.py [--messages N] [--seed S] [--state FILE] [--rep
 
 A message is one of the valid ones below with bytes changed, cut or spliced, with hostile values in its fields, or
 random bytes. What must hold: the server lives, no answer is INTERNAL or UNKNOWN, its log has no traceback, its memory
-stays flat. ``--state`` keeps how far it has come: begun again with the same file it goes on there. Several may
-run side by side, each with a seed and a state of its own; ``--report`` puts a seed's result beside the others'.
+stays flat, by the least of ten batches one after the other. ``--state`` keeps how far it has come: begun again with the
+same file it goes on there. Several may run side by side, each with a seed and a state of its own; ``--report`` puts a
+seed's result beside the others'.
 
 ``--models`` compiles the kernels anew with bounds checks (``NUMBA_BOUNDSCHECK=1``) and runs with glibc's checking
 allocator. Bounds are checked where kernels index arrays; views that they make of addresses (``carray``) and rows read
@@ -24,7 +25,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -55,7 +56,7 @@ from pytrainr import RRandom
 
 ROOT = Path(__file__).resolve().parents[1]
 BATCH, CALLERS, CALL_SECONDS = 2_000, 6, 5.0
-FLAT_BYTES = 300 << 20
+LASTING_BATCHES, FLAT_BYTES = 10, 100 << 20
 # A training that pauses for nobody holds a caller, and one whose caller is gone a thread: both only for a moment.
 # What it keeps on purpose, models that were predicted with, is small, so that all that grows is seen.
 FLAGS = (
@@ -342,6 +343,7 @@ def fuzz_messages(count: int, seed: int, state: Path | None) -> dict[str, Any]:
         ThreadPoolExecutor(CALLERS) as callers,
     ):
         fuzz, process, base = Fuzz(server, done["seed"]), psutil.Process(server.process.pid), 0
+        recent: deque[int] = deque(maxlen=LASTING_BATCHES)
         while done["sent"] < count and server.process.poll() is None:
             last = min(count, done["sent"] + BATCH)
             list(callers.map(fuzz.send, range(done["sent"], last)))
@@ -350,7 +352,8 @@ def fuzz_messages(count: int, seed: int, state: Path | None) -> dict[str, Any]:
             fuzz.clear(callers)
             memory = process.memory_info().rss
             base = base or memory  # after the first batch everything is loaded
-            done["largest_bytes"] = max(done["largest_bytes"], memory - base)
+            recent.append(memory)  # a training under way may have much for a moment
+            done["largest_bytes"] = max(done["largest_bytes"], min(recent) - base)
             commits[commit] += last - done["sent"]
             done |= {"sent": last, "commits": dict(commits), "codes": dict(codes + fuzz.codes)}
             done["faults"] += fuzz.faults
