@@ -75,6 +75,7 @@ TEXTS = (
     *("", "a", "models/a", "models/stored", "models/stored@newest", "trainingJobs/a", "datasets/" + "0" * 64, "\0"),
     *("../../etc/passwd", "'; drop table jobs; --", "x" * 300, "\n2026-01-01 error forged", "\u202e", "epoch_print"),
     *("lstm", "gru", "esn", "adam", "softmax", "nan", "hidden_dim", "use_bias", "error", "time_synapse", "%s%n"),
+    "trainingBatches/a",
 )
 
 
@@ -121,6 +122,7 @@ def recorded() -> list[Recorded]:
     paused.CopyFrom(trainings[2])
     paused.pause_each_epoch = True
     tp, mp, pp, dp = training_pb2, model_pb2, prediction_pb2, dataset_pb2
+    name, halving, alike = "trainingBatches/a", tp.Halving(eta=2), training(numepochs=4)
     fields = wire.encode_options({"use_bias": True, "learningrate": 0.5, "error": np.zeros((3, 1))})
     calls: list[tuple[str, str, list[Message]]] = [
         *(("Training", "CreateTrainingJob", [tp.CreateTrainingJobRequest(training=item)]) for item in trainings),
@@ -132,6 +134,12 @@ def recorded() -> list[Recorded]:
         ("Training", "CancelTrainingJob", [tp.CancelTrainingJobRequest(name="trainingJobs/a")]),
         ("Training", "DeleteTrainingJob", [tp.DeleteTrainingJobRequest(name="trainingJobs/a", allow_missing=True)]),
         ("Training", "WatchTrainingJob", [tp.WatchTrainingJobRequest(name="trainingJobs/a")]),
+        ("Training", "CreateTrainingJobs", [tp.CreateTrainingJobsRequest(training=trainings, training_batch_id="a")]),
+        ("Training", "CreateTrainingJobs", [tp.CreateTrainingJobsRequest(training=[alike] * 4, halving=halving)]),
+        ("Training", "GetTrainingBatch", [tp.GetTrainingBatchRequest(name=name)]),
+        ("Training", "WatchTrainingBatch", [tp.WatchTrainingBatchRequest(name=name, seen_place=[1])]),
+        ("Training", "CancelTrainingBatch", [tp.CancelTrainingBatchRequest(name=name)]),
+        ("Training", "DeleteTrainingBatch", [tp.DeleteTrainingBatchRequest(name=name, models=True)]),
         *(("Prediction", "Predict", [pp.PredictRequest(model=model, x=x)]) for model in models),
         ("Prediction", "Predict", [pp.PredictRequest(stored_model="models/stored", x=x, hidden=True)]),
         ("Prediction", "PredictStream", [pp.PredictStreamRequest(model=models[0], samples=2), *_rows(x)]),

@@ -20,9 +20,10 @@ with _loading.quickly():
     from pytrainr.ctc import ctc_decode
     from pytrainr.epoch_functions import epoch_annealing, epoch_print, epoch_progress
     from pytrainr.generation import generate
+    from pytrainr.halving import Halving
     from pytrainr.interop import RModelFileError, read_r_model, write_r_model
     from pytrainr.loss_functions import loss_L1
-    from pytrainr.many import Trained, trainr_many
+    from pytrainr.many import Trained, TrainingDropped, trainr_many
     from pytrainr.memory import NotEnoughMemoryError
     from pytrainr.model import Model
     from pytrainr.prediction import gates, gradient_norms, layer_states, predict_rows, predictr
@@ -44,6 +45,7 @@ __all__ = [
     "DivergedError",
     "EarlyStopping",
     "ExponentialSchedule",
+    "Halving",
     "Model",
     "ModelFileError",
     "NotEnoughMemoryError",
@@ -52,6 +54,7 @@ __all__ = [
     "ReduceOnPlateau",
     "StepSchedule",
     "Trained",
+    "TrainingDropped",
     "TrainingInterrupted",
     "bin2int",
     "ctc_decode",

@@ -29,6 +29,7 @@ _HTTP = {
 KIBIBYTE, MEBIBYTE, GIBIBYTE = 1 << 10, 1 << 20, 1 << 30
 DAY = 86_400.0
 MIN_MESSAGES = 8
+UNLIMITED = 1 << 62
 
 
 class ConfigError(ValueError):
@@ -97,6 +98,12 @@ class Config:
     max_owner_calls: int = _setting(500, "calls in progress at the same time, of one owner")
     max_queue: int = _setting(2000, "jobs waiting or running, of all owners")
     max_jobs: int = _setting(1000, "jobs waiting or running, of one owner")
+    max_owner_places: int = _setting(
+        0, "jobs of one owner that train at the same time, on all servers of the store (0: as many as have places)"
+    )
+    max_owner_memory_bytes: int = _setting(
+        0, "memory that the jobs of one owner may take at the same time, on all servers of the store (0: as there is)"
+    )
     max_waiting_predictions: int = _setting(256, "predictions waiting for a thread")
     max_importing_bytes: int = _setting(4 * GIBIBYTE, "bytes of models that are being imported at the same time")
     max_stored_bytes: int = _setting(20 * GIBIBYTE, "bytes that one owner may store: datasets, models, jobs")
@@ -135,6 +142,9 @@ class Config:
         for name in ("training_threads", "prediction_threads"):
             if not getattr(self, name):
                 object.__setattr__(self, name, processors)
+        for name in ("max_owner_places", "max_owner_memory_bytes"):
+            if not getattr(self, name):
+                object.__setattr__(self, name, UNLIMITED)
         if not self.memory_bytes:
             object.__setattr__(self, "memory_bytes", int(0.75 * (memory_limit() or 4 * GIBIBYTE)))
         self._check()
@@ -142,7 +152,7 @@ class Config:
     @property
     def job_memory_bytes(self) -> int:
         """What one job may take."""
-        return self.memory_bytes // 2
+        return min(self.memory_bytes // 2, self.max_owner_memory_bytes)
 
     @property
     def training_memory_bytes(self) -> int:

@@ -91,6 +91,12 @@ def precondition(reason: str, message: str) -> ServiceError:
     return ServiceError(Code.FAILED_PRECONDITION, reason, message)
 
 
+def going_down(more: str = "") -> ServiceError:
+    """The server ends; ``more`` says what becomes of what was asked for."""
+    message = f"The server is going down{more and f'; {more}'}."
+    return ServiceError(Code.UNAVAILABLE, "GOING_DOWN", message, retry_seconds=1.0)
+
+
 def no_descriptor() -> ServiceError:
     """The process has as many files and connections open as it may."""
     message = "The server has no file descriptor left; try again later."

@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,7 @@ from pytrainr_server.security.tls import server_credentials
 from pytrainr_server.security.tokens import TokenStore
 from pytrainr_server.service import connections
 from pytrainr_server.service.admission import Admission
+from pytrainr_server.service.batches import CREATE_MANY, check_size
 from pytrainr_server.service.computed_models import ComputedModels
 from pytrainr_server.service.datasets import DatasetService
 from pytrainr_server.service.fair_threads import FairThreads
@@ -52,6 +54,7 @@ from pytrainr_server.service.prediction import PredictionService
 from pytrainr_server.service.receiving import Receiving
 from pytrainr_server.service.server_info import ServerInfoService
 from pytrainr_server.service.training import TrainingService
+from pytrainr_server.store.quotas import Quota
 from pytrainr_server.store.store import Store, StoreSettings, lock_directory, opened
 
 if TYPE_CHECKING:
@@ -172,7 +175,8 @@ class Server:
             config.pause_seconds,
             config.job_memory_bytes,
         )
-        places = Places(config.training_threads, config.training_memory_bytes, executor)
+        quota = Quota(config.max_owner_places, config.max_owner_memory_bytes)
+        places = Places(config.training_threads, config.training_memory_bytes, executor, quota)
         return Runner(self._store, executor, settings, self._name, places)
 
     def _make_grpc(self) -> grpc.aio.Server:
@@ -180,7 +184,8 @@ class Server:
         run = self._run
         tokens = TokenStore(self._store.database)
         receiving = Receiving(config.messages_under_way, config.max_message_seconds)
-        guard = Guard(Callers(config, tokens), run, receiving, config.max_calls, config.max_owner_calls)
+        checks = {CREATE_MANY: partial(check_size, most=config.max_jobs)}
+        guard = Guard(Callers(config, tokens), run, receiving, config.max_calls, config.max_owner_calls, checks)
         self._guard = guard
         server = grpc.aio.server(
             interceptors=(guard,),

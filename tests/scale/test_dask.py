@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -101,3 +102,63 @@ def test_no_scheduler_is_said_at_the_start(tmp_path: Path) -> None:
     flags = ("--executor", "dask://127.0.0.1:9", "--store-url", "sqlite:///x", "--files", f"file://{tmp_path}")
     with pytest.raises(RuntimeError, match="no Dask scheduler answers"):
         start_local_server(tmp_path / "data", flags=flags)
+
+
+# what workers have room for (issue 17.4) ------------------------------------------------------------------------------
+
+
+def counting(directory: Path, seconds: float) -> Callable[[], int]:
+    """What tells how many of its like are under way at the same time; under the name of what trains, which counts."""
+
+    def run_claimed_job() -> int:
+        mark = directory / uuid.uuid4().hex
+        mark.touch()
+        time.sleep(seconds)
+        count = len(list(directory.iterdir()))
+        mark.unlink()
+        return count
+
+    directory.mkdir(exist_ok=True)
+    return run_claimed_job
+
+
+def fit(executor: DaskExecutor, places: int) -> None:
+    until = time.monotonic() + 100
+    while executor.places() != places:
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
+def test_places_that_another_server_has_filled_are_not_counted_twice(cluster: Cluster, tmp_path: Path) -> None:
+    """Two servers, one cluster of two threads: what one hands out the other sees, and has places again afterwards."""
+    address = cluster.address.replace("dask:", "tcp:")
+    with DaskExecutor(address) as first, DaskExecutor(address) as second:
+        fit(first, 2)
+        fit(second, 2)
+        futures = [first.submit(counting(tmp_path / "marks", 5.0)) for _ in range(2)]
+        fit(second, 0)
+        assert first.places() == 2, "its own are for it to count"
+        assert [future.result(120) for future in futures]
+        fit(second, 2)
+
+
+def test_no_worker_is_given_more_than_its_memory_whichever_server_asks(cluster: Cluster, tmp_path: Path) -> None:
+    """A worker with threads to spare, and two servers that each hand it two jobs of most of its memory: one at a time;
+    a small one goes beside it, and one that no worker has the memory for is refused."""
+    while cluster.workers:
+        worker = cluster.workers.pop()
+        worker.kill()
+        worker.wait()
+    cluster.add_worker(threads=4)
+    address = cluster.address.replace("dask:", "tcp:")
+    large, small = counting(tmp_path / "large", 1.0), counting(tmp_path / "small", 0.1)
+    with DaskExecutor(address) as first, DaskExecutor(address) as second:
+        fit(first, 4)
+        fit(second, 4)
+        most = first.largest_bytes()
+        assert most == first.memory_bytes() == second.memory_bytes() > 0
+        futures = [server.submit(large, memory_bytes=int(0.7 * most)) for server in (first, second) * 2]
+        beside = first.submit(small, memory_bytes=int(0.2 * most))
+        assert beside.result(120) == 1
+        assert [future.result(120) for future in futures] == [1, 1, 1, 1]
+        assert first.submit(large, memory_bytes=2 * most).exception(120) is not None

@@ -31,7 +31,7 @@ class SecureServer(NamedTuple):
         )
 
 
-def create_token(data_dir: Path, owner: str) -> str:
+def create_token(data_dir: Path, owner: str, store_url: str = "") -> str:
     """A token made by the command line."""
     command = [
         sys.executable,
@@ -43,6 +43,7 @@ def create_token(data_dir: Path, owner: str) -> str:
         owner,
         "--data-dir",
         str(data_dir),
+        *(["--store-url", store_url] if store_url else []),
     ]
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=300).stdout.strip()
 

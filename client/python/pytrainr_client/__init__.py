@@ -10,6 +10,7 @@ server.predictr(model, X)
 
 from pytrainr_client import _installed  # noqa: F401  before the others
 from pytrainr_client.aio import AsyncClient, connect_async
+from pytrainr_client.batches import Batch, BatchInfo
 from pytrainr_client.client import Client, connect
 from pytrainr_client.errors import InvalidArgumentError, NotFoundError, ServerError
 from pytrainr_client.forks import ForkedError
@@ -17,6 +18,8 @@ from pytrainr_client.jobs import Job, JobInfo
 
 __all__ = [
     "AsyncClient",
+    "Batch",
+    "BatchInfo",
     "Client",
     "ForkedError",
     "InvalidArgumentError",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -21,18 +21,22 @@ from trainr.v1 import (
     prediction_pb2_grpc,
     server_info_pb2,
     server_info_pb2_grpc,
+    tensor_pb2,
     training_pb2,
     training_pb2_grpc,
 )
 
 import pytrainr
 from pytrainr import arguments
-from pytrainr.argument_errors import ArgumentTypeError, wrong_type
+from pytrainr.argument_errors import ArgumentTypeError, wrong_type, wrong_value
+from pytrainr.halving import halving_of
+from pytrainr.many import check_options, combinations, common_epochs
 from pytrainr.preparation import _note_gradient, check_functions
 from pytrainr.r_list import TRAINING_SIZED
 from pytrainr.r_random import default_stream
 from pytrainr.r_text import message as show
 from pytrainr_client import models, options
+from pytrainr_client.batches import Batch, Chosen, create_batch
 from pytrainr_client.channel import Pem, open_channel
 from pytrainr_client.conversation import Conversation
 from pytrainr_client.forks import check_not_forked, closed, opened
@@ -44,6 +48,7 @@ from pytrainr_client.transfer import Uploader
 Result = TypeVar("Result")
 EpochFunction = Callable[[pytrainr.Model], pytrainr.Model]
 RETRAINING = "retraining, all options except X, Y and the model itself are ignored, error are reseted"
+BATCH_INLINE_BYTES = 4096  # what is larger in a batch goes ahead, once for all of its jobs
 ADAGRAD = "adagrad update, loss function not used and momentum set to 0"
 
 
@@ -133,8 +138,8 @@ class Client:
             self._limits = self.server_info()
         return self._limits
 
-    def _uploader(self) -> Uploader:
-        return Uploader(self._datasets, self.limits, self.retry_seconds)
+    def _uploader(self, inline_bytes: int | None = None) -> Uploader:
+        return Uploader(self._datasets, self.limits, self.retry_seconds, inline_bytes)
 
     # training -------------------------------------------------------------------------------------------------------
 
@@ -223,32 +228,36 @@ class Client:
 
     def _request(
         self,
-        Y: ArrayLike,
-        X: ArrayLike,
+        Y: ArrayLike | tensor_pb2.Tensor,
+        X: ArrayLike | tensor_pb2.Tensor,
         model: pytrainr.Model | str | None,
         given: dict[str, Any],
         functions: EpochFunctions,
         loss_function: Any,
-        stream: pytrainr.RRandom,
+        stream: pytrainr.RRandom | int,
+        uploader: Uploader | None = None,
     ) -> training_pb2.Training:
         training = training_pb2.Training(
             options=options.message_of(given, functions.names, _sent_loss(loss_function, given, model)),
-            random_state=wire.encode_random_state(stream.random_seed),
             pause_each_epoch=functions.pause,
         )
+        if isinstance(stream, int):
+            training.seed = stream
+        else:
+            training.random_state.CopyFrom(wire.encode_random_state(stream.random_seed))
         if isinstance(model, str):
             training.stored_model = model
         elif isinstance(model, pytrainr.Model):
             training.model.CopyFrom(_to_retrain(model, bool(given.get("keep_store"))))
         elif model is not None:
             raise _no_model(model)
-        uploader = self._uploader()
+        uploader = uploader or self._uploader()
         if training.options.layer and not self.limits.layers:
             raise ValueError(f"layers: the server at {self.address} is too old to know lists of layers; update it")
         for tensor in wire.tensors(training):
             uploader.lighten(tensor)
-        training.x.CopyFrom(uploader.tensor(arguments.as_samples(X, "X")))
-        training.y.CopyFrom(uploader.tensor(arguments.as_samples(Y, "Y")))
+        training.x.CopyFrom(X if isinstance(X, tensor_pb2.Tensor) else uploader.samples(X, "X"))
+        training.y.CopyFrom(Y if isinstance(Y, tensor_pb2.Tensor) else uploader.samples(Y, "Y"))
         return training
 
     def train_async(
@@ -263,39 +272,103 @@ class Client:
         job_id: str = "",
         model_id: str = "",
         ttl_seconds: int = 0,
+        priority: int = 0,
         **given: Any,
     ) -> Job:
         """Begin a training that needs nobody to wait for it; the options are those of ``trainr``.
 
         The result is stored as the next version of ``models/{model_id}``. The job draws from a copy of the stream.
-        Raises ``ValueError`` for epoch functions of one's own: nobody would be there to run them.
+        ``priority``, -100 to 100: of one's own jobs that wait the one with the highest begins first, whatever others
+        have waiting. Raises ``ValueError`` for epoch functions of one's own: nobody would be there to run them.
         """
         if isinstance(model, pytrainr.Model):
             epoch_function, loss_function = model.epoch_function, model.loss_function
-        functions = sorted_out(epoch_function)
-        if functions.pause:
-            names = ", ".join(wire.function_name(function) for function in functions.functions)
-            raise ValueError(
-                f"epoch_function has functions of your own ({names}); in the background only epoch_annealing and "
-                "schedules such as StepSchedule can be, without a function between them that watches"
-            )
+        functions = _of_background(epoch_function)
         training = self._request(Y, X, model, given, functions, loss_function, _stream(rng))
         training.model_id = model_id
         training.ttl_seconds = ttl_seconds
+        training.priority = _priority(priority)
         request = training_pb2.CreateTrainingJobRequest(
             training=training, training_job_id=job_id, request_id=str(uuid.uuid4())
         )
         return Job(self, self.retried(lambda: self.training.CreateTrainingJob(request)).name)
 
+    def trainr_many(
+        self,
+        Y: ArrayLike,
+        X: ArrayLike,
+        grid: Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Any]] = ({},),
+        *,
+        seeds: Iterable[int] = (1,),
+        progress: bool = True,
+        halving: int | pytrainr.Halving | None = None,
+        **given: Any,
+    ) -> list[pytrainr.Trained]:
+        """``pytrainr.trainr_many`` at the server: the same arguments, the same models, to the bit.
+
+        All are handed in at once or, if one of them cannot be trained, none; the server trains as many at a time as it
+        has places. A lost connection is taken up again. Ctrl-C stops what is not done, and hands back what there is.
+        Epoch functions of one's own cannot be: nobody waits for each of them.
+        """
+        progress = arguments.flag(progress, "progress")
+        return self.train_many_async(Y, X, grid, seeds=seeds, halving=halving, **given).train(progress)
+
+    def train_many_async(
+        self,
+        Y: ArrayLike,
+        X: ArrayLike,
+        grid: Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Any]] = ({},),
+        *,
+        seeds: Iterable[int] = (1,),
+        halving: int | pytrainr.Halving | None = None,
+        batch_id: str = "",
+        priority: int = 0,
+        ttl_seconds: int = 0,
+        **given: Any,
+    ) -> Batch:
+        """Begin the trainings of ``trainr_many`` and come back at once: the batch's ``results`` has each as it ends."""
+        if not self.limits.max_batch:
+            raise ValueError(f"the server at {self.address} is too old to take many jobs at once; update it")
+        check_options(given)
+        numbers = list(seeds)
+        for seed in numbers:
+            pytrainr.RRandom(seed)  # says what is no seed
+        chosen = [Chosen(seed, options) for options in combinations(grid, given) for seed in numbers]
+        rule = None if halving is None else halving_of(halving)
+        if rule:
+            rule.rungs(len(chosen), common_epochs(grid, given))
+        uploader = self._uploader(BATCH_INLINE_BYTES)
+        x, y = uploader.samples(X, "X"), uploader.samples(Y, "Y")
+        trainings = []
+        for seed, options_of_it in chosen:
+            training = self._one_of_many(y, x, {**given, **options_of_it}, int(seed), uploader)
+            training.priority, training.ttl_seconds = _priority(priority), ttl_seconds
+            trainings.append(training)
+        return create_batch(self, trainings, chosen, batch_id, rule)
+
+    def _one_of_many(
+        self, y: tensor_pb2.Tensor, x: tensor_pb2.Tensor, given: dict[str, Any], seed: int, uploader: Uploader
+    ) -> training_pb2.Training:
+        model = given.pop("model", None)
+        epoch_function = given.pop("epoch_function", pytrainr.epoch_annealing)
+        loss_function = given.pop("loss_function", pytrainr.loss_L1)
+        if isinstance(model, pytrainr.Model):
+            epoch_function, loss_function = model.epoch_function, model.loss_function
+        return self._request(y, x, model, given, _of_background(epoch_function), loss_function, seed, uploader)
+
+    def batch(self, name: str) -> Batch:
+        """The batch of this name; its models come without what they were chosen for, which only who began it knows."""
+        return Batch(self, name)
+
     def job(self, name: str) -> Job:
         """The job of this name."""
         return Job(self, name)
 
-    def jobs(self) -> Iterator[JobInfo]:
-        """Every job of one's own, newest first."""
+    def jobs(self, batch: str = "") -> Iterator[JobInfo]:
+        """Every job of one's own, or of one of one's batches ("trainingBatches/..."), newest first."""
         token = ""
         while True:
-            request = training_pb2.ListTrainingJobsRequest(page_size=100, page_token=token)
+            request = training_pb2.ListTrainingJobsRequest(page_size=100, page_token=token, training_batch=batch)
             page = self.retried(lambda request=request: self.training.ListTrainingJobs(request))  # type: ignore[misc]
             yield from map(info_of, page.training_jobs)
             token = page.next_page_token
@@ -419,6 +492,26 @@ def _stream(rng: pytrainr.RRandom | None) -> pytrainr.RRandom:
             "rng", "{place} should be a pytrainr.RRandom, for example RRandom(1); it is {value}", value=rng
         )
     return rng
+
+
+def _of_background(epoch_function: Any) -> EpochFunctions:
+    """Epoch functions of a training for which nobody waits."""
+    functions = sorted_out(epoch_function)
+    if functions.pause:
+        names = ", ".join(wire.function_name(function) for function in functions.functions)
+        raise ValueError(
+            f"epoch_function has functions of your own ({names}); in the background only epoch_annealing and "
+            "schedules such as StepSchedule can be, without a function between them that watches"
+        )
+    return functions
+
+
+def _priority(priority: int) -> int:
+    if not isinstance(priority, int) or isinstance(priority, bool):
+        raise wrong_type("priority", "{place} should be a whole number, -100 to 100; it is {value}", value=priority)
+    if abs(priority) >= 1 << 31:  # else the server says which it takes
+        raise wrong_value("priority", "{place} should be -100 to 100; it is {value}", value=priority)
+    return priority
 
 
 def _no_model(value: Any) -> ArgumentTypeError:

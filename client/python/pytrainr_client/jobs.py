@@ -26,6 +26,8 @@ class Connection(Protocol):
 
     def model(self, name: str) -> pytrainr.Model: ...
 
+    def jobs(self, batch: str = "") -> Iterator[JobInfo]: ...
+
 
 class JobInfo(NamedTuple):
     """What is known of a job. Times are seconds since 1970, 0 for what has not happened."""
@@ -40,6 +42,7 @@ class JobInfo(NamedTuple):
     end_time: float
     error_reason: str
     error_message: str
+    priority: int = 0
 
     @property
     def ended(self) -> bool:
@@ -75,7 +78,19 @@ def info_of(message: training_pb2.TrainingJob) -> JobInfo:
         message.end_time,
         message.error_reason,
         message.error_message,
+        message.priority,
     )
+
+
+def ended_model(client: Connection, info: JobInfo) -> pytrainr.Model:
+    """The model of a job that has ended. Raises as :meth:`Job.wait`."""
+    if info.state == "SUCCEEDED":
+        return client.model(info.model)
+    if info.error_reason == "DIVERGED" and info.model:
+        raise pytrainr.DivergedError(info.error_message, info.epoch, client.model(info.model))
+    code = grpc.StatusCode.CANCELLED if info.state == "CANCELLED" else grpc.StatusCode.FAILED_PRECONDITION
+    kept = {"model": info.model} if info.model else {}
+    raise ServerError(info.error_message or f"{info.name} was cancelled", code, info.error_reason, metadata=kept)
 
 
 class Job:
@@ -116,14 +131,7 @@ class Job:
         """
         for _ in self.watch(after_epoch=1 << 62):
             pass
-        info = self.info()
-        if info.state == "SUCCEEDED":
-            return self._client.model(info.model)
-        if info.error_reason == "DIVERGED" and info.model:
-            raise pytrainr.DivergedError(info.error_message, info.epoch, self._client.model(info.model))
-        code = grpc.StatusCode.CANCELLED if info.state == "CANCELLED" else grpc.StatusCode.FAILED_PRECONDITION
-        kept = {"model": info.model} if info.model else {}
-        raise ServerError(info.error_message or f"{self.name} was cancelled", code, info.error_reason, metadata=kept)
+        return ended_model(self._client, self.info())
 
     def cancel(self) -> JobInfo:
         """Stop it for good."""

@@ -9,6 +9,8 @@
 #' @param Y,X,model,... As for \code{\link{trainr}}, \code{exact} included.
 #' @param keep_store As for \code{\link{trainr}}.
 #' @param model_id The result is stored as the next version of \code{"models/<model_id>"}; default: the job's id.
+#' @param priority A whole number, -100 to 100: of your jobs that wait the one with the highest begins first, the others in
+#'   the order in which they came. What others have waiting is not touched by it.
 #' @param connection A connection of \code{\link{trainr_connect}} other than the session's.
 #' @return \code{train_async}: a job, which may be saved with \code{saveRDS} and used in another session.
 #'   \code{job_status}: a list with \code{name}, \code{state}, \code{epoch}, \code{numepochs}, \code{progress} (0 to 1
@@ -24,12 +26,20 @@
 #' model <- job_wait(job)
 #' }
 #' @export
-train_async <- function(Y, X, model = NULL, ..., keep_store = FALSE, model_id = "", connection = NULL) {
+train_async <- function(Y, X, model = NULL, ..., keep_store = FALSE, model_id = "", priority = 0, connection = NULL) {
   model_id <- as_text(model_id, "model_id")
+  priority <- as_priority(priority)
   plan <- training_plan(Y, X, model, ..., keep_store = keep_store, connection = connection)
   refuse_own_functions(plan)
   plan$made <- made_by(match.call(), plan)
-  start_job(plan, sample.int(.Machine$integer.max, 1L), model_id, plan$connection)
+  start_job(plan, sample.int(.Machine$integer.max, 1L), model_id, priority, plan$connection)
+}
+
+as_priority <- function(priority) {
+  if (!is.numeric(priority) || length(priority) != 1L || !priority %in% -100:100) {
+    stop("`priority` should be a whole number, -100 to 100", call. = FALSE)
+  }
+  as.integer(priority)
 }
 
 refuse_own_functions <- function(plan) {
@@ -38,10 +48,11 @@ refuse_own_functions <- function(plan) {
 }
 
 # Hands a plan to the server, to be trained with that seed.
-start_job <- function(plan, seed, model_id, connection) {
+start_job <- function(plan, seed, model_id, priority, connection) {
   training <- plan$training
   training$seed <- seed
   training$model_id <- model_id
+  training$priority <- priority
   request <- new_message("CreateTrainingJobRequest", training = training, request_id = new_uuid())
   job <- with_patience(function() unary_call(connection, "TrainingService/CreateTrainingJob", request, "TrainingJob"))
   kept <- plan[c("local", "layer_attributes", "stored", "made")]
@@ -112,6 +123,7 @@ job_list <- function(state = NULL, since = NULL, pattern = NULL, connection = NU
   rows <- as_rows(jobs, function(job) {
     data.frame(
       status_of(job)[c("name", "state", "epoch", "numepochs", "mean_error", "model")],
+      priority = job$priority,
       created = as_time(job$create_time), started = as_time(job$start_time), ended = as_time(job$end_time)
     )
   })

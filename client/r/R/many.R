@@ -89,7 +89,7 @@ train_all <- function(todo, connection) {
     {
       for (i in seq_along(todo)) {
         if (i > limit) ended(done <- done + 1)
-        jobs[[i]] <- start_job(todo[[i]]$plan, todo[[i]]$seed, "", connection)
+        jobs[[i]] <- start_job(todo[[i]]$plan, todo[[i]]$seed, "", 0L, connection)
         bar$show(done)
       }
       while (done < length(todo)) {

@@ -25,6 +25,11 @@ def notify(key: str) -> None:
         wake()
 
 
+def of_batch(owner: str, id: str) -> str:
+    """The key under which a batch changes."""
+    return f"batch {owner} {id}"
+
+
 @contextmanager
 def listening(key: str, wake: Callable[[], None]) -> Iterator[None]:
     """``wake`` is called, from any thread, at every change of ``key``."""

@@ -17,11 +17,13 @@ from pytrainr_server.config import ConfigError
 from pytrainr_server.jobs import changes
 from pytrainr_server.jobs.alone import process_of_its_own
 from pytrainr_server.jobs.bits import Bits, bits, difference
-from pytrainr_server.jobs.worker import prepare_process
+from pytrainr_server.jobs.worker import MEMORY, prepare_worker, run_claimed_job
 
 __all__ = ["DaskExecutor", "Processes", "opened_executor"]
 
 CONNECT_SECONDS, LOOK_SECONDS = 10.0, 0.5
+JOBS_SHARE = 0.6
+"""Of a worker's memory, what jobs may take by their estimates; the rest is what it needs for itself."""
 log = logging.getLogger("pytrainr_server.jobs")
 
 
@@ -119,6 +121,7 @@ class _Task:
     future: Future[Any]
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
+    memory_bytes: int = 0
     workers: set[str] = field(default_factory=set)
     inner: Future[Any] | None = None
 
@@ -130,6 +133,10 @@ class DaskExecutor(Executor):
     named in the log and takes no job. Where a worker dies, Dask runs the job on another: it claims it before it begins
     (:meth:`~pytrainr_server.store.jobs.JobStore.claim`), so the first one, should it live on, can store nothing more.
     While no scheduler answers there are no places, and jobs wait.
+
+    Several servers may have one cluster in common. What the others have handed out is not counted among the places; and
+    each worker's memory for jobs is one of Dask's *resources*, of which a job takes what it is estimated to need, so
+    that no worker is given more at the same time than it has room for, whichever servers ask.
     """
 
     runs_again = True
@@ -139,6 +146,8 @@ class DaskExecutor(Executor):
         self._address = address
         self._mine = mine or bits()
         self._fit: dict[str, bool] = {}  # by address; a worker that is still being asked is not in it
+        self._memory: dict[str, int] = {}
+        self._taken_by_others = 0
         self._threads: dict[str, int] = {}
         self._asked: set[str] = set()
         self._under_way: set[_Task] = set()
@@ -167,13 +176,28 @@ class DaskExecutor(Executor):
         return "" if any(self._fit.values()) else "no Dask worker is there that may train"
 
     def places(self) -> int:
-        """How many jobs can train at the same time: the threads of the workers that are fit."""
+        """How many jobs of this server can train at the same time: the threads of the workers that are fit, but those
+        that other servers have given work."""
         with self._lock:
-            return sum(threads for address, threads in self._threads.items() if self._fit.get(address))
+            threads = sum(self._threads[address] for address in self._fit_now())
+            return max(threads - self._taken_by_others, 0)
+
+    def memory_bytes(self) -> int:
+        """What jobs may take on all workers that are fit."""
+        with self._lock:
+            return sum(self._memory.get(address, 0) for address in self._fit_now())
+
+    def largest_bytes(self) -> int:
+        """What one job may take."""
+        with self._lock:
+            return max((self._memory.get(address, 0) for address in self._fit_now()), default=0)
+
+    def _fit_now(self) -> set[str]:
+        return {address for address in self._threads if self._fit.get(address)}
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Run it on one of the workers that are fit."""
-        task = _Task(Future(), fn, args)
+        """Run it on one of the workers that are fit, as soon as it has ``memory_bytes`` left for it."""
+        task = _Task(Future(), fn, args, kwargs.get("memory_bytes", 0))
         if not self._hand_out(task):
             task.future.set_exception(NoSchedulerError(self.degraded or "the last Dask worker has just gone"))
         return task.future
@@ -181,10 +205,11 @@ class DaskExecutor(Executor):
     def _hand_out(self, task: _Task) -> bool:
         """Give it to the workers that are fit now; a worker that joins later has no part in it."""
         with self._lock:
-            fit = {address for address in self._threads if self._fit.get(address)}
+            fit = {address for address in self._fit_now() if self._memory.get(address, 0) >= task.memory_bytes}
         if not fit or self._lost:
             return False
-        inner = self._tasks.submit(task.function, *task.arguments, workers=list(fit))
+        needs = {MEMORY: task.memory_bytes} if task.memory_bytes else None
+        inner = self._tasks.submit(task.function, *task.arguments, workers=list(fit), resources=needs)
         with self._lock:
             before, task.inner, task.workers = task.inner, inner, fit
             self._under_way.add(task)
@@ -218,35 +243,39 @@ class DaskExecutor(Executor):
             if self._client.status not in ("running", "connecting"):
                 self._connect()
             threads = dict(self._client.nthreads())
+            handed_out = {key for keys in self._client.processing().values() for key in keys}
             self._lost = False
         except Exception as error:  # Dask's own kinds are many
             if not self._lost:
                 log.error("no Dask scheduler answers, jobs wait: %s", error)
-            self._lost, threads = True, {}
+            self._lost, threads, handed_out = True, {}, set()
         with self._lock:
             self._threads = threads
             for address in self._fit.keys() - threads.keys():
-                del self._fit[address]
+                del self._fit[address], self._memory[address]
             new = threads.keys() - self._fit.keys() - self._asked
             self._asked = (self._asked | new) & threads.keys()
             stranded = [task for task in self._under_way if not task.workers & threads.keys()]
             answers = list(self._fit.values())
+            jobs = {key for key in handed_out if str(key).startswith(run_claimed_job.__name__)}
+            self._taken_by_others = len(jobs - self._client.futures.keys())
         for task in stranded:  # Dask would wait for ever for one of them to come back
             self._hand_out(task)
         for address in new:
-            asked = self._tasks.submit(prepare_process, workers=[address])
+            asked = self._tasks.submit(prepare_worker, JOBS_SHARE, workers=[address])
             asked.add_done_callback(partial(self._answered, address))
         telemetry.dask_workers.labels("fit").set(sum(answers))
         telemetry.dask_workers.labels("unfit").set(len(answers) - sum(answers))
 
-    def _answered(self, address: str, done: Future[Bits]) -> None:
+    def _answered(self, address: str, done: Future[tuple[Bits, int]]) -> None:
         failed = None if done.cancelled() else done.exception()
-        differs = "" if done.cancelled() or failed else difference(self._mine, done.result())
+        differs = "" if done.cancelled() or failed else difference(self._mine, done.result()[0])
         with self._lock:
             self._asked.discard(address)
             if done.cancelled():
                 return  # it has gone, or the scheduler has: it is asked again
             self._fit[address] = not failed and not differs
+            self._memory[address] = 0 if failed else done.result()[1]
         if failed is not None:
             log.error("the Dask worker %s takes no job: it lacks what jobs need: %s", address, failed)
         elif differs:

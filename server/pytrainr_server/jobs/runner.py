@@ -12,6 +12,8 @@ from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecu
 from functools import partial
 from typing import Any, NamedTuple
 
+from sqlalchemy import Row
+
 from pytrainr_server import clock, telemetry
 from pytrainr_server.errors import ServiceError
 from pytrainr_server.jobs import changes
@@ -21,9 +23,10 @@ from pytrainr_server.jobs.compilers import on_behalf_of
 from pytrainr_server.jobs.pause import control
 from pytrainr_server.jobs.worker import Prepared, WorkerSettings, run_claimed_job, run_job
 from pytrainr_server.store.database import DamagedDatabaseError
-from pytrainr_server.store.jobs import Lease, LeaseLostError
+from pytrainr_server.store.jobs import Lease, LeaseLostError, Taken, Waiting
 from pytrainr_server.store.names import new_key
 from pytrainr_server.store.places import FilesError
+from pytrainr_server.store.quotas import NO_QUOTA, UNLIMITED, Quota
 from pytrainr_server.store.store import FilesInUseError, Store
 
 SWEEP_SECONDS = 1.0
@@ -34,6 +37,9 @@ PARKED_AT_ONCE = 8
 TURN_SECONDS, FIRST_TURN_SECONDS, HUNGRY_SECONDS = 2.0, 0.25, 5.0
 """Where owners are more than threads, how long a job trains before it makes way; and for one not served for long."""
 
+PATIENCE_SECONDS = 30.0
+"""How long smaller jobs may pass one that waits for memory; then it is their turn to wait."""
+
 _AWAY = (ServiceError, OSError, DamagedDatabaseError, FilesError)
 """What a worker raises that cannot reach what it needs."""
 
@@ -42,12 +48,24 @@ log = logging.getLogger("pytrainr_server.jobs")
 
 class Places:
     """How many jobs train at the same time, and the bytes of memory that they may take together; on an executor that
-    has ``places`` of its own as many as it says."""
+    has ``places`` and ``memory_bytes`` of its own what it says."""
 
-    def __init__(self, threads: int, memory_bytes: float, executor: Executor) -> None:
+    def __init__(self, threads: int, memory_bytes: float, executor: Executor, quota: Quota = NO_QUOTA) -> None:
+        """``quota``: what one owner may have of them, on all servers of the store together."""
         self._threads = threads
         self._executor = executor
-        self.memory_bytes = memory_bytes
+        self._memory_bytes = memory_bytes
+        self.quota = quota
+
+    @property
+    def memory_bytes(self) -> float:
+        """Likewise."""
+        return float(self._executor.memory_bytes()) if hasattr(self._executor, "memory_bytes") else self._memory_bytes
+
+    @property
+    def largest_bytes(self) -> int:
+        """What one job may take."""
+        return int(self._executor.largest_bytes()) if hasattr(self._executor, "largest_bytes") else UNLIMITED
 
     @property
     def threads(self) -> int:
@@ -77,9 +95,14 @@ class Runner:
         self._remote_settings = settings._replace(store=elsewhere)
         # Where other servers may take a job up, only those do that end it with the bits with which it was begun.
         self.arithmetic = "" if store.database.embedded else arithmetic()
+        # Likewise one that this server has not the memory for; alone, it says so to the job's owner.
+        self._most_for_one = UNLIMITED if store.database.embedded else int(settings.memory_bytes)
         self._left_to_others: dict[str, int] = {}
         self._name = name
         self._places = places
+        self.quota = places.quota
+        self._passed: dict[str, tuple[str, float]] = {}  # by owner: the job that waits for memory, and since when
+        self._held_for: Row[Any] | None = None  # before it, no other job begins
         self._futures: dict[Future[None], _Held] = {}
         self._reserved: dict[str, _Held] = {}
         self._served: dict[str, float] = {}  # when an owner's job was last begun
@@ -92,6 +115,10 @@ class Runner:
         self._thread = threading.Thread(target=self._run, name="runner", daemon=True)
         self._next_sweep = self._next_garbage = 0.0
         self._garbage: threading.Thread | None = None
+
+    @property
+    def _largest(self) -> int:
+        return min(self._most_for_one, self._places.largest_bytes)
 
     def take_up(self, *, crashed: bool = False) -> None:
         """Back into the queue with what an earlier server of this name left (``crashed``: it died by a fault)."""
@@ -122,6 +149,8 @@ class Runner:
         with self._lock:
             if self._stopping.is_set() or self._busy() >= self._places.threads or memory_bytes > self._free_bytes():
                 return None
+            if self._held_for is not None:
+                return None
             if len(self._futures) >= self._most or owner in self._too_new():
                 return None
             lease = Lease(self._name, new_key(), clock.now() + self._settings.lease_seconds)
@@ -149,7 +178,8 @@ class Runner:
 
     def _submit(self, executor: Executor, held: _Held, prepared: Prepared | None = None) -> Future[None]:
         if getattr(executor, "runs_again", False):
-            future = executor.submit(run_claimed_job, self._remote_settings, held.key, held.lease)
+            needs: Any = {"memory_bytes": int(held.memory_bytes)}
+            future = executor.submit(run_claimed_job, self._remote_settings, held.key, held.lease, **needs)
         else:
             run = partial(self._run_here, held) if isinstance(executor, ThreadPoolExecutor) else run_job
             future = executor.submit(run, self._settings, held.key, held.lease, prepared)
@@ -229,13 +259,8 @@ class Runner:
     def _pass(self) -> None:
         while self._has_room() and not self._stopping.is_set():
             self._waiting = False
-            waiting = self._store.jobs.waiting_owners(self.arithmetic)
-            with self._lock:
-                free_bytes = self._free_bytes()
-                begin_no_more = self._too_new()
-            owners = sorted(waiting.keys() - begin_no_more, key=lambda owner: (self._rank(owner), waiting[owner]))
-            seconds = self._settings.lease_seconds
-            taken = self._store.jobs.lease_next(self._name, seconds, owners, free_bytes, self.arithmetic)
+            waiting = self._who_waits()
+            taken = self._take(waiting)
             if taken is None:
                 self._waiting = bool(waiting)
                 break
@@ -255,6 +280,50 @@ class Runner:
         if now >= self._next_garbage:
             self._collect_garbage()
 
+    def _who_waits(self) -> dict[str, Waiting]:
+        return self._store.jobs.waiting_owners(self.arithmetic, self._largest, self.quota)
+
+    def _take(self, waiting: dict[str, Waiting]) -> Taken | None:
+        """The next job of the owner whose turn it is and who has one for which there is memory.
+
+        Where the next in an owner's line waits for memory, smaller ones pass it, but not for ever: after a while its
+        line stands still, and where its owner has nothing under way here, so do all others.
+        """
+        held_for, self._held_for = self._held_for, None
+        self._passed = {owner: passed for owner, passed in self._passed.items() if owner in waiting}
+        with self._lock:
+            free_bytes = self._free_bytes()
+            begin_no_more = self._too_new()
+        owners = sorted(waiting.keys() - begin_no_more, key=lambda owner: (self._rank(owner), waiting[owner].oldest))
+        if held_for is not None:  # what was given back for it is its own
+            owners.sort(key=lambda owner: owner != held_for.owner)
+        for owner in owners:
+            most_bytes = min(free_bytes, waiting[owner].most_bytes, self._largest)
+            if most_bytes < self._largest and self._is_overdue(owner, most_bytes, free_bytes):
+                if self._held_for is not None:
+                    return None
+                continue
+            line = self._name, self._settings.lease_seconds, [owner], most_bytes, self.arithmetic, self.quota
+            if (taken := self._store.jobs.lease_next(*line)) is not None:
+                return taken
+        return None
+
+    def _is_overdue(self, owner: str, most_bytes: float, free_bytes: float) -> bool:
+        """Whether an owner's next job has been passed for long enough by smaller ones; perhaps all are held for it."""
+        job = self._store.jobs.next_in_line(owner, self.arithmetic, self._largest)
+        if job is None or job.memory_bytes <= most_bytes:
+            self._passed.pop(owner, None)
+            return False
+        key, since = self._passed.get(owner, ("", 0.0))
+        if key != job.key:
+            since = time.monotonic()
+            self._passed[owner] = job.key, since
+        if time.monotonic() - since < PATIENCE_SECONDS:
+            return False
+        if job.memory_bytes > free_bytes and not self._rank(owner)[0]:
+            self._held_for = job
+        return True
+
     def _rank(self, owner: str) -> tuple[int, float]:
         """Whose turn it is: who has the fewest jobs under way, then who was served longest ago."""
         mine = sum(job.owner == owner for job in tuple(self._futures.values()))
@@ -273,9 +342,12 @@ class Runner:
     def _make_room(self) -> None:
         """Where an owner waits while another has more than a fair share, ask for one of that one's jobs back."""
         under_way = tuple(self._futures.values())
+        if self._held_for is not None:
+            self._make_memory(self._held_for.owner, under_way)
+            return
         if len(under_way) < self._places.threads:
             return
-        waiting = self._store.jobs.waiting_owners(self.arithmetic)
+        waiting = self._who_waits()
         if not waiting:
             return
         paused = set(self._store.jobs.paused(self._name))
@@ -294,6 +366,17 @@ class Runner:
         if shares[richest] > shares[poorest] + 1 or not shares[poorest]:
             seconds = FIRST_TURN_SECONDS if hungry else TURN_SECONDS
             victims = [job for job in training if job.owner == richest and now - job.since >= seconds]
+            self._ask_back(victims, 1)
+
+    def _make_memory(self, owner: str, under_way: Sequence[_Held]) -> None:
+        """Ask for a job of the one back who has most of the memory."""
+        taken: Counter[str] = Counter()
+        for job in under_way:
+            taken[job.owner] += int(job.memory_bytes)
+        del taken[owner]
+        if taken:
+            richest, now = max(taken, key=lambda name: taken[name]), time.monotonic()
+            victims = [job for job in under_way if job.owner == richest and now - job.since >= TURN_SECONDS]
             self._ask_back(victims, 1)
 
     def _ask_back(self, jobs: Sequence[_Held], count: int) -> None:
@@ -315,9 +398,11 @@ class Runner:
         telemetry.set_state(self._store.jobs.counts(), self._store.settings.data_dir)
 
     def _tell_what_is_left_to_others(self) -> None:
-        left = self._store.jobs.for_others(self.arithmetic) if self.arithmetic else {}
+        largest = self._largest or UNLIMITED  # without a worker nobody knows
+        left = self._store.jobs.for_others(self.arithmetic, largest) if self.arithmetic else {}
         for kind in left.keys() - self._left_to_others.keys():
-            log.warning("jobs wait for a server with %s; here are %s", kind, self.arithmetic)
+            here = self.arithmetic if kind else f"{largest} bytes for one job"
+            log.warning("jobs wait for a server with %s; here are %s", kind or "more memory", here)
         self._left_to_others = left
         telemetry.left_to_others.set(sum(left.values()))
 

@@ -6,7 +6,6 @@ ends the job, so that there is one wait for the disk. All else has a file, in th
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -20,6 +19,7 @@ from pytrainr_server.errors import Code, ServiceError, precondition
 from pytrainr_server.jobs import specification
 from pytrainr_server.store.checksums import damaged
 from pytrainr_server.store.files import KEPT_INLINE_BYTES
+from pytrainr_server.store.jobs import or_null
 from pytrainr_server.store.models import MODEL_DAMAGED, NewModel
 from pytrainr_server.store.names import new_key
 from pytrainr_server.store.store import Store
@@ -113,11 +113,6 @@ def message_of(model: pytrainr.Model) -> model_pb2.Model:
 def mean_of(errors: np.ndarray) -> float:
     """The mean of an epoch's errors (samples,), summed one by one in long double as R's ``colMeans`` does."""
     return float(np.cumsum(errors, dtype=np.longdouble)[-1] / errors.size)
-
-
-def or_null(value: float) -> float | None:
-    """A number as the database keeps it: NULL for what is not finite."""
-    return value if math.isfinite(value) else None
 
 
 def array_bytes(value: Any) -> int:

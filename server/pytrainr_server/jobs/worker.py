@@ -21,22 +21,24 @@ from trainr.v1 import training_pb2
 
 import pytrainr
 from pytrainr import kernels
-from pytrainr.memory import limited_memory
+from pytrainr.halving import error_so_far
+from pytrainr.memory import limited_memory, memory_limit
 from pytrainr.r_arguments import NETWORK_TYPES
 from pytrainr.threads import limited_threads, thread_count
 from pytrainr.training import CheckpointError, Stopped, Training
 from pytrainr.warmup import warm_up
 from pytrainr_server import clock, telemetry
+from pytrainr_server.config import UNLIMITED
 from pytrainr_server.errors import Code, ServiceError, exhausted
 from pytrainr_server.failpoints import failpoint
 from pytrainr_server.jobs import changes, specification
 from pytrainr_server.jobs.bits import Bits, bits
 from pytrainr_server.jobs.pause import Held, Pause, control
-from pytrainr_server.jobs.stored_models import load_model, mean_of, or_null, save_model
+from pytrainr_server.jobs.stored_models import load_model, mean_of, save_model
 from pytrainr_server.store.checksums import checksum
 from pytrainr_server.store.job_files import DamagedCheckpointError, Epoch, JobFiles, Restored
 from pytrainr_server.store.job_lines import Line, host_of, line
-from pytrainr_server.store.jobs import LeaseLostError, Wishes, error_values, training_of
+from pytrainr_server.store.jobs import LeaseLostError, Wishes, error_values, or_null, training_of
 from pytrainr_server.store.models import NewModel
 from pytrainr_server.store.schema import State
 from pytrainr_server.store.store import Store, StoreSettings, opened
@@ -45,6 +47,8 @@ SLICE_SECONDS = 0.25
 REPORT_SECONDS = 0.5
 NOTIFY_SECONDS = 0.05
 RETRY_SECONDS = 10.0
+MEMORY = "pytrainr-memory"
+"""The resource of Dask's workers of which jobs take bytes."""
 
 log = logging.getLogger("pytrainr_server.jobs")
 
@@ -89,6 +93,10 @@ class _CancelledError(Exception):
 
 class _GiveBackError(Exception):
     """The server is going down."""
+
+
+class _HaltedError(Exception):
+    """The job waits for the others of its batch."""
 
 
 class Prepared(NamedTuple):
@@ -163,6 +171,17 @@ def prepare_process() -> Bits:
     return bits()
 
 
+def prepare_worker(share: float) -> tuple[Bits, int]:
+    """The same on a Dask worker, which from then on has ``share`` of its memory for jobs; how many bytes."""
+    from distributed import get_worker
+    from distributed.utils import sync
+
+    worker = get_worker()
+    memory = int(share * (worker.memory_manager.memory_limit or memory_limit() or UNLIMITED))
+    sync(worker.loop, worker.set_resources, **{MEMORY: memory})
+    return prepare_process(), memory
+
+
 class Worker:
     """One job under one lease."""
 
@@ -198,6 +217,8 @@ class Worker:
             self._cancelled()
         except _GiveBackError:
             self._give_back()
+        except _HaltedError:
+            self._halt()
         except pytrainr.DivergedError as error:
             self._diverged(error)
         except ServiceError as error:
@@ -240,8 +261,8 @@ class Worker:
         training = self._prepare()
         self._next_notice = time.monotonic() + NOTIFY_SECONDS
         with changes.listening(control(self._key), self._interrupt):
-            self._attend(Wishes(self._job.cancel_requested, self._job.yield_requested))
             training, files = self._open_files(training)
+            self._attend(Wishes(self._job.cancel_requested, self._job.yield_requested))
             try:
                 self._train(training, files)
             except _GiveBackError:
@@ -305,6 +326,9 @@ class Worker:
     def _train(self, training: Training, files: JobFiles) -> None:
         began, compiled = time.monotonic(), kernels.compiled_so_far()
         while not training.finished and not (self._pause and self._pause.finish):
+            if 0 < self._job.halt_epoch <= training.epoch:
+                self._checkpoint(training, files, needed=True)
+                raise _HaltedError
             learningrate = float(training.model.learningrate)
             try:
                 with _slices.share():
@@ -346,12 +370,14 @@ class Worker:
         if self._renewed < time.monotonic() - REPORT_SECONDS:
             self._renew(State.RUNNING)
 
-    def _checkpoint(self, training: Training, files: JobFiles) -> None:
+    def _checkpoint(self, training: Training, files: JobFiles, *, needed: bool = False) -> None:
         self._keep_lease()
         started, patience = time.monotonic(), 0.0
         try:
             files.save(self._logged, training.checkpoint())
         except (OSError, ServiceError) as error:
+            if needed:
+                raise
             # The last checkpoint still stands; what counts is that the next one comes through.
             log.error("no checkpoint: %s", error, extra={"job": self._job.id})
             why = getattr(error, "strerror", None) or "what it is kept in fails"
@@ -408,6 +434,7 @@ class Worker:
     # ending ---------------------------------------------------------------------------------------------------------
 
     def _publish(self, training: Training) -> None:
+        compared = {"compared": or_null(error_so_far(training))} if self._job.halt_epoch else {}
         row = self._save(training.result())
         failpoint("before-publish")
         self._end(
@@ -416,6 +443,7 @@ class Worker:
             epoch=training.epoch,
             progress=0.0,
             mean_error=row.final_error,
+            **compared,
             **self._random_state(),
         )
         failpoint("after-publish")
@@ -427,6 +455,8 @@ class Worker:
     def _cancelled(self) -> None:
         """Keep the model of the last whole epoch: it is what an interrupted training leaves."""
         error = ServiceError(Code.CANCELLED, "CANCELLED", "The job was cancelled.")
+        if self._job.dropped:
+            error = ServiceError(Code.CANCELLED, "DROPPED", self._job.dropped)
         if self._training is None or self._training.epoch == 0:
             self._fail(error, State.CANCELLED)
             return
@@ -464,6 +494,8 @@ class Worker:
         said = {"lines": self._said(), "first_lines": self._first_lines}
         self._store.publish(self._key, self._lease, state, model, records, **said, **values)
         changes.notify(self._key)
+        if self._job.batch_id:
+            changes.notify(changes.of_batch(self._job.owner, self._job.batch_id))
 
     def _random_state(self) -> dict[str, bytes]:
         assert self._stream is not None
@@ -499,6 +531,14 @@ class Worker:
             self._say("Given back to the queue: the server goes down, or another owner has a turn.")
             self._store.jobs.release(self._key, self._lease, lines=self._said())
         log.info("job given back, it goes on later", extra={"job": self._job.id})
+
+    def _halt(self) -> None:
+        assert self._training is not None
+        self._say(f"Waits after epoch {self._training.epoch} for the other jobs of its batch.")
+        self._renew(State.RUNNING)  # how far it is
+        self._store.jobs.halt(self._key, self._lease, error_so_far(self._training), self._said())
+        changes.notify("queue")
+        log.info("job waits for its batch", extra={"job": self._job.id, "epoch": self._training.epoch})
 
     def _try_later(self, error: Exception) -> None:
         log.error("job waits: %s", error, extra={"job": self._job.id})

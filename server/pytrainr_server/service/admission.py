@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from google.protobuf.message import Message
 from sqlalchemy import Row
 from trainr import wire
 from trainr.v1 import training_pb2
 
 import pytrainr
+from pytrainr.argument_errors import ArgumentError
+from pytrainr.halving import Halving, Rung, halving_of
 from pytrainr.memory import limited_memory
 from pytrainr.training import Training
 from pytrainr_server.config import Config
-from pytrainr_server.errors import ServiceError, exhausted, invalid
+from pytrainr_server.errors import ServiceError, exhausted, invalid, invalid_argument
 from pytrainr_server.failpoints import failpoint
 from pytrainr_server.jobs import changes, specification
 from pytrainr_server.jobs.runner import Runner
 from pytrainr_server.jobs.worker import Prepared, begin, build
+from pytrainr_server.store.batches import Batch, NewBatch
 from pytrainr_server.store.files import KEPT_INLINE_BYTES
 from pytrainr_server.store.jobs import Limits, NewJob
 from pytrainr_server.store.names import (
+    MAX_ID,
     checked_id,
     checked_request_id,
     dataset_sha256,
@@ -34,6 +39,7 @@ from pytrainr_server.store.store import Store
 BEGUN_BYTES = 32 << 20
 """What takes more memory is begun only when its turn has come."""
 MAX_TTL_SECONDS = 10 * 365 * 86_400
+MAX_PRIORITY = 100
 
 
 class Checked(NamedTuple):
@@ -57,7 +63,7 @@ class Admission:
         self._runner = runner
         self._config = config
         self._server = server
-        self._limits = Limits(config.max_jobs, config.max_queue, config.max_stored_bytes)
+        self._limits = Limits(config.max_jobs, config.max_queue, config.max_stored_bytes, runner.quota)
 
     def accept(
         self,
@@ -70,12 +76,11 @@ class Admission:
     ) -> Row[Any]:
         """Store a job for what is to be trained. Once this returns, the job will be done."""
         known_request = checked_request_id(request_id)
-        request_hash = hashlib.sha256(training.SerializeToString(deterministic=True)).digest()
+        request_hash = _hash(training)
         id = checked_id(job_id, "training_job_id") if job_id else new_id("job")
-        model_id = checked_id(training.model_id, "model_id") if training.model_id else ""
-        ttl_seconds = self._ttl(training)
+        attached_to = self._server if attached else ""
         try:
-            initial_model_key, sha256s, checked = self._checked(owner, training)
+            new, checked = self._new_job(owner, id, training)
         except ServiceError:
             # What was accepted once stays so, whatever has been deleted since. Asked for only now: nearly every
             # request is a new one, and storing it finds out.
@@ -83,11 +88,19 @@ class Admission:
             if known is not None and known.request_hash == request_hash:
                 return known
             raise
+        new = replace(new, request_id=known_request, request_hash=request_hash, attached_to=attached_to)
+        return self._create(new, checked)
+
+    def _new_job(self, owner: str, id: str, training: training_pb2.Training) -> tuple[NewJob, Checked]:
+        """The job of a training that can be done, and what was made of that."""
+        model_id = checked_id(training.model_id, "model_id") if training.model_id else ""
+        ttl_seconds, priority = self._ttl(training), _priority(training)
+        initial_model_key, sha256s, checked = self._checked(owner, training)
         new = NewJob(
             owner=owner,
             id=id,
-            request_id=known_request,
-            request_hash=request_hash,
+            request_id=None,
+            request_hash=b"",
             training=training.SerializeToString(),
             pauses=training.pause_each_epoch,
             numepochs=int(checked.training.numepochs),
@@ -98,9 +111,55 @@ class Admission:
             initial_model_key=initial_model_key,
             memory_bytes=checked.memory_bytes,
             arithmetic=self._runner.arithmetic,
-            attached_to=self._server if attached else "",
+            priority=priority,
         )
-        return self._create(new, checked)
+        return new, checked
+
+    # batches ----------------------------------------------------------------------------------------------------------
+
+    def new_batch(self, owner: str, request: training_pb2.CreateTrainingJobsRequest) -> NewBatch:
+        """The batch of a request, whose trainings have not been looked at yet."""
+        if not request.training:
+            raise invalid("training", "is empty; a batch should have at least one training")
+        if len(request.training) > self._config.max_jobs:
+            message = f"This batch has {len(request.training)} jobs; {self._config.max_jobs} are allowed at a time."
+            raise exhausted("TOO_MANY_JOBS", message)
+        id = checked_id(request.training_batch_id, "training_batch_id") if request.training_batch_id else ""
+        room = MAX_ID - len(f"-{len(request.training) - 1}")
+        if len(id) > room:
+            raise invalid(
+                "training_batch_id", f"has {len(id)} characters; {room} are left beside the places of its jobs"
+            )
+        request_id = checked_request_id(request.request_id)
+        new = NewBatch(owner, id or new_id("batch"), request_id, _hash(request))
+        return replace(new, numepochs=_epochs(request.training[0]), rungs=_rungs(request))
+
+    def known_batch(self, new: NewBatch) -> Batch | None:
+        """The batch that was accepted with this ``request_id`` before, if it was."""
+        return self._store.batches.by_request(new.owner, new.request_id, new.request_hash) if new.request_id else None
+
+    def of_batch(self, batch: NewBatch, place: int, training: training_pb2.Training) -> NewJob:
+        """One of its jobs."""
+        if training.pause_each_epoch:
+            raise invalid("pause_each_epoch", "is possible in Train only, where the caller waits")
+        new, checked = self._new_job(batch.owner, f"{batch.id}-{place}", training)
+        new = replace(new, batch_id=batch.id, batch_place=place)
+        if not batch.rungs:
+            return new
+        if training.stored_model or training.HasField("model"):
+            raise invalid("model", "has epochs of its own; halving compares new models only")
+        if (epochs := checked.training.numepochs) != batch.numepochs:
+            message = f"is {epochs}, in the first training {batch.numepochs}; with halving it is the same in all"
+            raise invalid("numepochs", message)
+        return replace(new, halt_epoch=batch.rungs[0].epochs)
+
+    def accept_batch(self, batch: NewBatch, jobs: Sequence[NewJob]) -> Batch:
+        """Store it. Once this returns, all of its jobs will be done."""
+        stored, created = self._store.batches.create(batch, jobs, self._limits)
+        if created:
+            failpoint("after-accept")
+            changes.notify("queue")
+        return stored
 
     def _checked(self, owner: str, training: training_pb2.Training) -> tuple[str | None, set[str], Checked]:
         """The key of the model to retrain, the datasets needed, and what is made of a training that can be done."""
@@ -173,7 +232,7 @@ class Admission:
         """Let the library check every argument, by making its Training. Fixes the seed if none was given."""
         if not training.random_state.value and not training.HasField("seed"):
             training.random_state.CopyFrom(wire.encode_random_state(pytrainr.RRandom().random_seed))
-        epochs = training.options.numepochs if training.options.HasField("numepochs") else 1
+        epochs = _epochs(training)
         samples = training.x.dim[0] if training.x.dim else 0
         if epochs > 0 and samples > 0:  # before the library takes memory for the errors
             self._check_size(epochs, samples)
@@ -212,3 +271,28 @@ class Admission:
                 tensor.ClearField("data")
                 tensor.dataset = f"datasets/{hashlib.sha256(data).hexdigest()}"
                 yield data
+
+
+def _epochs(training: training_pb2.Training) -> int:
+    return int(training.options.numepochs) if training.options.HasField("numepochs") else 1
+
+
+def _rungs(request: training_pb2.CreateTrainingJobsRequest) -> tuple[Rung, ...]:
+    if not request.HasField("halving"):
+        return ()
+    given = request.halving
+    try:
+        halving = halving_of(Halving(given.eta or Halving().eta, given.epochs or Halving().epochs))
+        return tuple(halving.rungs(len(request.training), _epochs(request.training[0])))
+    except ArgumentError as error:
+        raise invalid_argument(error) from error
+
+
+def _hash(message: Message) -> bytes:
+    return hashlib.sha256(message.SerializeToString(deterministic=True)).digest()
+
+
+def _priority(training: training_pb2.Training) -> int:
+    if not -MAX_PRIORITY <= training.priority <= MAX_PRIORITY:
+        raise invalid("priority", f"is {training.priority}; it should be -{MAX_PRIORITY} to {MAX_PRIORITY}")
+    return int(training.priority)

@@ -12,7 +12,7 @@ from trainr import wire
 from trainr.v1 import model_pb2, training_pb2
 
 from pytrainr import kernels
-from pytrainr_server.errors import Code, ServiceError
+from pytrainr_server.errors import Code, ServiceError, going_down
 from pytrainr_server.jobs import changes
 from pytrainr_server.jobs.pause import read_state
 from pytrainr_server.jobs.stored_models import parts_of, parts_of_stored
@@ -75,12 +75,7 @@ class Follower:
                     self._next_progress = time.monotonic() + PROGRESS_SECONDS
                     yield _progress(seen)
                 if self._closing.is_set():
-                    raise ServiceError(
-                        Code.UNAVAILABLE,
-                        "GOING_DOWN",
-                        "The server is going down; the job goes on when it is back.",
-                        retry_seconds=1.0,
-                    )
+                    raise going_down("the job goes on when it is back")
                 await listener.wait()
         async for event in self._end(seen, to_train):
             yield event

@@ -16,7 +16,7 @@ from google.protobuf.message import DecodeError, Message
 from grpc.aio import ServicerContext as Context
 
 from pytrainr_server import telemetry
-from pytrainr_server.errors import Code, ServiceError, exhausted
+from pytrainr_server.errors import Code, ServiceError, exhausted, going_down
 from pytrainr_server.security.callers import Callers
 from pytrainr_server.service.receiving import Receiving
 from pytrainr_server.service.status import abort, as_service_error
@@ -49,12 +49,15 @@ class Guard(grpc.aio.ServerInterceptor):
         receiving: Receiving,
         max_calls: int,
         max_owner_calls: int,
+        checks: Mapping[str, Callable[[bytes], None]],
     ) -> None:
+        """``checks``: by method, what looks at a message's bytes before it is taken apart."""
         self._callers = callers
         self._run = run
         self._receiving = receiving
         self._max_calls = max_calls
         self._max_owner_calls = max_owner_calls
+        self._checks = checks
         self._open: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closed = False
@@ -78,14 +81,16 @@ class Guard(grpc.aio.ServerInterceptor):
         method = handler_call_details.method
         if handler is None or not method.startswith(OURS):
             return handler
-        many = handler.request_streaming
+        many, parse = handler.request_streaming, handler.request_deserializer
+        if method in self._checks:
+            parse = _checked(self._checks[method], parse)
         if handler.response_streaming:
             behaviour = handler.stream_stream if many else handler.unary_stream
-            guarded: Any = self._streaming(method, behaviour, handler.request_deserializer, many)
+            guarded: Any = self._streaming(method, behaviour, parse, many)
             wrap = grpc.stream_stream_rpc_method_handler
         else:
             behaviour = handler.stream_unary if many else handler.unary_unary
-            guarded = self._single(method, behaviour, handler.request_deserializer, many)
+            guarded = self._single(method, behaviour, parse, many)
             wrap = grpc.stream_unary_rpc_method_handler
         return wrap(guarded, request_deserializer=None, response_serializer=handler.response_serializer)
 
@@ -135,14 +140,14 @@ class Guard(grpc.aio.ServerInterceptor):
             self._tasks.add(task)
             try:
                 if self._closed:
-                    raise _going_down()
+                    raise going_down()
                 await self._identify(metadata, peer)
                 with self._place():
                     yield
             except asyncio.CancelledError as error:
                 if not self._closed:
                     raise  # by its caller, who is not there to be told
-                raise observed.error(_going_down()) from error
+                raise observed.error(going_down()) from error
             except Exception as error:
                 raise observed.error(error) from error
             finally:
@@ -172,10 +177,6 @@ class Guard(grpc.aio.ServerInterceptor):
         _owner.set(owner if owner is not None else await self._run(self._callers.owner, metadata, peer))
 
 
-def _going_down() -> ServiceError:
-    return ServiceError(Code.UNAVAILABLE, "GOING_DOWN", "The server is going down.", retry_seconds=RETRY_SECONDS)
-
-
 def _parsed(raw: bytes, parse: Callable[[bytes], Message]) -> Message:
     try:
         return parse(raw)
@@ -183,6 +184,14 @@ def _parsed(raw: bytes, parse: Callable[[bytes], Message]) -> Message:
         raise ServiceError(
             Code.INVALID_ARGUMENT, "BROKEN_MESSAGE", "The message is not a valid protocol buffer of its type."
         ) from error
+
+
+def _checked(check: Callable[[bytes], None], parse: Callable[[bytes], Message]) -> Callable[[bytes], Message]:
+    def checked(raw: bytes) -> Message:
+        check(raw)
+        return parse(raw)
+
+    return checked
 
 
 async def _parsed_all(raw: AsyncIterator[bytes], parse: Callable[[bytes], Message]) -> AsyncIterator[Message]:

@@ -8,9 +8,10 @@ from typing import Any
 from sqlalchemy import Row
 from trainr.v1 import dataset_pb2, model_pb2, tensor_pb2, training_pb2
 
+from pytrainr_server.store.batches import Batch
 from pytrainr_server.store.job_files import Epoch
 from pytrainr_server.store.jobs import or_nan, random_state_of
-from pytrainr_server.store.names import dataset_name, job_name, model_name
+from pytrainr_server.store.names import batch_name, dataset_name, job_name, model_name
 from pytrainr_server.store.schema import State
 
 
@@ -32,13 +33,30 @@ def job_message(job: Row[Any], *, with_random_state: bool = True) -> training_pb
         model=job.model_name,
         random_state=random_state,
         error_code=job.error_code if job.state == State.FAILED else 0,
-        error_reason=job.error_reason if job.state == State.FAILED else "",
+        error_reason=job.error_reason if job.state == State.FAILED or job.dropped else "",
         error_message=job.error_message,
         error_field=job.error_field,
         request_id=job.request_id or "",
         detached=job.detached,
         resumed=job.resumed,
         expire_time=job.expire_time,
+        priority=job.priority,
+        training_batch=batch_name(job.batch_id) if job.batch_id else "",
+        batch_place=job.batch_place,
+    )
+
+
+def batch_message(batch: Batch) -> training_pb2.TrainingBatch:
+    """A batch."""
+    counts = {state.name.lower(): batch.counts.get(state, 0) for state in State}
+    return training_pb2.TrainingBatch(
+        name=batch_name(batch.row.id),
+        size=sum(batch.counts.values()),
+        epoch=batch.epoch,
+        numepochs=batch.numepochs,
+        create_time=batch.row.create_time,
+        request_id=batch.row.request_id or "",
+        **counts,
     )
 
 

@@ -39,4 +39,5 @@ class ServerInfoService(server_info_pb2_grpc.ServerInfoServiceServicer):
             grace_seconds=self._config.grace_seconds,
             epoch_functions=list(EPOCH_FUNCTIONS),
             layers=list(LAYERS),
+            max_batch=self._config.max_jobs,
         )

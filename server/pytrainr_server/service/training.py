@@ -20,11 +20,12 @@ from pytrainr_server.jobs.pause import changed_fields, control, not_paused
 from pytrainr_server.jobs.specification import set_random_stream
 from pytrainr_server.service import connections
 from pytrainr_server.service.admission import Admission
+from pytrainr_server.service.batches import BatchCalls
 from pytrainr_server.service.follow import Follower, Run
 from pytrainr_server.service.guard import Context, current_owner
 from pytrainr_server.service.messages import job_message
 from pytrainr_server.service.missing import deleted_or_missing
-from pytrainr_server.store.names import checked_request_id, job_id
+from pytrainr_server.store.names import batch_id, checked_request_id, job_id
 from pytrainr_server.store.pages import decode_token, encode_token, page_size
 from pytrainr_server.store.schema import UNFINISHED
 from pytrainr_server.store.store import Store
@@ -33,7 +34,7 @@ LEAVE_SECONDS = 0.05
 """How long after a call's end its connection is looked at: one that is merely lost is closed by then."""
 
 
-class TrainingService(training_pb2_grpc.TrainingServiceServicer):
+class TrainingService(BatchCalls, training_pb2_grpc.TrainingServiceServicer):
     """Trains: see proto/trainr/v1/training.proto for what each call does."""
 
     def __init__(self, store: Store, config: Config, admission: Admission, run: Run, remove: Run, server: str) -> None:
@@ -192,7 +193,9 @@ class TrainingService(training_pb2_grpc.TrainingServiceServicer):
         """A page of jobs."""
         size = page_size(request.page_size)
         after = decode_token(request.page_token, (float, str))
-        jobs = await self._run(self._store.jobs.page, current_owner(), list(request.state), size + 1, after)
+        batch = batch_id(request.training_batch, "training_batch") if request.training_batch else ""
+        states = list(request.state)
+        jobs = await self._run(self._store.jobs.page, current_owner(), states, size + 1, after, "", batch)
         token = encode_token([jobs[size - 1].create_time, jobs[size - 1].id]) if len(jobs) > size else ""
         return training_pb2.ListTrainingJobsResponse(
             training_jobs=[job_message(job, with_random_state=False) for job in jobs[:size]], next_page_token=token

@@ -15,13 +15,16 @@ from pytrainr_server import clock
 from pytrainr_server.errors import Code, ServiceError, exhausted, not_found, precondition
 from pytrainr_server.failpoints import failpoint
 from pytrainr_server.shown import one_line
+from pytrainr_server.store import rounds
 from pytrainr_server.store.checksums import checksum, sound
 from pytrainr_server.store.database import Database
 from pytrainr_server.store.job_lines import Line, host_of, line, lines_of, put_lines
 from pytrainr_server.store.names import job_name, new_key
+from pytrainr_server.store.quotas import NO_QUOTA, UNLIMITED, Quota, allows, left_to_all
 from pytrainr_server.store.schema import (
     UNFINISHED,
     State,
+    batches,
     continuations,
     datasets,
     epoch_logs,
@@ -34,7 +37,6 @@ from pytrainr_server.store.schema import (
 )
 
 RETRY_SECONDS = 2.0
-MOST_BYTES = 1 << 62
 CLAIMED = 16
 """Letters that the leases of all have in common who were given one job: the first of the lease's own."""
 TRIES = 8
@@ -66,11 +68,16 @@ _ADD = jobs.insert().returning(*WITHOUT_HASH)
 _ADD_TRAINING = trainings.insert()
 _ADD_LOG = epoch_logs.insert()
 _LOG = select(epoch_logs.c.records).where(epoch_logs.c.job_key == bindparam("key"))
+_OLDER, _HIGHER = jobs.c.create_time < bindparam("create_time"), jobs.c.priority > bindparam("priority")
 _QUEUE_POSITION = select(func.count()).where(
-    jobs.c.state == int(State.QUEUED), jobs.c.create_time < bindparam("create_time")
+    jobs.c.state == int(State.QUEUED),
+    or_(
+        and_(jobs.c.owner != bindparam("owner"), _OLDER),
+        and_(jobs.c.owner == bindparam("owner"), or_(_HIGHER, and_(jobs.c.priority == bindparam("priority"), _OLDER))),
+    ),
 )
-_FREE = or_(  # waits for a worker
-    and_(jobs.c.state == int(State.QUEUED), jobs.c.not_before <= bindparam("now")),
+_QUEUED = and_(jobs.c.state == int(State.QUEUED), jobs.c.not_before <= bindparam("now"))
+_LEFT = or_(
     and_(
         jobs.c.state.in_([int(State.RUNNING), int(State.PAUSED)]),
         jobs.c.worker != "",
@@ -78,22 +85,32 @@ _FREE = or_(  # waits for a worker
     ),
     and_(jobs.c.state == int(State.PAUSED), jobs.c.worker == "", jobs.c.lease_until == 0.0),  # parked, and answered
 )
+_FREE = or_(_QUEUED, _LEFT)  # waits for a worker
 _CAN_BE_DONE = or_(  # to the bits with which it was begun
     bindparam("arithmetic", type_=String) == "",
     jobs.c.arithmetic == "",
     jobs.c.arithmetic == bindparam("arithmetic", type_=String),
 )
+_FITS = jobs.c.memory_bytes <= bindparam("most_bytes")
 _OWNERS = (
-    select(jobs.c.owner, func.min(jobs.c.create_time).label("oldest")).where(_FREE, _CAN_BE_DONE).group_by(jobs.c.owner)
+    select(
+        jobs.c.owner,
+        func.min(jobs.c.create_time).label("oldest"),
+        func.min(jobs.c.memory_bytes).label("least_bytes"),
+    )
+    .where(_FREE, _CAN_BE_DONE, _FITS)
+    .group_by(jobs.c.owner)
 )
-_CANDIDATE = (
+# Asked for apart: the index has an owner's queue in order, and what was left by its worker is little.
+_CANDIDATES = tuple(
     select(
         *(jobs.c.key, jobs.c.owner, jobs.c.state, jobs.c.worker, jobs.c.lease, jobs.c.start_time),
-        *(jobs.c.memory_bytes, jobs.c.server_deaths, jobs.c.worker_deaths),
+        *(jobs.c.memory_bytes, jobs.c.server_deaths, jobs.c.worker_deaths, jobs.c.priority, jobs.c.create_time),
     )
-    .where(_FREE, _CAN_BE_DONE, jobs.c.owner == bindparam("its_owner"), jobs.c.memory_bytes <= bindparam("most_bytes"))
-    .order_by(jobs.c.create_time)
+    .where(free, _CAN_BE_DONE, jobs.c.owner == bindparam("its_owner"), _FITS)
+    .order_by(jobs.c.priority.desc(), jobs.c.create_time)
     .limit(1)
+    for free in (_QUEUED, _LEFT)
 )
 _PARKED = and_(jobs.c.state == int(State.PAUSED), jobs.c.worker == "")
 _TAKE = jobs.update().where(
@@ -104,7 +121,7 @@ _END = (
     jobs.update()
     .where(jobs.c.key == bindparam("its_key"), jobs.c.lease == bindparam("its_lease"), _WAITING)
     .values(expire_time=bindparam("now") + jobs.c.ttl_seconds, worker="", lease="", lease_until=0.0)
-    .returning(jobs.c.pauses)
+    .returning(jobs.c.pauses, jobs.c.owner, jobs.c.batch_id, jobs.c.halt_epoch)
 )
 _WISHES = select(jobs.c.cancel_requested, jobs.c.yield_requested).where(jobs.c.key == bindparam("key"))
 _DROP_CONTINUATIONS = continuations.delete().where(continuations.c.job_key == bindparam("key"))
@@ -152,6 +169,10 @@ class NewJob:
     attached_to: str = ""  # the server whose Train call waits for it; empty for a job that stands alone
     memory_bytes: int = 0
     arithmetic: str = ""
+    priority: int = 0
+    batch_id: str = ""  # of those that it was handed in with, and its place among them
+    batch_place: int = 0
+    halt_epoch: int = 0
     lease: Lease | None = None  # under which it can begin at once, if no other job waits
 
 
@@ -163,6 +184,13 @@ class Taken(NamedTuple):
     owner: str
     memory_bytes: int
     alone: bool
+
+
+class Waiting(NamedTuple):
+    """An owner's jobs that wait: when the oldest was created, and the bytes that one may take by the owner's quota."""
+
+    oldest: float
+    most_bytes: int
 
 
 class Working(NamedTuple):
@@ -195,6 +223,7 @@ class Limits:
     max_jobs: int
     max_queue: int
     max_stored_bytes: int
+    quota: Quota = NO_QUOTA
 
 
 class JobStore:
@@ -211,86 +240,24 @@ class JobStore:
         try:
             with self._database.write() as connection:
                 if job.request_id and (known := self._by_request(connection, job.owner, job.request_id)):
-                    return self._same_request(known, job), False
-                queued = self._check_limits(connection, job, limits)
-                key = new_key()
-                values: dict[str, Any] = {
-                    "key": key,
-                    "owner": job.owner,
-                    "id": job.id,
-                    "request_id": job.request_id,
-                    "request_hash": job.request_hash,
-                    "training_bytes": len(job.training),
-                    "pauses": job.pauses,
-                    "model_id": job.model_id,
-                    "keep_model": job.keep_model,
-                    "initial_model_key": job.initial_model_key,
-                    "ttl_seconds": job.ttl_seconds,
-                    "create_time": now,
-                    "state": State.QUEUED,
-                    "numepochs": job.numepochs,
-                    "memory_bytes": job.memory_bytes,
-                    "arithmetic": job.arithmetic,
-                    "detached": not job.attached_to,
-                    "attached_to": job.attached_to,
-                }
-                if job.lease and not queued:
+                    check_same_request(known, job.request_hash)
+                    return known, False
+                queued = check_limits(connection, [job], limits)
+                values = _row_of(job, now)
+                if job.lease and not queued and allows(connection, limits.quota, job.owner, job.memory_bytes):
                     # Accepted and begun with one wait for the disk. Killed before it really begins, the job is found
                     # as one that was begun: by its server when that is back, by another once the lease has run out.
                     worker, lease, until = job.lease
                     values |= {"state": State.RUNNING, "worker": worker, "lease": lease, "lease_until": until}
                     values["start_time"] = now
                 row = connection.execute(_ADD, values).one()
-                training = {"job_key": key, "training": job.training, "sha256": checksum(job.training)}
-                connection.execute(_ADD_TRAINING, training)
-                for sha256 in job.sha256s:
-                    self._refer(connection, key, job.owner, sha256)
-                if (
-                    job.initial_model_key
-                    and not connection.execute(
-                        select(models.c.key).where(models.c.key == job.initial_model_key)
-                    ).first()
-                ):
-                    raise not_found("stored_model")
+                add_trainings(connection, {values["key"]: job})
                 failpoint("mid-accept")
                 return row, True
         except IntegrityError as error:
             raise ServiceError(
                 Code.ALREADY_EXISTS, "ALREADY_EXISTS", f"{job_name(job.id)} exists already; choose another id."
             ) from error
-
-    def _same_request(self, known: Row[Any], job: NewJob) -> Row[Any]:
-        if known.request_hash != job.request_hash:
-            raise ServiceError(
-                Code.ALREADY_EXISTS,
-                "REQUEST_ID_REUSED",
-                "request_id was used before for a different training; every new training needs a new one.",
-                field="request_id",
-            )
-        return known
-
-    def _check_limits(self, connection: Connection, job: NewJob, limits: Limits) -> int:
-        """Refuse what would go beyond a limit; how many jobs wait in the queue."""
-        in_all, mine, queued = connection.execute(_COUNTS, {"owner": job.owner}).one()
-        if in_all >= limits.max_queue:
-            raise exhausted(
-                "QUEUE_FULL", f"The server's queue is full ({in_all} jobs); try again later.", RETRY_SECONDS
-            )
-        if mine >= limits.max_jobs:
-            raise exhausted(
-                "TOO_MANY_JOBS",
-                f"You have {mine} jobs waiting or running; {limits.max_jobs} are allowed at a time.",
-                RETRY_SECONDS,
-            )
-        check_storage(connection, job.owner, len(job.training), limits.max_stored_bytes)
-        return int(queued)
-
-    def _refer(self, connection: Connection, key: str, owner: str, sha256: str) -> None:
-        if not connection.execute(
-            select(datasets.c.sha256).where(datasets.c.owner == owner, datasets.c.sha256 == sha256)
-        ).first():
-            raise not_found(f"datasets/{sha256}")
-        connection.execute(job_datasets.insert().values(job_key=key, sha256=sha256))
 
     # looking ------------------------------------------------------------------------------------------------------
 
@@ -329,7 +296,8 @@ class JobStore:
         with self._database.read() as connection:
             job, position, records = self._by_key(connection, key), 0, None
             if job.state == State.QUEUED:
-                position = connection.execute(_QUEUE_POSITION, {"create_time": job.create_time}).scalar_one()
+                mine = {"owner": job.owner, "priority": job.priority, "create_time": job.create_time}
+                position = connection.execute(_QUEUE_POSITION, mine).scalar_one()
             elif job.state not in UNFINISHED:
                 records = connection.execute(_LOG, {"key": key}).scalar()
             return Look(job, position, records)
@@ -363,12 +331,15 @@ class JobStore:
         size: int,
         after: tuple[float, str] | None,
         containing: str = "",
+        batch_id: str = "",
     ) -> list[Row[Any]]:
         """The owner's jobs, or all, newest first, from one position on; those whose id or model's name contains a
-        text."""
+        text, those of a batch."""
         query = select(*WITHOUT_HASH)
         if owner is not None:
             query = query.where(jobs.c.owner == owner)
+        if batch_id:
+            query = query.where(jobs.c.batch_id == batch_id)
         if containing:
             query = query.where(
                 or_(*(column.contains(containing, autoescape=True) for column in (jobs.c.id, jobs.c.model_name)))
@@ -403,50 +374,66 @@ class JobStore:
 
     # working: every change is bound to the lease -----------------------------------------------------------------
 
-    def waiting_owners(self, arithmetic: str = "") -> dict[str, float]:
-        """Who has jobs that wait for a worker with this ``arithmetic``, and when the oldest was created."""
+    def waiting_owners(
+        self, arithmetic: str = "", largest_bytes: int = UNLIMITED, quota: Quota = NO_QUOTA
+    ) -> dict[str, Waiting]:
+        """Who has jobs that wait for a worker with this ``arithmetic`` and memory, and whom the quota leaves room."""
+        wanted = {"now": clock.now(), "arithmetic": arithmetic, "most_bytes": largest_bytes}
         with self._database.read() as connection:
-            found = connection.execute(_OWNERS, {"now": clock.now(), "arithmetic": arithmetic}).all()
-        return {row.owner: row.oldest for row in found}
+            found = connection.execute(_OWNERS, wanted).all()
+            left = left_to_all(connection, quota)
+        return {
+            row.owner: Waiting(row.oldest, left.get(row.owner, quota).memory_bytes)
+            for row in found
+            if left.get(row.owner, quota).holds(row.least_bytes)
+        }
 
-    def for_others(self, arithmetic: str) -> dict[str, int]:
-        """How many jobs wait for workers with which other arithmetic."""
-        query = select(jobs.c.arithmetic, func.count()).where(
-            jobs.c.state == int(State.QUEUED), jobs.c.arithmetic.not_in(["", arithmetic])
-        )
+    def for_others(self, arithmetic: str, largest_bytes: int = UNLIMITED) -> dict[str, int]:
+        """How many jobs wait for workers with which other arithmetic, or with more memory (then "")."""
+        other = jobs.c.arithmetic.not_in(["", arithmetic])
+        kind = case((jobs.c.memory_bytes > largest_bytes, ""), else_=jobs.c.arithmetic)
+        waits = and_(jobs.c.state == int(State.QUEUED), or_(other, jobs.c.memory_bytes > largest_bytes))
         with self._database.read() as connection:
-            found = connection.execute(query.group_by(jobs.c.arithmetic))
+            found = connection.execute(select(kind, func.count()).where(waits).group_by(kind))
             return {row[0]: row[1] for row in found}
+
+    def next_in_line(self, owner: str, arithmetic: str = "", largest_bytes: int = UNLIMITED) -> Row[Any] | None:
+        """The job of this owner whose turn is next, of those that a worker with so much memory can do."""
+        wanted = {"now": clock.now(), "its_owner": owner, "arithmetic": arithmetic, "most_bytes": largest_bytes}
+        with self._database.read() as connection:
+            return _first(connection, wanted)
 
     def lease_next(
         self,
         worker: str,
         lease_seconds: float,
         owners: Sequence[str] | None = None,
-        most_bytes: float = MOST_BYTES,
+        most_bytes: float = UNLIMITED,
         arithmetic: str = "",
+        quota: Quota = NO_QUOTA,
     ) -> Taken | None:
-        """Take the first of these owners' oldest job that waits, or whose worker has shown no life, and fits; of those
-        that were begun with another ``arithmetic`` none.
+        """Take the next job of the first of these owners that has one which waits, or whose worker has shown no life,
+        and which fits: the one of the highest priority, of these the oldest; of those that were begun with another
+        ``arithmetic`` none, and none beyond the owner's ``quota``.
 
         Without ``owners`` who has waited for longest comes first.
         """
         if owners is None:
-            waiting = self.waiting_owners(arithmetic)
-            owners = sorted(waiting, key=lambda owner: waiting[owner])
+            waiting = self.waiting_owners(arithmetic, quota=quota)
+            owners = sorted(waiting, key=lambda owner: waiting[owner].oldest)
         for owner in owners:
             wanted = {"now": clock.now(), "its_owner": owner, "arithmetic": arithmetic}
-            wanted |= {"most_bytes": int(min(most_bytes, MOST_BYTES))}
+            wanted |= {"most_bytes": int(min(most_bytes, UNLIMITED))}
             for _ in range(TRIES):  # another server may be quicker
                 with self._database.read() as connection:
-                    candidate = connection.execute(_CANDIDATE, wanted).first()
+                    candidate = _first(connection, wanted)
                 if candidate is None:
                     break
-                if (taken := self._take(candidate, worker, clock.now() + lease_seconds)) is not None:
+                if (taken := self._take(candidate, worker, clock.now() + lease_seconds, quota)) is not None:
                     return taken
         return None
 
-    def _take(self, candidate: Any, worker: str, until: float) -> Taken | None:
+    def _take(self, candidate: Any, worker: str, until: float, quota: Quota) -> Taken | None:
         lease = new_key()
         parked = candidate.state == State.PAUSED and candidate.worker == ""
         again = candidate.start_time > 0
@@ -465,7 +452,10 @@ class JobStore:
             values["server_deaths"] = jobs.c.server_deaths + 1
         # Only one of several servers finds the row as it was.
         unchanged = {"its_key": candidate.key, "its_state": candidate.state, "its_lease": candidate.lease}
-        with self._database.write(durable=False, alone=False) as connection:
+        alone = quota != NO_QUOTA  # what an owner has under way is counted and added to by one at a time
+        with self._database.write(durable=False, alone=alone) as connection:
+            if not allows(connection, quota, candidate.owner, candidate.memory_bytes):
+                return None
             if connection.execute(_TAKE.values(**values), unchanged).rowcount != 1:
                 return None
             if candidate.worker:
@@ -547,6 +537,19 @@ class JobStore:
             mine = jobs.update().where(jobs.c.key == key, jobs.c.lease == lease)
             if connection.execute(mine.values(yield_requested=False, **values)).rowcount:
                 put_lines(connection, key, lines)
+
+    def halt(self, key: str, lease: str, error: float, lines: Sequence[Line] = ()) -> None:
+        """The job waits for the others of its batch, with what they are compared by; the last one's coming decides."""
+        until = case((jobs.c.cancel_requested, 0.0), else_=rounds.FOR_EVER)  # at once to be ended, where that is wished
+        values: dict[str, Any] = {"state": State.PAUSED, "worker": "", "lease": "", "lease_until": until}
+        values |= {"compared": or_null(error), "progress": 0.0, "yield_requested": False}
+        with self._database.write() as connection:
+            mine = jobs.update().where(jobs.c.key == key, jobs.c.lease == lease)
+            row = connection.execute(mine.values(**values).returning(jobs.c.owner, jobs.c.batch_id)).first()
+            if row is None:
+                raise LeaseLostError(key)
+            put_lines(connection, key, lines)
+            rounds.decide(connection, row.owner, row.batch_id)
 
     def _answered(self, connection: Connection, key: str) -> bool:
         query = select(jobs.c.key).where(
@@ -662,18 +665,8 @@ class JobStore:
     def cancel(self, owner: str, id: str) -> Row[Any]:
         """Ask for a job to be cancelled; one that waits in the queue is so at once."""
         with self._database.write() as connection:
-            self._cancel(connection, self._get(connection, owner, id), "Its owner asked for it to be cancelled.")
+            cancel(connection, self._get(connection, owner, id), "Its owner asked for it to be cancelled.")
             return self._get(connection, owner, id)
-
-    def _cancel(self, connection: Connection, job: Row[Any], why: str) -> None:
-        if job.state in UNFINISHED and not job.cancel_requested:
-            put_lines(connection, job.key, [line(why)])
-        if job.state == State.QUEUED:
-            cancelled = ServiceError(Code.CANCELLED, "CANCELLED", "The job was cancelled before it began.")
-            end(connection, job.key, "", State.CANCELLED, **error_values(cancelled))
-        elif job.state in UNFINISHED:
-            connection.execute(jobs.update().where(jobs.c.key == job.key).values(cancel_requested=True))
-            connection.execute(jobs.update().where(jobs.c.key == job.key, _PARKED).values(lease_until=0.0))
 
     def delete(self, owner: str, id: str) -> str:
         """Forget a job that has ended; return its key."""
@@ -682,6 +675,8 @@ class JobStore:
             if job.state in UNFINISHED:
                 raise precondition("JOB_UNFINISHED", f"{job_name(id)} has not ended; cancel it first.")
             forget(connection, job.key)
+            if job.batch_id:
+                remove_empty_batches(connection, owner)
             return job.key
 
     def attach(self, key: str, server: str) -> None:
@@ -725,7 +720,7 @@ class JobStore:
         with self._database.write() as connection:
             found = connection.execute(select(*WITHOUT_HASH).where(abandoned)).all()
             for job in found:
-                self._cancel(connection, job, "The call that waited for it is gone: it is cancelled.")
+                cancel(connection, job, "The call that waited for it is gone: it is cancelled.")
             return [job.key for job in found]
 
     # the callers' epoch functions ----------------------------------------------------------------------------------
@@ -759,6 +754,105 @@ class JobStore:
             )
 
 
+def _row_of(job: NewJob, now: float) -> dict[str, Any]:
+    """A new row; of a batch each is a little younger than the one before it, and so they stay in order."""
+    return {
+        "key": new_key(),
+        "owner": job.owner,
+        "id": job.id,
+        "request_id": job.request_id,
+        "request_hash": job.request_hash,
+        "training_bytes": len(job.training),
+        "pauses": job.pauses,
+        "model_id": job.model_id,
+        "keep_model": job.keep_model,
+        "initial_model_key": job.initial_model_key,
+        "ttl_seconds": job.ttl_seconds,
+        "create_time": now + job.batch_place * 1e-6,
+        "state": State.QUEUED,
+        "numepochs": job.numepochs,
+        "memory_bytes": job.memory_bytes,
+        "arithmetic": job.arithmetic,
+        "priority": job.priority,
+        "batch_id": job.batch_id,
+        "batch_place": job.batch_place,
+        "halt_epoch": job.halt_epoch,
+        "detached": not job.attached_to,
+        "attached_to": job.attached_to,
+    }
+
+
+def add_jobs(connection: Connection, new: Sequence[NewJob], now: float) -> None:
+    """Store jobs that wait for their turn, within a transaction."""
+    rows = [_row_of(job, now) for job in new]
+    connection.execute(jobs.insert(), rows)
+    add_trainings(connection, {row["key"]: job for row, job in zip(rows, new, strict=True)})
+
+
+def add_trainings(connection: Connection, new: Mapping[str, NewJob]) -> None:
+    """Store what jobs train, by their keys. Raises NOT_FOUND where a dataset or a model of theirs has gone."""
+    trained = [{"job_key": key, "training": job.training, "sha256": checksum(job.training)} for key, job in new.items()]
+    connection.execute(_ADD_TRAINING, trained)
+    referred = [{"job_key": key, "sha256": sha256} for key, job in new.items() for sha256 in job.sha256s]
+    for owner, sha256 in {(job.owner, sha256) for job in new.values() for sha256 in job.sha256s}:
+        its = and_(datasets.c.owner == owner, datasets.c.sha256 == sha256)
+        if not connection.execute(select(datasets.c.sha256).where(its)).first():
+            raise not_found(f"datasets/{sha256}")
+    if referred:
+        connection.execute(job_datasets.insert(), referred)
+    for key in {job.initial_model_key for job in new.values() if job.initial_model_key}:
+        if not connection.execute(select(models.c.key).where(models.c.key == key)).first():
+            raise not_found("stored_model")
+
+
+def check_same_request(known: Row[Any], request_hash: bytes) -> None:
+    """Refuse a ``request_id`` that was used for something else."""
+    if known.request_hash != request_hash:
+        raise ServiceError(
+            Code.ALREADY_EXISTS,
+            "REQUEST_ID_REUSED",
+            "request_id was used before for a different training; every new training needs a new one.",
+            field="request_id",
+        )
+
+
+def check_limits(connection: Connection, new: Sequence[NewJob], limits: Limits) -> int:
+    """Refuse new jobs of one owner that would go beyond a limit; how many jobs wait in the queue."""
+    owner, count = new[0].owner, len(new)
+    in_all, mine, queued = connection.execute(_COUNTS, {"owner": owner}).one()
+    if in_all + count > limits.max_queue:
+        more = f" of {limits.max_queue}, and this batch has {count}" if count > 1 else ""
+        raise exhausted(
+            "QUEUE_FULL", f"The server's queue is full ({in_all} jobs{more}); try again later.", RETRY_SECONDS
+        )
+    if mine + count > limits.max_jobs:
+        more = f" and this batch has {count}" if count > 1 else ""
+        raise exhausted(
+            "TOO_MANY_JOBS",
+            f"You have {mine} jobs waiting or running{more}; {limits.max_jobs} are allowed at a time.",
+            RETRY_SECONDS if count <= limits.max_jobs else None,
+        )
+    check_storage(connection, owner, sum(len(job.training) for job in new), limits.max_stored_bytes)
+    return int(queued)
+
+
+def cancel(connection: Connection, job: Row[Any], why: str) -> None:
+    """Ask for a job to be cancelled, within a transaction; one that waits in the queue is so at once."""
+    if job.state in UNFINISHED and not job.cancel_requested:
+        put_lines(connection, job.key, [line(why)])
+    if job.state == State.QUEUED:
+        cancelled = ServiceError(Code.CANCELLED, "CANCELLED", "The job was cancelled before it began.")
+        end(connection, job.key, "", State.CANCELLED, **error_values(cancelled))
+    elif job.state in UNFINISHED:
+        connection.execute(jobs.update().where(jobs.c.key == job.key).values(cancel_requested=True))
+        connection.execute(jobs.update().where(jobs.c.key == job.key, _PARKED).values(lease_until=0.0))
+
+
+def _first(connection: Connection, wanted: Mapping[str, Any]) -> Row[Any] | None:
+    found: list[Any] = [connection.execute(query, wanted).first() for query in _CANDIDATES]
+    return min(filter(None, found), key=lambda job: (-job.priority, job.create_time), default=None)
+
+
 def check_lease(connection: Connection, key: str, lease: str) -> None:
     """Raises :class:`LeaseLostError` unless the job is still held under this lease, and remains so until the
     transaction ends."""
@@ -776,6 +870,8 @@ def end(connection: Connection, key: str, lease: str, state: State, **values: An
         raise LeaseLostError(key)
     if row.pauses:
         connection.execute(_DROP_CONTINUATIONS, {"key": key})
+    if row.halt_epoch:
+        rounds.decide(connection, row.owner, row.batch_id)
     connection.execute(_DROP_REFERENCES, {"key": key})
 
 
@@ -784,6 +880,13 @@ def forget(connection: Connection, key: str) -> None:
     for table in (continuations, job_datasets, job_lines, trainings, epoch_logs, epoch_records):
         connection.execute(table.delete().where(table.c.job_key == key))
     connection.execute(jobs.delete().where(jobs.c.key == key))
+
+
+def remove_empty_batches(connection: Connection, owner: str | None = None) -> None:
+    """Forget the batches, of one owner or of all, whose last job has been forgotten."""
+    left = select(jobs.c.key).where(jobs.c.owner == batches.c.owner, jobs.c.batch_id == batches.c.id)
+    empty = batches.delete().where(~left.exists())
+    connection.execute(empty if owner is None else empty.where(batches.c.owner == owner))
 
 
 def training_of(job: Row[Any]) -> bytes:
@@ -821,6 +924,11 @@ def check_storage(connection: Connection, owner: str, more: int, limit: int) -> 
 def stored_bytes(connection: Connection, owner: str) -> int:
     """Bytes that an owner has stored: jobs, models and datasets."""
     return sum(int(size) for size in connection.execute(_STORED, {"owner": owner}).one())
+
+
+def or_null(value: float) -> float | None:
+    """A number as the database keeps it: NULL for what is not finite."""
+    return value if math.isfinite(value) else None
 
 
 def or_nan(value: float | None) -> float:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from sqlalchemy import Column, Connection, LargeBinary, MetaData, String, Table, inspect, select
+from sqlalchemy import Column, Connection, Double, Index, LargeBinary, MetaData, String, Table, inspect, select
 
 from pytrainr_server.store.schema import (
+    batches,
     epoch_records,
     job_lines,
     metadata,
@@ -35,7 +36,8 @@ def _trainings_apart(connection: Connection) -> None:
     metadata.create_all(connection)
     for table in metadata.tables.values():
         for index in table.indexes:
-            index.create(connection, checkfirst=True)
+            if index.name in ("jobs_waiting", "jobs_stored", "models_stored", "datasets_stored"):
+                index.create(connection, checkfirst=True)
     connection.exec_driver_sql("DROP INDEX jobs_by_state")
     connection.exec_driver_sql("DROP INDEX jobs_by_owner")
     old = Table("jobs", MetaData(), Column("key", String), Column("training", LargeBinary))
@@ -72,7 +74,41 @@ def _shared_files(connection: Connection) -> None:
             connection.exec_driver_sql(f"ALTER TABLE {table} ADD COLUMN {name} VARCHAR({size}) NOT NULL DEFAULT ''")
 
 
-MIGRATIONS: tuple[Migration, ...] = (_create, _trainings_apart, _deaths_and_memory, _checksums, _lines, _shared_files)
+def _priorities(connection: Connection) -> None:
+    """Version 7: which of an owner's jobs begins first. Servers of version 6 that still run store 0 and sort by age."""
+    _add_columns(connection, "jobs", priority="INTEGER NOT NULL DEFAULT 0")
+    _index("jobs_in_line").create(connection, checkfirst=True)
+
+
+def _batches(connection: Connection) -> None:
+    """Version 8: jobs that were created together, of which perhaps only the best go on."""
+    metadata.create_all(connection, tables=[batches])
+    real, number = Double().compile(connection.dialect), "BIGINT NOT NULL DEFAULT 0"
+    _add_columns(connection, "jobs", batch_id="VARCHAR(63) NOT NULL DEFAULT ''", batch_place=number)
+    _add_columns(connection, "jobs", halt_epoch=number, compared=real, dropped="VARCHAR(200) NOT NULL DEFAULT ''")
+    _index("jobs_of_batch").create(connection, checkfirst=True)
+
+
+def _add_columns(connection: Connection, table: str, **kinds: str) -> None:
+    known = {column["name"] for column in inspect(connection).get_columns(table)}
+    for name in kinds.keys() - known:
+        connection.exec_driver_sql(f"ALTER TABLE {table} ADD COLUMN {name} {kinds[name]}")
+
+
+def _index(name: str) -> Index:
+    return next(index for table in metadata.tables.values() for index in table.indexes if index.name == name)
+
+
+MIGRATIONS: tuple[Migration, ...] = (
+    _create,
+    _trainings_apart,
+    _deaths_and_memory,
+    _checksums,
+    _lines,
+    _shared_files,
+    _priorities,
+    _batches,
+)
 
 
 def current_version(connection: Connection) -> int:

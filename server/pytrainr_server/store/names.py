@@ -8,6 +8,7 @@ import secrets
 from pytrainr_server.errors import ServiceError, invalid
 
 _ID = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
+MAX_ID = 63
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,100}")
 
@@ -48,6 +49,16 @@ def job_name(id: str) -> str:
 def job_id(name: str, field: str = "name") -> str:
     """The id in a job's name."""
     return checked_id(_after("trainingJobs/", name, field), field)
+
+
+def batch_name(id: str) -> str:
+    """ "trainingBatches/{batch}"."""
+    return f"trainingBatches/{id}"
+
+
+def batch_id(name: str, field: str = "name") -> str:
+    """The id in a batch's name."""
+    return checked_id(_after("trainingBatches/", name, field), field)
 
 
 def dataset_name(sha256: str) -> str:

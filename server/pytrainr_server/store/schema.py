@@ -95,6 +95,15 @@ jobs = Table(
     Column("memory_bytes", BigInteger, nullable=False, default=0, server_default="0"),
     # With which arithmetic it was begun; another would end with other bits. Empty: it does not matter.
     Column("arithmetic", String(100), nullable=False, default="", server_default=""),
+    # Which of its owner's jobs begins first: the one with the higher number.
+    Column("priority", Integer, nullable=False, default=0, server_default="0"),
+    # The batch that it was created with, if it was, and its place there, counted from 0.
+    Column("batch_id", String(63), nullable=False, default="", server_default=""),
+    Column("batch_place", BigInteger, nullable=False, default=0, server_default="0"),
+    # Successive halving: after which epoch it waits for the others (0: no more), how good it is, why it was dropped.
+    Column("halt_epoch", BigInteger, nullable=False, default=0, server_default="0"),
+    Column("compared", Double),
+    Column("dropped", String(200), nullable=False, default="", server_default=""),
     # Who waits for it: a job of Train whose caller has been gone since before `abandon_time` is cancelled.
     Column("detached", Boolean, nullable=False, default=True),
     Column("attached_to", String(200), nullable=False, default=""),
@@ -105,6 +114,24 @@ jobs = Table(
 # How many jobs wait, and how much an owner has stored, is asked for every new job: the indexes have the answers.
 Index("jobs_waiting", jobs.c.state, jobs.c.create_time, jobs.c.owner)
 Index("jobs_stored", jobs.c.owner, jobs.c.create_time, jobs.c.training_bytes)
+# An owner's line, however long it is.
+Index("jobs_in_line", jobs.c.owner, jobs.c.state, jobs.c.priority.desc(), jobs.c.create_time)
+
+Index("jobs_of_batch", jobs.c.owner, jobs.c.batch_id, jobs.c.state)
+
+# Jobs that were created together.
+batches = Table(
+    "batches",
+    metadata,
+    Column("owner", String(200), primary_key=True),
+    Column("id", String(63), primary_key=True),
+    Column("request_id", String(100)),
+    Column("request_hash", LargeBinary),
+    Column("create_time", Double, nullable=False),
+    # Successive halving: "EPOCHS:KEPT ...", after how many epochs how many are kept; empty without.
+    Column("rungs", String(1000), nullable=False, default=""),
+    UniqueConstraint("owner", "request_id"),
+)
 
 # What to do: a serialised trainr.v1.Training whose large arrays are named datasets. Beside the jobs, not in their rows:
 # a database that has to step over it on the way to a row's other columns gets slower with every job.

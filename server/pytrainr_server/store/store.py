@@ -19,12 +19,13 @@ from pytrainr_server import clock
 from pytrainr_server.errors import ServiceError
 from pytrainr_server.failpoints import failpoint
 from pytrainr_server.store import files, job_files
+from pytrainr_server.store.batches import BatchStore
 from pytrainr_server.store.cache import Cache
 from pytrainr_server.store.database import Database
 from pytrainr_server.store.datasets import DatasetStore
 from pytrainr_server.store.files import TEMPORARY, Directories
 from pytrainr_server.store.job_files import EpochLog, JobFiles
-from pytrainr_server.store.jobs import JobStore, check_storage, forget, stored_bytes
+from pytrainr_server.store.jobs import JobStore, check_storage, forget, remove_empty_batches, stored_bytes
 from pytrainr_server.store.models import MODEL_DAMAGED, ModelStore, NewModel, remove
 from pytrainr_server.store.names import model_name, new_key
 from pytrainr_server.store.places import open_place
@@ -70,6 +71,7 @@ class Store:
             cache = Cache(self.directories.cache, settings.cache_bytes)
             self.shared = SharedFiles(open_place(settings.files), self.database, cache)
         self.jobs = JobStore(self.database)
+        self.batches = BatchStore(self.database)
         self.models = ModelStore(self.database)
         self.datasets = DatasetStore(
             self.database, self.directories, self.shared, settings.dataset_ttl_seconds, settings.max_stored_bytes
@@ -229,6 +231,7 @@ class Store:
             gone = [row.key for row in connection.execute(select(jobs.c.key).where(old_job))]
             for key in gone:
                 forget(connection, key)
+            remove_empty_batches(connection)
             expired = connection.execute(select(models).where(old_model)).all()
             for model in expired:
                 remove(connection, model)

@@ -52,6 +52,7 @@ def job_json(job: Row[Any], training: training_pb2.Training) -> dict[str, Any]:
         "message": job.error_message,
         "reason": job.error_reason,
         "resumed": job.resumed,
+        "priority": job.priority,
         "network": network_of(training),
         "learningrate": training.options.learningrate,
         "x": shape_of(training.x),

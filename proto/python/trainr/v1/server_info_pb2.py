@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1btrainr/v1/server_info.proto\x12\ttrainr.v1\"\x16\n\x14GetServerInfoRequest\"\x80\x02\n\nServerInfo\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x19\n\x11max_message_bytes\x18\x02 \x01(\x03\x12\x13\n\x0b\x63hunk_bytes\x18\x03 \x01(\x03\x12\x14\n\x0cinline_bytes\x18\x04 \x01(\x03\x12\x10\n\x08max_jobs\x18\x05 \x01(\x03\x12\x18\n\x10max_stored_bytes\x18\x06 \x01(\x03\x12\x14\n\x0cstored_bytes\x18\x07 \x01(\x03\x12\x19\n\x11max_epoch_samples\x18\x08 \x01(\x03\x12\x15\n\rgrace_seconds\x18\t \x01(\x01\x12\x17\n\x0f\x65poch_functions\x18\n \x03(\t\x12\x0e\n\x06layers\x18\x0b \x03(\t2\\\n\x11ServerInfoService\x12G\n\rGetServerInfo\x12\x1f.trainr.v1.GetServerInfoRequest\x1a\x15.trainr.v1.ServerInfob\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1btrainr/v1/server_info.proto\x12\ttrainr.v1\"\x16\n\x14GetServerInfoRequest\"\x93\x02\n\nServerInfo\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x19\n\x11max_message_bytes\x18\x02 \x01(\x03\x12\x13\n\x0b\x63hunk_bytes\x18\x03 \x01(\x03\x12\x14\n\x0cinline_bytes\x18\x04 \x01(\x03\x12\x10\n\x08max_jobs\x18\x05 \x01(\x03\x12\x18\n\x10max_stored_bytes\x18\x06 \x01(\x03\x12\x14\n\x0cstored_bytes\x18\x07 \x01(\x03\x12\x19\n\x11max_epoch_samples\x18\x08 \x01(\x03\x12\x15\n\rgrace_seconds\x18\t \x01(\x01\x12\x17\n\x0f\x65poch_functions\x18\n \x03(\t\x12\x0e\n\x06layers\x18\x0b \x03(\t\x12\x11\n\tmax_batch\x18\x0c \x01(\x03\x32\\\n\x11ServerInfoService\x12G\n\rGetServerInfo\x12\x1f.trainr.v1.GetServerInfoRequest\x1a\x15.trainr.v1.ServerInfob\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,7 +34,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSERVERINFOREQUEST']._serialized_start=42
   _globals['_GETSERVERINFOREQUEST']._serialized_end=64
   _globals['_SERVERINFO']._serialized_start=67
-  _globals['_SERVERINFO']._serialized_end=323
-  _globals['_SERVERINFOSERVICE']._serialized_start=325
-  _globals['_SERVERINFOSERVICE']._serialized_end=417
+  _globals['_SERVERINFO']._serialized_end=342
+  _globals['_SERVERINFOSERVICE']._serialized_start=344
+  _globals['_SERVERINFOSERVICE']._serialized_end=436
 # @@protoc_insertion_point(module_scope)

@@ -10,7 +10,7 @@ class GetServerInfoRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class ServerInfo(_message.Message):
-    __slots__ = ("version", "max_message_bytes", "chunk_bytes", "inline_bytes", "max_jobs", "max_stored_bytes", "stored_bytes", "max_epoch_samples", "grace_seconds", "epoch_functions", "layers")
+    __slots__ = ("version", "max_message_bytes", "chunk_bytes", "inline_bytes", "max_jobs", "max_stored_bytes", "stored_bytes", "max_epoch_samples", "grace_seconds", "epoch_functions", "layers", "max_batch")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     MAX_MESSAGE_BYTES_FIELD_NUMBER: _ClassVar[int]
     CHUNK_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -22,6 +22,7 @@ class ServerInfo(_message.Message):
     GRACE_SECONDS_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FUNCTIONS_FIELD_NUMBER: _ClassVar[int]
     LAYERS_FIELD_NUMBER: _ClassVar[int]
+    MAX_BATCH_FIELD_NUMBER: _ClassVar[int]
     version: str
     max_message_bytes: int
     chunk_bytes: int
@@ -33,4 +34,5 @@ class ServerInfo(_message.Message):
     grace_seconds: float
     epoch_functions: _containers.RepeatedScalarFieldContainer[str]
     layers: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, version: _Optional[str] = ..., max_message_bytes: _Optional[int] = ..., chunk_bytes: _Optional[int] = ..., inline_bytes: _Optional[int] = ..., max_jobs: _Optional[int] = ..., max_stored_bytes: _Optional[int] = ..., stored_bytes: _Optional[int] = ..., max_epoch_samples: _Optional[int] = ..., grace_seconds: _Optional[float] = ..., epoch_functions: _Optional[_Iterable[str]] = ..., layers: _Optional[_Iterable[str]] = ...) -> None: ...
+    max_batch: int
+    def __init__(self, version: _Optional[str] = ..., max_message_bytes: _Optional[int] = ..., chunk_bytes: _Optional[int] = ..., inline_bytes: _Optional[int] = ..., max_jobs: _Optional[int] = ..., max_stored_bytes: _Optional[int] = ..., stored_bytes: _Optional[int] = ..., max_epoch_samples: _Optional[int] = ..., grace_seconds: _Optional[float] = ..., epoch_functions: _Optional[_Iterable[str]] = ..., layers: _Optional[_Iterable[str]] = ..., max_batch: _Optional[int] = ...) -> None: ...

@@ -64,7 +64,7 @@ class TrainingOptions(_message.Message):
     def __init__(self, learningrate: _Optional[float] = ..., learningrate_decay: _Optional[float] = ..., momentum: _Optional[float] = ..., hidden_dim: _Optional[_Iterable[int]] = ..., network_type: _Optional[str] = ..., numepochs: _Optional[int] = ..., sigmoid: _Optional[str] = ..., use_bias: bool = ..., batch_size: _Optional[float] = ..., seq_to_seq_unsync: bool = ..., update_rule: _Optional[str] = ..., epoch_function: _Optional[_Iterable[str]] = ..., loss_function: _Optional[str] = ..., keep_store: bool = ..., exact: bool = ..., extra: _Optional[_Iterable[_Union[_model_pb2.Option, _Mapping]]] = ..., layer: _Optional[_Iterable[_Union[_model_pb2.Layer, _Mapping]]] = ...) -> None: ...
 
 class Training(_message.Message):
-    __slots__ = ("y", "x", "model", "stored_model", "options", "random_state", "seed", "pause_each_epoch", "model_id", "ttl_seconds")
+    __slots__ = ("y", "x", "model", "stored_model", "options", "random_state", "seed", "pause_each_epoch", "model_id", "ttl_seconds", "priority")
     Y_FIELD_NUMBER: _ClassVar[int]
     X_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
@@ -75,6 +75,7 @@ class Training(_message.Message):
     PAUSE_EACH_EPOCH_FIELD_NUMBER: _ClassVar[int]
     MODEL_ID_FIELD_NUMBER: _ClassVar[int]
     TTL_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
     y: _tensor_pb2.Tensor
     x: _tensor_pb2.Tensor
     model: _model_pb2.Model
@@ -85,10 +86,11 @@ class Training(_message.Message):
     pause_each_epoch: bool
     model_id: str
     ttl_seconds: int
-    def __init__(self, y: _Optional[_Union[_tensor_pb2.Tensor, _Mapping]] = ..., x: _Optional[_Union[_tensor_pb2.Tensor, _Mapping]] = ..., model: _Optional[_Union[_model_pb2.Model, _Mapping]] = ..., stored_model: _Optional[str] = ..., options: _Optional[_Union[TrainingOptions, _Mapping]] = ..., random_state: _Optional[_Union[_tensor_pb2.RandomState, _Mapping]] = ..., seed: _Optional[int] = ..., pause_each_epoch: bool = ..., model_id: _Optional[str] = ..., ttl_seconds: _Optional[int] = ...) -> None: ...
+    priority: int
+    def __init__(self, y: _Optional[_Union[_tensor_pb2.Tensor, _Mapping]] = ..., x: _Optional[_Union[_tensor_pb2.Tensor, _Mapping]] = ..., model: _Optional[_Union[_model_pb2.Model, _Mapping]] = ..., stored_model: _Optional[str] = ..., options: _Optional[_Union[TrainingOptions, _Mapping]] = ..., random_state: _Optional[_Union[_tensor_pb2.RandomState, _Mapping]] = ..., seed: _Optional[int] = ..., pause_each_epoch: bool = ..., model_id: _Optional[str] = ..., ttl_seconds: _Optional[int] = ..., priority: _Optional[int] = ...) -> None: ...
 
 class TrainingJob(_message.Message):
-    __slots__ = ("name", "state", "epoch", "numepochs", "progress", "mean_error", "create_time", "start_time", "end_time", "model", "random_state", "error_code", "error_reason", "error_message", "request_id", "detached", "resumed", "expire_time", "error_field")
+    __slots__ = ("name", "state", "epoch", "numepochs", "progress", "mean_error", "create_time", "start_time", "end_time", "model", "random_state", "error_code", "error_reason", "error_message", "request_id", "detached", "resumed", "expire_time", "error_field", "priority", "training_batch", "batch_place")
     NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
@@ -108,6 +110,9 @@ class TrainingJob(_message.Message):
     RESUMED_FIELD_NUMBER: _ClassVar[int]
     EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    TRAINING_BATCH_FIELD_NUMBER: _ClassVar[int]
+    BATCH_PLACE_FIELD_NUMBER: _ClassVar[int]
     name: str
     state: JobState
     epoch: int
@@ -127,7 +132,38 @@ class TrainingJob(_message.Message):
     resumed: int
     expire_time: float
     error_field: str
-    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[JobState, str]] = ..., epoch: _Optional[int] = ..., numepochs: _Optional[int] = ..., progress: _Optional[float] = ..., mean_error: _Optional[float] = ..., create_time: _Optional[float] = ..., start_time: _Optional[float] = ..., end_time: _Optional[float] = ..., model: _Optional[str] = ..., random_state: _Optional[_Union[_tensor_pb2.RandomState, _Mapping]] = ..., error_code: _Optional[int] = ..., error_reason: _Optional[str] = ..., error_message: _Optional[str] = ..., request_id: _Optional[str] = ..., detached: bool = ..., resumed: _Optional[int] = ..., expire_time: _Optional[float] = ..., error_field: _Optional[str] = ...) -> None: ...
+    priority: int
+    training_batch: str
+    batch_place: int
+    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[JobState, str]] = ..., epoch: _Optional[int] = ..., numepochs: _Optional[int] = ..., progress: _Optional[float] = ..., mean_error: _Optional[float] = ..., create_time: _Optional[float] = ..., start_time: _Optional[float] = ..., end_time: _Optional[float] = ..., model: _Optional[str] = ..., random_state: _Optional[_Union[_tensor_pb2.RandomState, _Mapping]] = ..., error_code: _Optional[int] = ..., error_reason: _Optional[str] = ..., error_message: _Optional[str] = ..., request_id: _Optional[str] = ..., detached: bool = ..., resumed: _Optional[int] = ..., expire_time: _Optional[float] = ..., error_field: _Optional[str] = ..., priority: _Optional[int] = ..., training_batch: _Optional[str] = ..., batch_place: _Optional[int] = ...) -> None: ...
+
+class TrainingBatch(_message.Message):
+    __slots__ = ("name", "size", "queued", "running", "paused", "succeeded", "failed", "cancelled", "epoch", "numepochs", "create_time", "request_id")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    QUEUED_FIELD_NUMBER: _ClassVar[int]
+    RUNNING_FIELD_NUMBER: _ClassVar[int]
+    PAUSED_FIELD_NUMBER: _ClassVar[int]
+    SUCCEEDED_FIELD_NUMBER: _ClassVar[int]
+    FAILED_FIELD_NUMBER: _ClassVar[int]
+    CANCELLED_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    NUMEPOCHS_FIELD_NUMBER: _ClassVar[int]
+    CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    size: int
+    queued: int
+    running: int
+    paused: int
+    succeeded: int
+    failed: int
+    cancelled: int
+    epoch: int
+    numepochs: int
+    create_time: float
+    request_id: str
+    def __init__(self, name: _Optional[str] = ..., size: _Optional[int] = ..., queued: _Optional[int] = ..., running: _Optional[int] = ..., paused: _Optional[int] = ..., succeeded: _Optional[int] = ..., failed: _Optional[int] = ..., cancelled: _Optional[int] = ..., epoch: _Optional[int] = ..., numepochs: _Optional[int] = ..., create_time: _Optional[float] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class EpochEvent(_message.Message):
     __slots__ = ("epoch", "mean_error", "learningrate", "next_learningrate", "validation_loss")
@@ -214,14 +250,16 @@ class GetTrainingJobRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ...) -> None: ...
 
 class ListTrainingJobsRequest(_message.Message):
-    __slots__ = ("page_size", "page_token", "state")
+    __slots__ = ("page_size", "page_token", "state", "training_batch")
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
+    TRAINING_BATCH_FIELD_NUMBER: _ClassVar[int]
     page_size: int
     page_token: str
     state: _containers.RepeatedScalarFieldContainer[JobState]
-    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., state: _Optional[_Iterable[_Union[JobState, str]]] = ...) -> None: ...
+    training_batch: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., state: _Optional[_Iterable[_Union[JobState, str]]] = ..., training_batch: _Optional[str] = ...) -> None: ...
 
 class ListTrainingJobsResponse(_message.Message):
     __slots__ = ("training_jobs", "next_page_token")
@@ -278,3 +316,67 @@ class DetachTrainingJobRequest(_message.Message):
     NAME_FIELD_NUMBER: _ClassVar[int]
     name: str
     def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class Halving(_message.Message):
+    __slots__ = ("eta", "epochs")
+    ETA_FIELD_NUMBER: _ClassVar[int]
+    EPOCHS_FIELD_NUMBER: _ClassVar[int]
+    eta: int
+    epochs: int
+    def __init__(self, eta: _Optional[int] = ..., epochs: _Optional[int] = ...) -> None: ...
+
+class CreateTrainingJobsRequest(_message.Message):
+    __slots__ = ("training", "training_batch_id", "request_id", "halving")
+    TRAINING_FIELD_NUMBER: _ClassVar[int]
+    TRAINING_BATCH_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    HALVING_FIELD_NUMBER: _ClassVar[int]
+    training: _containers.RepeatedCompositeFieldContainer[Training]
+    training_batch_id: str
+    request_id: str
+    halving: Halving
+    def __init__(self, training: _Optional[_Iterable[_Union[Training, _Mapping]]] = ..., training_batch_id: _Optional[str] = ..., request_id: _Optional[str] = ..., halving: _Optional[_Union[Halving, _Mapping]] = ...) -> None: ...
+
+class GetTrainingBatchRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class WatchTrainingBatchRequest(_message.Message):
+    __slots__ = ("name", "seen_place")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SEEN_PLACE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    seen_place: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, name: _Optional[str] = ..., seen_place: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class TrainingBatchEvent(_message.Message):
+    __slots__ = ("progress", "ended")
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    ENDED_FIELD_NUMBER: _ClassVar[int]
+    progress: TrainingBatch
+    ended: TrainingJob
+    def __init__(self, progress: _Optional[_Union[TrainingBatch, _Mapping]] = ..., ended: _Optional[_Union[TrainingJob, _Mapping]] = ...) -> None: ...
+
+class CancelTrainingBatchRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class DeleteTrainingBatchRequest(_message.Message):
+    __slots__ = ("name", "allow_missing", "models")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_MISSING_FIELD_NUMBER: _ClassVar[int]
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    allow_missing: bool
+    models: bool
+    def __init__(self, name: _Optional[str] = ..., allow_missing: bool = ..., models: bool = ...) -> None: ...
+
+class DeleteTrainingBatchResponse(_message.Message):
+    __slots__ = ("deleted",)
+    DELETED_FIELD_NUMBER: _ClassVar[int]
+    deleted: int
+    def __init__(self, deleted: _Optional[int] = ...) -> None: ...

@@ -80,6 +80,31 @@ class TrainingServiceStub(object):
                 request_serializer=trainr_dot_v1_dot_training__pb2.WatchTrainingJobRequest.SerializeToString,
                 response_deserializer=trainr_dot_v1_dot_training__pb2.TrainingEvent.FromString,
                 _registered_method=True)
+        self.CreateTrainingJobs = channel.unary_unary(
+                '/trainr.v1.TrainingService/CreateTrainingJobs',
+                request_serializer=trainr_dot_v1_dot_training__pb2.CreateTrainingJobsRequest.SerializeToString,
+                response_deserializer=trainr_dot_v1_dot_training__pb2.TrainingBatch.FromString,
+                _registered_method=True)
+        self.GetTrainingBatch = channel.unary_unary(
+                '/trainr.v1.TrainingService/GetTrainingBatch',
+                request_serializer=trainr_dot_v1_dot_training__pb2.GetTrainingBatchRequest.SerializeToString,
+                response_deserializer=trainr_dot_v1_dot_training__pb2.TrainingBatch.FromString,
+                _registered_method=True)
+        self.WatchTrainingBatch = channel.unary_stream(
+                '/trainr.v1.TrainingService/WatchTrainingBatch',
+                request_serializer=trainr_dot_v1_dot_training__pb2.WatchTrainingBatchRequest.SerializeToString,
+                response_deserializer=trainr_dot_v1_dot_training__pb2.TrainingBatchEvent.FromString,
+                _registered_method=True)
+        self.CancelTrainingBatch = channel.unary_unary(
+                '/trainr.v1.TrainingService/CancelTrainingBatch',
+                request_serializer=trainr_dot_v1_dot_training__pb2.CancelTrainingBatchRequest.SerializeToString,
+                response_deserializer=trainr_dot_v1_dot_training__pb2.TrainingBatch.FromString,
+                _registered_method=True)
+        self.DeleteTrainingBatch = channel.unary_unary(
+                '/trainr.v1.TrainingService/DeleteTrainingBatch',
+                request_serializer=trainr_dot_v1_dot_training__pb2.DeleteTrainingBatchRequest.SerializeToString,
+                response_deserializer=trainr_dot_v1_dot_training__pb2.DeleteTrainingBatchResponse.FromString,
+                _registered_method=True)
 
 
 class TrainingServiceServicer(object):
@@ -150,6 +175,41 @@ class TrainingServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateTrainingJobs(self, request, context):
+        """Accepts many jobs at once: once answered all of them will be done; after an error there is none of them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetTrainingBatch(self, request, context):
+        """How far the jobs of a batch are, all together.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchTrainingBatch(self, request, context):
+        """Follows a batch until its last job has ended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelTrainingBatch(self, request, context):
+        """Stops what has not ended of a batch.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteTrainingBatch(self, request, context):
+        """Forgets a batch that has ended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TrainingServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -197,6 +257,31 @@ def add_TrainingServiceServicer_to_server(servicer, server):
                     servicer.WatchTrainingJob,
                     request_deserializer=trainr_dot_v1_dot_training__pb2.WatchTrainingJobRequest.FromString,
                     response_serializer=trainr_dot_v1_dot_training__pb2.TrainingEvent.SerializeToString,
+            ),
+            'CreateTrainingJobs': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateTrainingJobs,
+                    request_deserializer=trainr_dot_v1_dot_training__pb2.CreateTrainingJobsRequest.FromString,
+                    response_serializer=trainr_dot_v1_dot_training__pb2.TrainingBatch.SerializeToString,
+            ),
+            'GetTrainingBatch': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTrainingBatch,
+                    request_deserializer=trainr_dot_v1_dot_training__pb2.GetTrainingBatchRequest.FromString,
+                    response_serializer=trainr_dot_v1_dot_training__pb2.TrainingBatch.SerializeToString,
+            ),
+            'WatchTrainingBatch': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchTrainingBatch,
+                    request_deserializer=trainr_dot_v1_dot_training__pb2.WatchTrainingBatchRequest.FromString,
+                    response_serializer=trainr_dot_v1_dot_training__pb2.TrainingBatchEvent.SerializeToString,
+            ),
+            'CancelTrainingBatch': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelTrainingBatch,
+                    request_deserializer=trainr_dot_v1_dot_training__pb2.CancelTrainingBatchRequest.FromString,
+                    response_serializer=trainr_dot_v1_dot_training__pb2.TrainingBatch.SerializeToString,
+            ),
+            'DeleteTrainingBatch': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteTrainingBatch,
+                    request_deserializer=trainr_dot_v1_dot_training__pb2.DeleteTrainingBatchRequest.FromString,
+                    response_serializer=trainr_dot_v1_dot_training__pb2.DeleteTrainingBatchResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -443,6 +528,141 @@ class TrainingService(object):
             '/trainr.v1.TrainingService/WatchTrainingJob',
             trainr_dot_v1_dot_training__pb2.WatchTrainingJobRequest.SerializeToString,
             trainr_dot_v1_dot_training__pb2.TrainingEvent.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateTrainingJobs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trainr.v1.TrainingService/CreateTrainingJobs',
+            trainr_dot_v1_dot_training__pb2.CreateTrainingJobsRequest.SerializeToString,
+            trainr_dot_v1_dot_training__pb2.TrainingBatch.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTrainingBatch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trainr.v1.TrainingService/GetTrainingBatch',
+            trainr_dot_v1_dot_training__pb2.GetTrainingBatchRequest.SerializeToString,
+            trainr_dot_v1_dot_training__pb2.TrainingBatch.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchTrainingBatch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/trainr.v1.TrainingService/WatchTrainingBatch',
+            trainr_dot_v1_dot_training__pb2.WatchTrainingBatchRequest.SerializeToString,
+            trainr_dot_v1_dot_training__pb2.TrainingBatchEvent.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelTrainingBatch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trainr.v1.TrainingService/CancelTrainingBatch',
+            trainr_dot_v1_dot_training__pb2.CancelTrainingBatchRequest.SerializeToString,
+            trainr_dot_v1_dot_training__pb2.TrainingBatch.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteTrainingBatch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trainr.v1.TrainingService/DeleteTrainingBatch',
+            trainr_dot_v1_dot_training__pb2.DeleteTrainingBatchRequest.SerializeToString,
+            trainr_dot_v1_dot_training__pb2.DeleteTrainingBatchResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -34,6 +34,7 @@ export async function jobs() {
     ["Job", (job) => mine(job) ? h("a", { href: `#/jobs/${job.id}` }, job.id) : job.id, "wide"],
     everyone && ["Owner", (job) => job.owner, "wide"],
     ["State", state],
+    visible().some((job) => job.priority) && ["Priority", (job) => job.priority, "number optional"],
     ["Network", (job) => job.network, "optional wide"],
     ["Epoch", (job) => [h("progress", { max: job.numepochs, value: job.epoch + job.progress, "aria-label": `${job.epoch} of ${job.numepochs} epochs` }),
       ` ${job.epoch} / ${job.numepochs}`], "number"],
