@@ -105,7 +105,7 @@ _ADVICE = (
     ),
     _Advice("normalize normalise standardize standardise", "X and Y are taken as they are: scale them before"),
     _Advice("formula", "X and Y are arrays of (samples, time, variables), there is no formula"),
-    _Advice("seeds grid progress", "it belongs to trainr_many"),
+    _Advice("seeds grid progress halving", "it belongs to trainr_many"),
     _Advice("job_id model_id ttl_seconds", "it belongs to train_async of a server's client"),
     _Advice("connection address token", "it belongs to a server's client"),
     _Advice("real_output state return_state", "it belongs to predictr"),

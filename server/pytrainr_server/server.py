@@ -43,7 +43,7 @@ from pytrainr_server.security.tls import server_credentials
 from pytrainr_server.security.tokens import TokenStore
 from pytrainr_server.service import connections
 from pytrainr_server.service.admission import Admission
-from pytrainr_server.service.batches import CREATE_MANY, check_size
+from pytrainr_server.service.batches import CREATE_MANY, WATCH_MANY, check_seen, check_size
 from pytrainr_server.service.computed_models import ComputedModels
 from pytrainr_server.service.datasets import DatasetService
 from pytrainr_server.service.fair_threads import FairThreads
@@ -184,7 +184,8 @@ class Server:
         run = self._run
         tokens = TokenStore(self._store.database)
         receiving = Receiving(config.messages_under_way, config.max_message_seconds)
-        checks = {CREATE_MANY: partial(check_size, most=config.max_jobs)}
+        most = config.max_jobs
+        checks = {CREATE_MANY: partial(check_size, most=most), WATCH_MANY: partial(check_seen, most=most)}
         guard = Guard(Callers(config, tokens), run, receiving, config.max_calls, config.max_owner_calls, checks)
         self._guard = guard
         server = grpc.aio.server(

@@ -24,6 +24,7 @@ from pytrainr_server.store.store import Store
 
 READ_JOBS = 100
 CREATE_MANY = "/trainr.v1.TrainingService/CreateTrainingJobs"
+WATCH_MANY = "/trainr.v1.TrainingService/WatchTrainingBatch"
 MORE_FIELDS = 16
 """So many fields a request may have beside its trainings, also those of later versions."""
 
@@ -143,6 +144,12 @@ def check_size(raw: bytes, most: int) -> None:
             place += 8 if kind == 1 else 4
         elif kind in (6, 7):
             return
+
+
+def check_seen(raw: bytes, most: int) -> None:
+    """Likewise a WatchTrainingBatchRequest with more places than there can be jobs."""
+    if len(raw) > 1000 + 11 * most:  # a place has ten bytes at the most, and its tag
+        raise exhausted("TOO_MANY_PLACES", f"seen_place has more places than the {most} jobs that a batch may have.")
 
 
 def _varint(raw: bytes, place: int) -> tuple[int, int]:
