@@ -36,7 +36,7 @@ class Swift:
         command = [PYTHON, Path(__file__).with_name("swift_services.py"), self.directory]
         with open(log, "ab") as output:
             self._process = subprocess.Popen(command, stdout=output, stderr=output, cwd="/")
-        until = time.monotonic() + 120
+        until = time.monotonic() + 600
         while not ready.exists():
             if self._process.poll() is not None or time.monotonic() > until:
                 raise RuntimeError(log.read_text(errors="replace"))

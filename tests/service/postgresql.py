@@ -59,7 +59,7 @@ class PostgreSQL:
         self._wait()
 
     def _wait(self) -> None:
-        until = time.monotonic() + 60
+        until = time.monotonic() + 600
         while self._run("pg_isready").returncode != 0:
             if self._process.poll() is not None or time.monotonic() > until:
                 raise RuntimeError(self.directory.with_suffix(".log").read_text(errors="replace"))
@@ -86,11 +86,11 @@ class PostgreSQL:
     def kill(self) -> None:
         """End it at once, as a crash would: what was committed is there when it is started again."""
         self._process.send_signal(signal.SIGQUIT)
-        self._process.wait(60)
+        self._process.wait(600)
 
     def stop(self) -> None:
         """End it and remove its files."""
         self._process.send_signal(signal.SIGINT)  # a fast shutdown: connections are closed
-        self._process.wait(60)
+        self._process.wait(600)
         shutil.rmtree(self.directory, ignore_errors=True)
         self.directory.with_suffix(".log").unlink(missing_ok=True)

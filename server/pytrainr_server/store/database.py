@@ -24,6 +24,7 @@ BUSY_SECONDS = 30
 SILENT_SECONDS = 15
 """A line to PostgreSQL on which nothing is heard for so long is cut off; a session that holds a transaction open for so
 long without a word ends, and with it the lock on which all others wait."""
+_EACH_BY_ITSELF = {"isolation_level": "AUTOCOMMIT"}
 log = logging.getLogger("pytrainr_server.store")
 WRITERS_LOCK = 0x7472_6169_6E72  # "trainr": the one writer's lock in PostgreSQL
 
@@ -40,6 +41,8 @@ class Database:
         try:
             self.embedded = make_url(url).get_backend_name() == "sqlite"
             self.engine = _sqlite(url) if self.embedded else _postgresql(url)
+            # There a transaction of its own for every statement saves two messages of three.
+            self._reading = self.engine if self.embedded else self.engine.execution_options(**_EACH_BY_ITSELF)
         except ArgumentError as error:
             raise DamagedDatabaseError(
                 f"the database's URL should be sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME: {error}"
@@ -79,8 +82,8 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A transaction that only reads."""
-        with _reported(), self.engine.connect() as connection:
+        """A transaction that only reads; in PostgreSQL each statement sees what was committed before it."""
+        with _reported(), self._reading.connect() as connection:
             yield connection
 
     @contextmanager
@@ -138,10 +141,11 @@ def _postgresql(url: str) -> Engine:
         options = connection.get_execution_options()
         if not options.get("pytrainr_write"):
             return
-        if options["pytrainr_alone"]:
-            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITERS_LOCK})")
+        settings = [f"pg_advisory_xact_lock({WRITERS_LOCK})"] if options["pytrainr_alone"] else []
         if not options["pytrainr_durable"]:
-            connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
+            settings.append("set_config('synchronous_commit', 'off', true)")
+        if settings:
+            connection.exec_driver_sql(f"SELECT {', '.join(settings)}")
 
     return engine
 

@@ -82,6 +82,15 @@ class SharedFiles:
         mine = (shared_files.c.kind == kind) & (shared_files.c.belongs_to == belongs_to)
         return connection.execute(select(shared_files).where(mine).order_by(shared_files.c.part)).all()
 
+    def rows_by_kind(
+        self, connection: Connection, kinds: Sequence[str], belongs_to: str
+    ) -> dict[str, Sequence[Row[Any]]]:
+        """The files of something, of each kind in the order of their parts."""
+        found = connection.execute(
+            select(shared_files).where(of(kinds, belongs_to)).order_by(shared_files.c.part)
+        ).all()
+        return {kind: [row for row in found if row.kind == kind] for kind in kinds}
+
     def row(self, kind: str, belongs_to: str) -> Row[Any]:
         """The newest file of something. Raises ``FileNotFoundError``."""
         with self._database.read() as connection:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from sqlalchemy import Row, select
+from sqlalchemy import ColumnElement, Connection, Row, select
 
 from pytrainr_server.errors import Code, ServiceError
 from pytrainr_server.store.database import Database
@@ -130,9 +130,11 @@ class SharedJobFiles(JobFiles):
 
     def open(self) -> Restored | None:
         with self._database.read() as connection:
-            rows = {kind: self._shared.rows(connection, kind, self._key) for kind in (CHECKPOINT, EPOCHS, ERRORS)}
+            rows = self._shared.rows_by_kind(connection, OF_JOBS, self._key)
+            shown = connection.execute(select(epoch_records.c.first).where(_shown_of(self._key)).limit(1)).first()
         if not rows[CHECKPOINT]:
-            self._forget_everything()
+            if shown or any(rows.values()):
+                self._forget_everything()
             return None
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
@@ -152,7 +154,7 @@ class SharedJobFiles(JobFiles):
         self._shown = restored.error_columns.shape[1]
         with self._database.write(durable=False, alone=False) as connection:
             check_lease(connection, self._key, self._lease)
-            connection.execute(epoch_records.delete().where(epoch_records.c.job_key == self._key))
+            connection.execute(epoch_records.delete().where(_shown_of(self._key)))
         return restored
 
     def begin_anew(self) -> None:
@@ -163,7 +165,7 @@ class SharedJobFiles(JobFiles):
         with self._database.write(durable=False, alone=False) as connection:
             check_lease(connection, self._key, self._lease)
             names = self._shared.forget(connection, of(OF_JOBS, self._key))
-            connection.execute(epoch_records.delete().where(epoch_records.c.job_key == self._key))
+            connection.execute(epoch_records.delete().where(_shown_of(self._key)))
         self._shared.discard(names)
         self._pieces = {EPOCHS: [], ERRORS: []}
         self._shown, self._to_show = 0, []
@@ -219,7 +221,7 @@ class SharedJobFiles(JobFiles):
                         replaced &= shared_files.c.part >= file.part
                     names += self._shared.forget(connection, replaced)
                     add_file(connection, file)
-                connection.execute(epoch_records.delete().where(epoch_records.c.job_key == self._key))
+                connection.execute(epoch_records.delete().where(_shown_of(self._key)))
         except LeaseLostError:
             self._shared.discard(file.name for file in new if file.content is None)
             raise
@@ -242,18 +244,22 @@ class SharedJobFiles(JobFiles):
         return b""
 
     def finished(self) -> None:
-        if self._epochs is None:
-            return
-        small = self.log.path.stat().st_size <= KEPT_INLINE_BYTES
-        kinds = OF_JOBS if small else tuple(kind for kind in OF_JOBS if kind != EPOCHS)
-        with self._database.write(durable=False) as connection:
-            names = self._shared.forget(connection, of(kinds, self._key))
-            connection.execute(epoch_records.delete().where(epoch_records.c.job_key == self._key))
-        self._shared.discard(names)
+        """Nothing is left to be done: what the job needs no more went with the transaction that ended it."""
 
     def leave(self) -> None:
         super().leave()
         shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def forget_work(connection: Connection, shared: SharedFiles, key: str, log_elsewhere: bool) -> list[str]:
+    """Point to nothing any more that a job needs only while it runs, within the transaction that ends it; the names of
+    the files, to be discarded after it. Its log stays, unless it is kept elsewhere."""
+    connection.execute(epoch_records.delete().where(_shown_of(key)))
+    return shared.forget(connection, of([kind for kind in OF_JOBS if kind != EPOCHS or log_elsewhere], key))
+
+
+def _shown_of(key: str) -> ColumnElement[bool]:
+    return epoch_records.c.job_key == key
 
 
 def _piece(row: Row[Any]) -> tuple[str, int, int]:

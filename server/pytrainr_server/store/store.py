@@ -42,7 +42,7 @@ from pytrainr_server.store.schema import (
     uploads,
 )
 from pytrainr_server.store.shared import DATASET, EPOCHS, MODEL, OF_JOBS, UPLOAD, NewFile, SharedFiles, of
-from pytrainr_server.store.shared_job_files import SharedEpochLog, SharedJobFiles
+from pytrainr_server.store.shared_job_files import SharedEpochLog, SharedJobFiles, forget_work
 
 ORPHAN_SECONDS = 3600.0  # a file this old that the database does not know belongs to nothing
 
@@ -143,12 +143,17 @@ class Store:
     def publish(self, key: str, lease: str, state: State, model: NewModel | None, records: bytes, **more: Any) -> None:
         """End a job with its model and its log, in one transaction: all is there, or nothing. What ``more`` there is
         goes to :meth:`JobStore.finish`."""
+        names: list[str] = []
         with self.keeping_known(model), self.database.write() as connection:
             if model is not None:
                 version = self.models.add(connection, model)
                 more |= {"model_key": model.key, "model_name": model_name(model.id, version)}
             self.jobs.finish(connection, key, lease, state, records, **more)
+            if self.shared is not None:
+                names = forget_work(connection, self.shared, key, log_elsewhere=bool(records))
             failpoint("mid-publish")
+        if self.shared is not None:
+            self.shared.discard(names)
 
     def add_imported(self, model: NewModel) -> Row[Any]:
         """Keep an imported model; where its ``request_id`` has been used, be it this very moment, the model of then."""
