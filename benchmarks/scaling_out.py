@@ -45,6 +45,7 @@ BEGIN, END = "<!-- benchmarks/scaling_out.py -->", "<!-- end of scaling_out.py -
 REAL_EPOCHS = 2500
 NETWORK: dict[str, Any] = {"network_type": "gru", "hidden_dim": 64, "learningrate": 0.05}
 PATIENCE = 900.0
+CONNECTIONS = 300
 
 
 class Result(NamedTuple):
@@ -57,6 +58,7 @@ class Result(NamedTuple):
     efficiency: float
     counts: dict[str, float]
     load: float
+    files: str
 
     @property
     def rate(self) -> float:
@@ -76,12 +78,17 @@ def efficiency(trained: Sequence[tuple[float, float]], workers: int) -> float:
 class Site:
     """A server with all that it works with, in a directory."""
 
-    def __init__(self, directory: Path, real: bool, workers: int, stack: ExitStack) -> None:
+    def __init__(self, directory: Path, real: bool, workers: int, swift: bool, stack: ExitStack) -> None:
         os.environ.update(KEYS, PYTHONPATH=str(Path(__file__).parents[1]), SCALING_OUT=str(directory))
         self._directory = directory
-        database, objects, cluster = PostgreSQL(), Swift(), Cluster(directory)
-        for part in (database, objects, cluster):
+        database, cluster = PostgreSQL(CONNECTIONS), Cluster(directory)
+        for part in (database, cluster):
             stack.callback(part.stop)
+        self.files, place = "a directory", f"file://{directory / 'files'}"
+        if swift:
+            objects = Swift()
+            stack.callback(objects.stop)
+            self.files, place = "Swift", objects.new_bucket()
         self.url = database.new_database()
         self._counts = directory / "counts"
         self._counts.mkdir()
@@ -90,7 +97,7 @@ class Site:
             cluster.add_worker(threads=threads)
         # Not as a program of its own: Dask's workers find what they are to do by its module's name.
         program = [sys.executable, "-c", "from benchmarks import scaling_out_parts as s; s.main()", cluster.address]
-        program += [self.url, objects.new_bucket(), "real" if real else "wait"]
+        program += [self.url, place, "real" if real else "wait"]
         with open(directory / "log", "wb") as log:
             self._server = subprocess.Popen(list(map(str, program)), stdout=log, stderr=log, stdin=subprocess.PIPE)
         stack.callback(self._stop)
@@ -133,7 +140,7 @@ class Site:
         time.sleep(1.0)
         share = efficiency([span for span in trained(self._directory) if span[0] > started], workers)
         counts = {name: value / count for name, value in (counted(self._directory) - at_first).items()}
-        return Result(workers, seconds, count, took, share, counts, os.getloadavg()[0])
+        return Result(workers, seconds, count, took, share, counts, os.getloadavg()[0], self.files)
 
 
 def _wait(holds: Any, log: Path) -> None:
@@ -145,9 +152,9 @@ def _wait(holds: Any, log: Path) -> None:
 
 
 @contextmanager
-def site(real: bool, workers: int) -> Iterator[Site]:
+def site(real: bool, workers: int, swift: bool) -> Iterator[Site]:
     with tempfile.TemporaryDirectory(prefix="scaling-out-") as directory, ExitStack() as stack:
-        yield Site(Path(directory), real, workers, stack)
+        yield Site(Path(directory), real, workers, swift, stack)
 
 
 def tables(waited: Sequence[Result], real: Sequence[Result]) -> str:
@@ -156,6 +163,7 @@ def tables(waited: Sequence[Result], real: Sequence[Result]) -> str:
         [
             f"{r.workers}",
             f"{r.seconds:g} s",
+            r.files,
             f"{r.jobs}",
             f"{r.rate:.2f}",
             f"{100 * r.efficiency:.1f} %",
@@ -163,7 +171,9 @@ def tables(waited: Sequence[Result], real: Sequence[Result]) -> str:
         ]
         for r in waited
     ]
-    text = _table(["workers", "a job takes", "jobs", "jobs a second", "efficiency", "load of the machine"], rows)
+    text = _table(
+        ["workers", "a job takes", "files in", "jobs", "jobs a second", "efficiency", "load of the machine"], rows
+    )
     columns = {
         "statements": "statements",
         "transactions that write": "writes",
@@ -178,7 +188,9 @@ def tables(waited: Sequence[Result], real: Sequence[Result]) -> str:
     for r in [r for r in waited if r.workers == max(r.workers for r in waited) or r.workers == 1]:
         found = Counter(r.counts)
         found.update({"locked_ms": 1000 * found["locked_seconds"], "put_kib": found["put_bytes"] / 1024})
-        rows.append([f"{r.seconds:g} s, {r.workers} at a time", *(f"{found[name]:.1f}" for name in columns.values())])
+        rows.append(
+            [f"{r.seconds:g} s, {r.workers} at a time, {r.files}", *(f"{found[name]:.1f}" for name in columns.values())]
+        )
     text += "\n" + _table(["per job, of", *columns], rows)
     if real:
         one = real[0].rate / real[0].workers
@@ -203,6 +215,10 @@ def write(page: Path, text: str) -> None:
     page.write_text(f"{before}{BEGIN}\n{text}{END}{after}")
 
 
+def _order(result: Result) -> tuple[float, int, str]:
+    return result.seconds, result.workers, result.files
+
+
 def _kept(file: Path | None) -> dict[str, list[Result]]:
     found = json.loads(file.read_text()) if file and file.exists() else {}
     return {kind: [Result(*values) for values in found.get(kind, [])] for kind in ("wait", "real")}
@@ -211,6 +227,7 @@ def _kept(file: Path | None) -> dict[str, list[Result]]:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--real", action="store_true", help="train, instead of waiting")
+    parser.add_argument("--directory", action="store_true", help="files in a directory, not in Swift")
     parser.add_argument("--workers", default="1,2,4,8,16,32,64", help="numbers of workers, up to 64")
     parser.add_argument("--seconds", type=float, default=1.0, help="of one job (with --real: as long as it takes)")
     parser.add_argument("--jobs", type=int, default=10, help="jobs for each worker")
@@ -223,19 +240,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"--workers: numbers from 1 to {MOST_WORKERS}")
     set_seed(1)
     kept, kind = _kept(given.state), "real" if given.real else "wait"
-    with site(given.real, max(numbers)) as place:
+    with site(given.real, max(numbers), not given.directory) as place:
         place.measure(max(numbers), 0.1, 1, given.epochs if given.real else 1)  # everything has been loaded
         for workers in numbers:
             result = place.measure(workers, given.seconds, given.jobs, given.epochs if given.real else 1)
             print(f"{workers} workers: {result.jobs} jobs in {result.took:.2f} s, {result.rate:.2f} a second", end="")
             print("" if given.real else f", efficiency {100 * result.efficiency:.1f} %", f"(load {result.load:.0f})")
             print("   ", ", ".join(f"{name} {value:.4g}" for name, value in sorted(result.counts.items())), flush=True)
-            same = (result.workers, result.seconds)
-            kept[kind] = [r for r in kept[kind] if (r.workers, r.seconds) != same] + [result]
-    for results in kept.values():
-        results.sort(key=lambda r: (r.seconds, r.workers))
-    if given.state:
-        given.state.write_text(json.dumps(kept))
+            same = (result.files, result.workers, result.seconds)
+            kept[kind] = sorted(
+                [r for r in kept[kind] if (r.files, r.workers, r.seconds) != same] + [result], key=_order
+            )
+            if given.state:
+                given.state.write_text(json.dumps(kept))
     text = tables(kept["wait"], kept["real"])
     print(text)
     if given.write:

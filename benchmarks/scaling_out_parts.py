@@ -107,6 +107,10 @@ class CountingPlace:
         count(others=1)
         return self._place.found()
 
+    def end_broken(self, before: float) -> int:
+        count(others=1)
+        return self._place.end_broken(before)
+
 
 def count_statements() -> None:
     """Statements of SQLAlchemy's, transactions that write, and how long each holds the lock of writers."""
@@ -228,10 +232,11 @@ def do(settings: WorkerSettings, key: str, lease: str, waits: bool, handed: floa
     counting_store(opened(own.store))
     if waits:
         worker.Worker = WaitingWorker  # type: ignore[misc]
+    _moment.trained = 0.0
     worker.run_claimed_job(settings, key, lease)
-    if waits:
+    if _moment.trained:
         count(seconds_before=_moment.trains - began, seconds_after=time.monotonic() - _moment.trained)
-    count(seconds_going=began - handed)
+    count(begun=1, seconds_going=began - handed)
     return time.monotonic()
 
 

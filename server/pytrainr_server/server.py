@@ -158,6 +158,7 @@ class Server:
             await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
         self._parts = Parts(self._store, self._executor, self._health, self._run)
         await self._parts.start()
+        telemetry.tell_health("", "")
 
     def _open_store(self) -> Store:
         settings = store_settings(self.config)
@@ -273,6 +274,7 @@ class Server:
     async def _stop(self) -> None:
         """Say that no more will be taken, checkpoint, leave; within the time for it."""
         log.info("going down")
+        telemetry.tell_health("", "going down")
         seconds = self.config.shutdown_seconds
         await self._parts.stop()
         await self._health.enter_graceful_shutdown()

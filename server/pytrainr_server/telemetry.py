@@ -6,12 +6,16 @@ import contextlib
 import json
 import logging
 import shutil
+import socket
+import socketserver
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from prometheus_client import Counter, Gauge, Histogram, start_http_server
+from prometheus_client import Counter, Gauge, Histogram, make_wsgi_app
 
 from pytrainr_server import clock
 from pytrainr_server.shown import one_line
@@ -42,9 +46,42 @@ received_bytes = Counter("pytrainr_uploaded_bytes", "Bytes of datasets received"
 _FIELDS = ("job", "job_key", "owner", "method", "code", "seconds", "epoch", "epochs", "address")
 
 
+_health: dict[str, str] = {"": "starting"}
+
+
+def tell_health(part: str, why: str) -> None:
+    """Why a part does not work, or nothing where it does; the part without a name is the server itself."""
+    _health[part] = why
+    if part:
+        degraded.labels(part).set(bool(why))
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        """Who asks is no news."""
+
+
+class _Threads(socketserver.ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
 def serve_metrics(host: str, port: int) -> Any:
-    """Answer Prometheus there; returns the HTTP server."""
-    server, _ = start_http_server(port, addr=host)
+    """Answer Prometheus there, and probes that ask for ``/health`` or ``/health/PART``; returns the HTTP server."""
+    metrics = make_wsgi_app()
+
+    def answer(environment: dict[str, Any], start: Any) -> Any:
+        top, _, part = environment["PATH_INFO"].strip("/").partition("/")
+        if top != "health":
+            return metrics(environment, start)
+        why = _health.get(part, f"there is no part {part}: {', '.join(filter(None, _health))}")
+        status = "404 Not Found" if part not in _health else "503 Service Unavailable" if why else "200 OK"
+        start(status, [("Content-Type", "text/plain; charset=utf-8")])
+        return [f"{why or 'works'}\n".encode()]
+
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = type("_Listening", (_Threads,), {"address_family": family})
+    server: Any = make_server(host, port, answer, listening, _Quiet)
+    threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
     return server
 
 

@@ -41,6 +41,7 @@ def test_waiting_jobs_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert result.counts["locked_seconds"] > 0
     assert 0 < result.efficiency <= 1
     text = page.read_text()
-    assert text.startswith("before\n") and text.endswith("after\n")
+    assert text.startswith("before\n")
+    assert text.endswith("after\n")
     assert "old" not in text
-    assert "| 2 | 0.1 s | 6 |" in text
+    assert "| 2 | 0.1 s | Swift | 6 |" in text

@@ -19,6 +19,7 @@ from tests.scale.object_store import KEYS, Swift, what_is_missing
 from tests.service import postgresql
 from tests.service.conftest import adder
 from tests.service.postgresql import PostgreSQL
+from tests.service.test_security import command
 
 HERE = [] if what_is_missing() or postgresql.what_is_missing() else ["here"]
 SERVING, NOT_SERVING = "SERVING", "NOT_SERVING"
@@ -79,3 +80,24 @@ def test_files_and_database_go_away_and_come_back(tmp_path: Path, all_is: str) -
     finally:
         store.stop()
         database.stop()
+
+
+@pytest.mark.parametrize("all_is", HERE)
+def test_a_server_that_starts_without_its_files_says_so_and_exits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, all_is: str
+) -> None:
+    """Wrong keys, a wrong bucket, or a store that is down: nobody waits for what may never come."""
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+    store = Swift()
+    try:
+        files = store.new_bucket()
+        store.kill()
+        refused = command("serve", "--listen", "127.0.0.1:0", "--data-dir", tmp_path, "--files", files)
+        assert refused.returncode == 1
+        assert "files cannot be written to s3://" in refused.stderr
+        assert "Traceback" not in refused.stderr
+        store.start()
+        start_local_server(tmp_path, flags=("--files", files)).stop()
+    finally:
+        store.stop()

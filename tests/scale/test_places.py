@@ -378,3 +378,28 @@ def test_what_belongs_to_nothing_goes_once_it_is_old(another: Open, tmp_path: Pa
     assert store.datasets.checked_path(sha256).read_bytes() == b"bytes"
     with pytest.raises(ServiceError), store.database.write() as connection:
         shared.add_file(connection, stray)  # one so late points to nothing
+
+
+def test_files_in_parts_that_were_never_whole_go_after_a_day(
+    swift: Swift, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = swift.new_bucket()
+    store = Store(
+        StoreSettings(f"sqlite:///{tmp_path / 'store.db'}", str(tmp_path / "own"), 3600.0, 3600.0, 1 << 30, url)
+    )
+    store.open()
+    assert store.shared is not None
+    place: Any = store.shared.place
+    files, bucket = place._files, url.split("/")[2]
+    begun = files.call_s3("create_multipart_upload", Bucket=bucket, Key="pytrainr/models/broken-off")
+    part = {"Bucket": bucket, "Key": "pytrainr/models/broken-off", "UploadId": begun["UploadId"]}
+    files.call_s3("upload_part", PartNumber=1, Body=b"x" * (5 << 20), **part)
+    assert store.shared.remove_orphans() == 0, "it may still be written"
+    monkeypatch.setattr(shared, "BROKEN_SECONDS", -10.0)
+    assert store.shared.remove_orphans() == 1
+    assert not files.call_s3("list_multipart_uploads", Bucket=bucket).get("Uploads")
+    store.database.close()
+
+
+if what_is_missing():
+    del test_files_in_parts_that_were_never_whole_go_after_a_day

@@ -32,9 +32,10 @@ def what_is_missing() -> str:
 
 
 class PostgreSQL:
-    """A running cluster."""
+    """A running cluster, for so many connections."""
 
-    def __init__(self) -> None:
+    def __init__(self, connections: int = 100) -> None:
+        self._connections = connections
         assert PROGRAMS is not None
         self.directory = Path(tempfile.mkdtemp(prefix="pytrainr-postgresql-"))
         self._databases = 0
@@ -52,6 +53,7 @@ class PostgreSQL:
         assert PROGRAMS is not None
         data = self.directory / "data"
         command = [PROGRAMS / "postgres", "-D", data, "-k", self.directory, "-c", "listen_addresses="]
+        command += ["-c", f"max_connections={self._connections}"]
         with open(self.directory.with_suffix(".log"), "ab") as log:
             self._process = subprocess.Popen(
                 command, stdout=log, stderr=subprocess.STDOUT, cwd=self.directory, **self._as_user

@@ -2,7 +2,7 @@
 
 The server itself stays SERVING while one of them is away: it goes on by itself when that is back, and what does not
 need it is answered. Who wants to know asks ``grpc.health.v1`` for ``pytrainr.database``, ``pytrainr.files`` or
-``pytrainr.executor``.
+``pytrainr.executor``, or HTTP for ``/health/database`` and so on where the metrics are.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ class Parts:
     async def start(self) -> None:
         """All of them worked a moment ago, for the server has started; look at them from now on."""
         for part in self._looks:
+            telemetry.tell_health(part, "")
             await self._servicer.set(f"pytrainr.{part}", _STATUS[True])
         self._task = asyncio.create_task(self._watch())
 
@@ -75,7 +76,7 @@ class Parts:
         if self._known.get(part, "") != why:
             log.log(logging.WARNING if why else logging.INFO, "%s: %s", part, why or "works again")
         self._known[part] = why
-        telemetry.degraded.labels(part).set(bool(why))
+        telemetry.tell_health(part, why)
         await self._servicer.set(f"pytrainr.{part}", _STATUS[not why])
 
     def _database(self) -> str:

@@ -62,6 +62,10 @@ class Place(Protocol):
     def found(self) -> Iterator[Found]:
         """All files."""
 
+    def end_broken(self, before: float) -> int:
+        """End what was begun before that, by the place's clock, to be written in parts and never came to its end; how
+        many."""
+
 
 class DirectoryPlace:
     """A directory, on a disk of this machine or one that machines share."""
@@ -111,6 +115,9 @@ class DirectoryPlace:
                     yield Found(path.relative_to(self._root).as_posix(), path.stat().st_mtime)
             except FileNotFoundError:
                 continue
+
+    def end_broken(self, before: float) -> int:
+        return 0  # these are files that nobody knows, as others are
 
 
 class ObjectPlace:
@@ -200,6 +207,18 @@ class ObjectPlace:
             written = about.get("LastModified") or about.get("last_modified") or about.get("created")
             if written is not None:
                 yield Found(path.strip("/").removeprefix(self._prefix + "/"), written.timestamp())
+
+    def end_broken(self, before: float) -> int:
+        files = self._files
+        if "s3" not in files.protocol:  # others have no such thing, or end it by themselves
+            return 0
+        bucket, _, prefix = self._prefix.partition("/")
+        with _reported():
+            listed = files.call_s3("list_multipart_uploads", Bucket=bucket, Prefix=f"{prefix}/" if prefix else "")
+            old = [part for part in listed.get("Uploads", ()) if part["Initiated"].timestamp() < before]
+            for part in old:
+                files.call_s3("abort_multipart_upload", Bucket=bucket, Key=part["Key"], UploadId=part["UploadId"])
+        return len(old)
 
 
 def open_place(url: str) -> Place:

@@ -33,6 +33,8 @@ CHECKPOINT, ERRORS, EPOCHS, PAUSED = "checkpoint", "errors", "epochs", "paused"
 OF_JOBS = (CHECKPOINT, ERRORS, EPOCHS, PAUSED)
 ORPHAN_SECONDS = 3600.0
 """A file this old that no row points to belongs to nothing; who has written one points to it long before."""
+BROKEN_SECONDS = 86_400.0
+"""What was begun to be written in parts so long ago never will be whole."""
 log = logging.getLogger("pytrainr_server.store")
 
 
@@ -173,13 +175,15 @@ class SharedFiles:
     def remove_orphans(self) -> int:
         """Delete the files to which no row points and that are old enough; how many."""
         found = self._found()  # first: what is new since then is known, or not among these
-        before = found.get(self._probe, -math.inf) - ORPHAN_SECONDS
+        now = found.get(self._probe, -math.inf)
+        before = now - ORPHAN_SECONDS
+        broken = self.place.end_broken(now - BROKEN_SECONDS)
         old = [name for name, written in found.items() if written < before]
         with self._database.read() as connection:
             known = set(connection.execute(select(shared_files.c.name)).scalars())
         gone = [name for name in old if name not in known]
         self.discard(gone)
-        return len(gone)
+        return len(gone) + broken
 
     def _found(self) -> dict[str, float]:
         """All files and their times; among them one just written, for the place has a clock of its own."""
