@@ -71,7 +71,7 @@ def stop_pair(pair: Pair) -> None:
 def pair(postgresql: PostgreSQL, new_place: NewPlace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     """Two servers that share everything."""
     where = ("--store-url", postgresql.new_database(), "--files", new_place())
-    made = start_pair(tmp_path_factory.mktemp("pair"), *where, "--grace-seconds", "1")
+    made = start_pair(tmp_path_factory.mktemp("pair"), *where, "--grace-seconds", "30")
     yield made
     stop_pair(made)
 
