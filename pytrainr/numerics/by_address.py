@@ -15,6 +15,8 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.typing.templates import AttributeTemplate
+from numba.extending import infer_getattr, lower_getattr_generic, models, register_model
 
 from pytrainr.numerics import compiling
 from pytrainr.numerics.compiled_once import Function
@@ -25,6 +27,7 @@ from pytrainr.numerics.views import View, contiguous_view
 __all__ = ["ByAddress", "Kind", "Unpacked", "call_at", "memory_address"]
 
 _INDEX = ir.IntType(64)
+_BYTES = 8
 _NUMBERS = types.CPointer(types.int64)
 _KINDS = _NUMBERS, _NUMBERS
 
@@ -68,6 +71,10 @@ class Kind(NamedTuple):
         return 1 + sum(size is not None for size in self.sizes)
 
 
+def _entries(kind: Any) -> int:
+    return kind.entries if isinstance(kind, Kind) else 1
+
+
 class Unpacked(NamedTuple):
     """A NamedTuple for compiled code: its class, the kinds of its fields (``int``, ``float`` or a :class:`Kind`).
 
@@ -85,55 +92,98 @@ class Unpacked(NamedTuple):
     transposed: bool = False
     in_call: bool = False
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.shown_as._fields  # type: ignore[attr-defined,no-any-return]
+
+    def field(self, name: str) -> tuple[Any, int]:
+        """The kind of a field, and its first entry."""
+        number = self.names.index(name)
+        return self.kinds[number], self.first + sum(map(_entries, self.kinds[:number]))
+
+    def extents(self) -> tuple[int, int]:
+        """How many entries of the row and of the call are certainly there."""
+        end = self.first + sum(map(_entries, self.kinds))
+        return (0, end) if self.in_call else (end, 0 if self.memory is None else 1 + max(self.memory, self.samples))
+
     def intrinsic(self, dtype: types.Type) -> Any:
-        """A function of (row, call) for compiled code that returns the NamedTuple."""
-        fields = tuple(
-            View(dtype, len(kind.sizes), "C")
-            if isinstance(kind, Kind)
-            else types.int64
-            if kind is int
-            else types.float64
-            for kind in self.kinds
-        )
-        if len(set(fields)) == 1:
-            result: Any = types.NamedUniTuple(fields[0], len(fields), self.shown_as)
-        else:
-            result = types.NamedTuple(fields, self.shown_as)
+        """A function of (row, call) for compiled code that returns what is seen of them as the NamedTuple."""
+        kind = _Seen(self, dtype)
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            row, call = arguments
-
-            def entry(pointer: Any, place: int) -> Any:
-                return builder.load(builder.gep(pointer, [ir.Constant(_INDEX, place)]), typ=_INDEX)
-
-            samples = entry(call, self.samples)
-            if self.memory is not None:
-                element = context.get_data_type(dtype)
-                memory = builder.inttoptr(entry(call, self.memory), element.as_pointer())
-            values, place = [], self.first
-            for kind, field in zip(self.kinds, fields, strict=True):
-                if not isinstance(kind, Kind):
-                    number = entry(call if self.in_call else row, place)
-                    values.append(builder.bitcast(number, ir.DoubleType()) if kind is float else number)
-                    place += 1
-                    continue
-                start, sizes, following = entry(row, place), [], place + 1
-                for size in kind.sizes:
-                    sizes.append(samples if size is None else entry(row, following))
-                    following += size is not None
-                if None in kind.sizes:
-                    start = builder.mul(start, samples)
-                elif self.transposed:
-                    sizes.reverse()
-                values.append(contiguous_view(context, builder, field, builder.gep(memory, [start]), sizes))
-                place += kind.entries
-            return context.make_tuple(builder, result, values)
+            pointers = context.call_conv.get_arguments(builder.function)
+            for pointer, entries in zip(pointers, self.extents(), strict=True):  # LLVM may read these before a loop
+                pointer.attributes.align = _BYTES
+                pointer.attributes.dereferenceable = max(pointer.attributes.dereferenceable, _BYTES * entries)
+            seen = cgutils.create_struct_proxy(kind)(context, builder)
+            seen.row, seen.call = arguments
+            return seen._getvalue()
 
         def unpacked(typing: Any, row: Any, call: Any) -> Any:
-            return result(_NUMBERS, _NUMBERS), generate
+            return kind(_NUMBERS, _NUMBERS), generate
 
         unpacked.__name__ = self.name
         return intrinsic(unpacked)
+
+
+class _Seen(types.Type):
+    """A NamedTuple of the row and the call, to Numba: the two pointers, from which a field is read where it is used.
+
+    So whoever hands it on hands on two words, not the hundred of all its arrays.
+    """
+
+    def __init__(self, unpacked: Unpacked, dtype: types.Type) -> None:
+        self.unpacked, self.dtype, self.instance_class = unpacked, dtype, unpacked.shown_as
+        super().__init__(f"{unpacked.name}({unpacked.shown_as.__name__}, {dtype})")
+
+    @property
+    def key(self) -> Any:
+        return self.unpacked, self.dtype
+
+
+@register_model(_Seen)
+class _SeenModel(models.StructModel):
+    def __init__(self, manager: Any, kind: _Seen) -> None:
+        super().__init__(manager, kind, [("row", _NUMBERS), ("call", _NUMBERS)])
+
+
+@infer_getattr
+class _SeenFields(AttributeTemplate):
+    key = _Seen
+
+    def generic_resolve(self, seen: _Seen, name: str) -> Any:
+        if name not in seen.unpacked.names:
+            return None
+        kind, _ = seen.unpacked.field(name)
+        if isinstance(kind, Kind):
+            return View(seen.dtype, len(kind.sizes), "C")
+        return types.int64 if kind is int else types.float64
+
+
+@lower_getattr_generic(_Seen)
+def _read_field(context: Any, builder: Any, seen: _Seen, value: Any, name: str) -> Any:
+    unpacked, given = seen.unpacked, cgutils.create_struct_proxy(seen)(context, builder, value)
+    kind, first = unpacked.field(name)
+
+    def entry(pointer: Any, place: int | None) -> Any:
+        loaded = builder.load(builder.gep(pointer, [ir.Constant(_INDEX, place)]), typ=_INDEX)
+        loaded.set_metadata("invariant.load", builder.module.add_metadata([]))  # nobody writes there meanwhile
+        return loaded
+
+    if not isinstance(kind, Kind):
+        number = entry(given.call if unpacked.in_call else given.row, first)
+        return builder.bitcast(number, ir.DoubleType()) if kind is float else number
+    sizes, following = [], first + 1
+    for size in kind.sizes:
+        sizes.append(entry(given.call, unpacked.samples) if size is None else entry(given.row, following))
+        following += size is not None
+    start = entry(given.row, first)
+    if None in kind.sizes:
+        start = builder.mul(start, entry(given.call, unpacked.samples))
+    elif unpacked.transposed:
+        sizes.reverse()
+    memory = builder.inttoptr(entry(given.call, unpacked.memory), context.get_data_type(seen.dtype).as_pointer())
+    return contiguous_view(context, builder, View(seen.dtype, len(sizes), "C"), builder.gep(memory, [start]), sizes)
 
 
 class ByAddress:
