@@ -27,6 +27,7 @@ __all__ = [
     "kinds_of",
     "past",
     "rows",
+    "steps_of",
 ]
 
 Vector = Annotated[np.ndarray, Kind(("size",))]
@@ -73,6 +74,13 @@ def flattened(a):
 def rows(a, first, count):
     """``count`` rows of a matrix from ``first`` on."""
     return view(a, first * a.shape[1], (count, a.shape[1]))
+
+
+@fast_part
+def steps_of(a, begin, end):
+    """The steps from ``begin`` to before ``end`` of (steps, n, width), as (·n, width)."""
+    step = a.shape[1] * a.shape[2]
+    return view(a, begin * step, ((end - begin) * a.shape[1], a.shape[2]))
 
 
 @fast_part

@@ -13,26 +13,34 @@
     kernels = Kernels("Dense", forward, backward, options=Options, weights=Weights, tape=Tape)
 
 A function is given what it names among its parameters: ``layer`` (the numbers in ``options``), ``weights``, room for
-them ``transposed``, their ``gradient``, the ``tape``, and the ``call``.
+them ``transposed``, their ``gradient``, the ``tape``, and the ``call``; and where it drives a recurrent layer, which is
+compiled by itself, that ``cell``.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
 
 from pytrainr.exact.arrays import kinds_of
-from pytrainr.numerics.by_address import ByAddress, Unpacked
+from pytrainr.numerics.by_address import ByAddress, Unpacked, call_at, following_row
+from pytrainr.numerics.jit import fast_part
+from pytrainr.numerics.views import boxed
 
-__all__ = ["Call", "Kernels"]
+__all__ = ["AFTER_LAST", "BEFORE_FIRST", "Call", "Driving", "Kernels", "take_steps"]
+
+BEFORE_FIRST, AFTER_LAST = -1, 1 << 62
+"""Numbers of steps: in the place of the one is what comes before the first, and the other is beyond any last."""
 
 
 class Call(NamedTuple):
     """What changes from group to group; in compiled code an array of whole numbers.
 
     The addresses of weights, transposed weights, gradient and memory; ``samples`` computed together; the ``key`` of the
-    group's dropout masks and the place of the ``first_sample`` in its group.
+    group's dropout masks and the place of the ``first_sample`` in its group. A recurrent layer takes the steps from
+    ``begin`` to before ``end``: all, with what comes before the first and after the last, unless another drives it.
     """
 
     weights: int
@@ -42,6 +50,8 @@ class Call(NamedTuple):
     samples: int
     key: int
     first_sample: int
+    begin: int
+    end: int
 
 
 _PLACE = {name: place for place, name in enumerate(Call._fields)}
@@ -53,11 +63,39 @@ class Nothing(NamedTuple):
     unused: int
 
 
+class Cell(NamedTuple):
+    """The functions of a recurrent layer that is driven, their addresses. Its row follows them."""
+
+    forward: int
+    backward: int
+
+
+@fast_part
+def take_steps(function, cell, call, begin, end):
+    """Call ``function``, forward or backward of the ``cell``, for the steps from ``begin`` to before ``end``."""
+    memory = call.weights, call.transposed, call.gradient, call.memory
+    own = Call(*memory, call.samples, call.key, call.first_sample, begin, end)
+    call_at(function, following_row(cell), boxed(own))
+
+
+class Laid(Protocol):
+    """What a row is made of; see ``exact/plan.py``."""
+
+    @property
+    def options(self) -> Mapping[str, Any]: ...
+
+    @property
+    def weights(self) -> Mapping[str, Any]: ...
+
+    @property
+    def arrays(self) -> Mapping[str, Any]: ...
+
+    @property
+    def goes_back(self) -> bool: ...
+
+
 class Kernels:
     """The compiled functions of a layer, each None where there is nothing to do, and how its row is laid out."""
-
-    known: ClassVar[dict[str, Kernels]] = {}
-    """All there are, by name: what a first use may compile."""
 
     def __init__(
         self,
@@ -69,10 +107,8 @@ class Kernels:
         options: type = Nothing,
         weights: type | None = None,
         module: str | None = None,
-        announced: bool = True,
     ) -> None:
-        self.name, self.tape, self.announced = name, kinds_of(tape), announced
-        self.shown_options, self.shown_weights, self.shown_tape = options, weights, tape
+        self.name, self.tape = name, kinds_of(tape)
         self.options = kinds_of(options)
         self.weights = kinds_of(weights) if weights else {}
         first = len(self.options)
@@ -87,6 +123,7 @@ class Kernels:
             Unpacked("layer", options, tuple(self.options.values())),
             Unpacked("call", Call, (int,) * len(Call._fields), in_call=True),
             memory("tape", tape, after, "memory"),
+            Unpacked("cell", Cell, (int, int), after + sum(kind.entries for kind in self.tape.values())),
         ]
         if weights:
             unpacked += [
@@ -98,12 +135,11 @@ class Kernels:
             ByAddress(part, f"{name}.{part.py_func.__name__}", module or tape.__module__, unpacked) if part else None
             for part in (forward, backward)
         ]
-        Kernels.known[name] = self
 
     def announce(self, dtype: Any, backward: bool = True) -> None:
         """They will be needed soon."""
         for function in self._functions[: 1 + backward]:
-            if function and self.announced:
+            if function:
                 function.announce(dtype)
 
     def addresses(self, dtype: Any, backward: bool = True) -> tuple[int, int]:
@@ -111,19 +147,49 @@ class Kernels:
         forward, back = self._functions
         return forward.address(dtype) if forward else 0, back.address(dtype) if back and backward else 0
 
-    def row(self, options: Mapping[str, Any], weights: Mapping[str, Any], tape: Mapping[str, Any]) -> list[int]:
+    def row(self, given: Laid, dtype: Any) -> list[int]:
         """The numbers that compiled code reads: options, then place and sizes of each array; those left out are
         empty."""
         entries: list[int] = []
         for name, kind in self.options.items():
-            number = options.get(name, 0)
+            number = given.options.get(name, 0)
             entries.append(_bits(float(number)) if kind is float else int(number))
-        for arrays, kinds in ((weights, self.weights), (tape, self.tape)):
-            if not arrays.keys() <= kinds.keys():
-                raise TypeError(f"{self.name} has no {sorted(arrays.keys() - kinds.keys())}")
+        for arrays, kinds in ((given.weights, self.weights), (given.arrays, self.tape)):
             for name, kind in kinds.items():
                 entries += arrays.get(name) or [0] * kind.entries
         return entries
+
+
+@dataclass(frozen=True)
+class Driving:
+    """The kernels of a layer that drives another, the ``cell``: those of both, and its row with the other's at its
+    end."""
+
+    own: Kernels
+    cell: Kernels
+
+    @property
+    def name(self) -> str:
+        return f"{self.own.name}.{self.cell.name}"
+
+    @property
+    def weights(self) -> dict[str, Any]:
+        return {**self.own.weights, **self.cell.weights}
+
+    @property
+    def tape(self) -> dict[str, Any]:
+        return {**self.own.tape, **self.cell.tape}
+
+    def announce(self, dtype: Any, backward: bool = True) -> None:
+        self.own.announce(dtype, backward)
+        self.cell.announce(dtype, backward)
+
+    def addresses(self, dtype: Any, backward: bool = True) -> tuple[int, int]:
+        return self.own.addresses(dtype, backward)
+
+    def row(self, given: Laid, dtype: Any) -> list[int]:
+        functions = self.cell.addresses(dtype, given.goes_back)
+        return [*self.own.row(given, dtype), *functions, *self.cell.row(given, dtype)]
 
 
 def _bits(number: float) -> int:

@@ -14,7 +14,7 @@ import numpy as np
 
 from pytrainr.exact.activations import number_of
 from pytrainr.exact.initial import Weight
-from pytrainr.exact.kernels import Kernels
+from pytrainr.exact.kernels import Driving, Kernels
 
 __all__ = [
     "Ends",
@@ -70,7 +70,7 @@ class Planned(Protocol):
     """What the planner asks of a layer; see ``exact/layers/layer.py``."""
 
     @property
-    def kernels(self) -> Kernels: ...
+    def kernels(self) -> Kernels | Driving: ...
 
     def output_shape(self, steps: int, width: int) -> tuple[int, int]: ...
 
@@ -99,13 +99,23 @@ class Row(NamedTuple):
     """One layer as it is laid out: what it reads and gives out, its arrays in the workspace and options by name."""
 
     layer: Planned
-    kernels: Kernels
+    kernels: Kernels | Driving
     x: Stream
     y: Stream
     options: dict[str, float]
     weights: dict[str, list[int]]
     arrays: dict[str, list[int]]
     goes_back: bool
+
+    def encoded(self, dtype: Any) -> list[int]:
+        """Its numbers as compiled code reads them."""
+        unknown = {
+            *(self.weights.keys() - self.kernels.weights.keys()),
+            *(self.arrays.keys() - self.kernels.tape.keys()),
+        }
+        if unknown:
+            raise TypeError(f"{self.kernels.name} has no {sorted(unknown)}")
+        return self.kernels.row(self, dtype)
 
 
 class Ends(NamedTuple):
@@ -413,7 +423,7 @@ def _encoded(rows: Sequence[Row], dtype: Any) -> tuple[np.ndarray, np.ndarray, n
     for row in rows:
         starts.append(len(encoded))
         functions.append(row.kernels.addresses(dtype, row.goes_back))
-        encoded += row.kernels.row(row.options, row.weights, row.arrays)
+        encoded += row.encoded(dtype)
     return np.array(encoded, np.int64), np.array(starts, np.int64), np.array(functions, np.int64).reshape(-1, 2)
 
 

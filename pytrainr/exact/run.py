@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pytrainr.exact.kernels import AFTER_LAST, BEFORE_FIRST, Call
 from pytrainr.exact.reductions import total
 from pytrainr.numerics.by_address import call_at, memory_address
 from pytrainr.numerics.compiled_once import compiled_on_demand, fast_compiled_once
@@ -31,8 +32,8 @@ __all__ = [
     "train_chunk",
 ]
 
-CALL_SIZE = 7  # fields of kernels.Call
-_WEIGHTS, _TRANSPOSED, _GRADIENT, _MEMORY, _SAMPLES, _KEY, _FIRST_SAMPLE = range(CALL_SIZE)
+CALL_SIZE = len(Call._fields)
+_WEIGHTS, _TRANSPOSED, _GRADIENT, _MEMORY, _SAMPLES, _KEY, _FIRST_SAMPLE, _BEGIN, _END = range(CALL_SIZE)
 
 
 class Room(NamedTuple):
@@ -61,6 +62,7 @@ def _begin(weights, room, chunk):
     call[_WEIGHTS], call[_MEMORY] = memory_address(weights), memory_address(room.memory)
     call[_TRANSPOSED], call[_GRADIENT] = memory_address(room.transposed), memory_address(room.gradient)
     call[_SAMPLES], call[_KEY], call[_FIRST_SAMPLE] = chunk.rows.size, np.int64(chunk.key), chunk.first_sample
+    call[_BEGIN], call[_END] = BEFORE_FIRST, AFTER_LAST
 
 
 @fast_part

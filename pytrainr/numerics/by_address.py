@@ -24,7 +24,7 @@ from pytrainr.numerics.jit import FASTMATH, intrinsic
 from pytrainr.numerics.numba_internals import global_compiler_lock
 from pytrainr.numerics.views import View, contiguous_view
 
-__all__ = ["ByAddress", "Kind", "Unpacked", "call_at", "memory_address"]
+__all__ = ["ByAddress", "Kind", "Unpacked", "call_at", "following_row", "memory_address"]
 
 _INDEX = ir.IntType(64)
 _BYTES = 8
@@ -39,12 +39,13 @@ def call_at(typing: Any, address: Any, row: Any, call: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         kind = context.call_conv.get_function_type(types.none, _KINDS)
         function = builder.inttoptr(arguments[0], kind.as_pointer())
-        status, _ = context.call_conv.call_function(builder, function, types.none, _KINDS, arguments[1:])
+        pointers = [builder.bitcast(argument, _INDEX.as_pointer()) for argument in arguments[1:]]
+        status, _ = context.call_conv.call_function(builder, function, types.none, _KINDS, pointers)
         with cgutils.if_unlikely(builder, status.is_error):
             context.call_conv.return_status_propagate(builder, status)
         return context.get_dummy_value()
 
-    return types.void(types.int64, _NUMBERS, _NUMBERS), generate
+    return types.void(types.int64, row, call), generate
 
 
 @intrinsic
@@ -101,10 +102,16 @@ class Unpacked(NamedTuple):
         number = self.names.index(name)
         return self.kinds[number], self.first + sum(map(_entries, self.kinds[:number]))
 
+    @property
+    def end(self) -> int:
+        """The entry after its last."""
+        return self.first + sum(map(_entries, self.kinds))
+
     def extents(self) -> tuple[int, int]:
         """How many entries of the row and of the call are certainly there."""
-        end = self.first + sum(map(_entries, self.kinds))
-        return (0, end) if self.in_call else (end, 0 if self.memory is None else 1 + max(self.memory, self.samples))
+        if self.in_call:
+            return 0, self.end
+        return self.end, 0 if self.memory is None else 1 + max(self.memory, self.samples)
 
     def intrinsic(self, dtype: types.Type) -> Any:
         """A function of (row, call) for compiled code that returns what is seen of them as the NamedTuple."""
@@ -184,6 +191,17 @@ def _read_field(context: Any, builder: Any, seen: _Seen, value: Any, name: str) 
         sizes.reverse()
     memory = builder.inttoptr(entry(given.call, unpacked.memory), context.get_data_type(seen.dtype).as_pointer())
     return contiguous_view(context, builder, View(seen.dtype, len(sizes), "C"), builder.gep(memory, [start]), sizes)
+
+
+@intrinsic
+def following_row(typing: Any, seen: _Seen) -> Any:
+    """The row that lies in the same row, after all that is ``seen``."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        row = cgutils.create_struct_proxy(seen)(context, builder, arguments[0]).row
+        return builder.gep(row, [ir.Constant(_INDEX, seen.unpacked.end)])
+
+    return _NUMBERS(seen), generate
 
 
 class ByAddress:

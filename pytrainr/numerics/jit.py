@@ -16,7 +16,7 @@ from numba import extending, njit, typeof, types
 
 from pytrainr.numerics import compiling
 from pytrainr.numerics.kernel_cache import KernelCache
-from pytrainr.numerics.numba_internals import part_policy, use_cache
+from pytrainr.numerics.numba_internals import part, use_cache
 
 __all__ = ["FASTMATH", "compile_ahead", "fast", "fast_part", "intrinsic", "is_set", "kernel", "strict", "strict_part"]
 
@@ -59,12 +59,12 @@ def strict_part(function: Callable) -> Callable:
     is translated to LLVM's language once and becomes machine code only in the kernels: less than half the compile time.
     In place of the call, because an array is passed on the stack, word by word.
     """
-    return njit(**_POLICY, **part_policy())(function)
+    return part(function, **_POLICY)
 
 
 def fast_part(function: Callable) -> Callable:
     """The same for ``fast`` kernels."""
-    return njit(fastmath=FASTMATH, **_POLICY, **part_policy())(function)
+    return part(function, **_POLICY, fastmath=FASTMATH)
 
 
 @intrinsic

@@ -32,7 +32,7 @@ __all__ = [
     "by_class",
     "global_compiler_lock",
     "load_array_functions",
-    "part_policy",
+    "part",
     "rebuilt",
     "reduced",
     "target",
@@ -205,16 +205,16 @@ def _overloaded(name: str, find: Callable[[type], Any]) -> Any:
 # parts ----------------------------------------------------------------------------------------------------------------
 
 
-def part_policy() -> dict[str, Any]:
-    """How a part of kernels is compiled: to LLVM's language, once, and to machine code only in the kernels."""
+def part(function: Callable, **policy: Any) -> Any:
+    """A part of kernels, compiled to LLVM's language, once, and to machine code only in the kernels."""
     if not FAST:
-        return {}
-    return {
-        "no_cpython_wrapper": True,
-        "no_cfunc_wrapper": True,
-        "forceinline": True,
-        "pipeline_class": _part_compiler(),
-    }
+        return numba.njit(**policy)(function)
+    own = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "forceinline": True}
+    dispatcher = numba.njit(**policy, **own, pipeline_class=_part_compiler())(function)
+    compile_now = dispatcher.compile
+    # not once more for a constant, of which LLVM makes as much in the place of the call
+    dispatcher.compile = lambda kinds: compile_now(tuple(map(types.unliteral, kinds)))
+    return dispatcher
 
 
 def _part_compiler() -> Any:

@@ -13,20 +13,18 @@ gives out is h of s_t.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from pytrainr.exact.arrays import Presence, Rows, Steps, Vector, extended
-from pytrainr.exact.cells.step import cell_backward, cell_forward
+from pytrainr.exact.arrays import Matrix, Presence, Rows, Steps, Vector
 from pytrainr.exact.initial import Weight
-from pytrainr.exact.kernels import Kernels
+from pytrainr.exact.kernels import AFTER_LAST, BEFORE_FIRST, Driving, Kernels, take_steps
 from pytrainr.exact.layers.dropout import SpatialDropout1D
 from pytrainr.exact.layers.last_steps import LastSteps
 from pytrainr.exact.layers.layer import Layer, Part, check_range
-from pytrainr.exact.layers.recurrent import Recurrent, begin_backward, draw_mask, finish_gradient
+from pytrainr.exact.layers.recurrent import Recurrent
 from pytrainr.exact.products import product, transpose
 from pytrainr.exact.scalars import exp
-from pytrainr.numerics.elementwise import add, copy, fill, multiply
+from pytrainr.numerics.elementwise import copy, fill
 from pytrainr.numerics.jit import fast_part
 
 if TYPE_CHECKING:
@@ -37,23 +35,24 @@ __all__ = ["AdaptiveComputation"]
 _ENOUGH = 0.01  # ε, which lets a cell that is sure finish after one step
 
 
-class AdaptiveOptions(NamedTuple):
+class Options(NamedTuple):
     """``most``: the most steps of the cell over an entry."""
 
     most: int
     ponder_cost: float
 
 
-class AdaptiveWeights(NamedTuple):
-    """``halting_kernel`` w (outputs), ``halting_bias`` b (1)."""
+class Weights(NamedTuple):
+    """The cell's ``kernel`` W (inputs + 1, gates·units); ``halting_kernel`` w (outputs), ``halting_bias`` b (1)."""
 
+    kernel: Matrix
     halting_kernel: Vector
     halting_bias: Vector
 
 
-class AdaptiveTape(NamedTuple):
-    """The cell's tape has ``most`` + 1 places for each step of the sequence: place 0 holds the state before, s_0, the
-    following ones s_1, s_2, …; s_t is place 0 of the next step.
+class Tape(NamedTuple):
+    """The cell's tape, of which the arrays from ``x`` to ``carried_cell`` are, has ``most`` + 1 places for each step of
+    the sequence: place 0 holds the state before, s_0, the following ones s_1, s_2, …; s_t is place 0 of the next step.
 
     outer, d_outer    (T, n, inputs)              what the layer reads, and the gradient by it
     result, d_result  (T, n, outputs)             what it gives out, h of s_t
@@ -66,6 +65,14 @@ class AdaptiveTape(NamedTuple):
     d_state, d_cell   (n, ·)                      gradient by s_t
     """
 
+    x: Steps
+    hidden: Steps
+    cell: Steps
+    delta: Steps
+    d_y: Steps
+    carried: Rows
+    direct: Rows
+    carried_cell: Rows
     outer: Steps
     d_outer: Steps
     result: Steps
@@ -104,24 +111,12 @@ def _dot(a, b):
 
 
 @fast_part
-def _read(weights, tape, t, place, first):
-    """The cell's input, x_t and the sign, and from it the gates."""
+def _read(tape, t, place, first):
+    """The cell's input, x_t and the sign."""
     x, outer = tape.x[place], tape.outer[t]
     for s in range(outer.shape[0]):
         copy(x[s, : outer.shape[1]], outer[s])
         x[s, outer.shape[1]] = 1.0 if first else 0.0
-    product(tape.gates[place], x, weights.kernel)
-    if weights.bias.size > 0:
-        add(tape.gates[place], weights.bias)
-    _copy_context(tape, place)
-
-
-@fast_part
-def _copy_context(tape, place):
-    """Recurrent dropout."""
-    if tape.mask.size > 0:
-        copy(tape.context[place], tape.hidden[place])
-        multiply(tape.context[place], tape.mask)
 
 
 @fast_part
@@ -178,18 +173,18 @@ def _clear(tape):
 
 
 @fast_part
-def forward(layer, weights, tape, call):
+def forward(layer, weights, tape, cell, call):
     """Step by step of the sequence, as many of the cell as the slowest sample needs."""
     _clear(tape)
-    draw_mask(layer, tape, call)
+    take_steps(cell.forward, cell, call, BEFORE_FIRST, 0)
     fill(tape.cost, 0.0)
     fill(tape.ponder, 0.0)
     places = layer.most + 1
     for t in range(tape.outer.shape[0]):
         begin, n, finished = t * places, 0, False
         while not finished:
-            _read(weights, tape, t, begin + n, n == 0)
-            cell_forward(layer, weights, tape, begin + n)
+            _read(tape, t, begin + n, n == 0)
+            take_steps(cell.forward, cell, call, begin + n, begin + n + 1)
             finished = _finished(layer, weights, tape, t, begin + n, n)
             n += 1
         _average(tape, t, begin, places, n)
@@ -210,7 +205,7 @@ def _back_to_average(tape, t):
 @fast_part
 def _back_to_step(layer, weights, gradient, tape, t, begin, n):
     """dπ_n = ds_t·s_n;  dp_n = dπ_n − dπ_N − ponder_cost for n < N, δ = dp p (1 − p), dw += δ h_n, db += δ;
-    ds_n = π_n ds_t + δ w, and what the step n + 1 gives back."""
+    ds_n = π_n ds_t + δ w, to which the cell adds what the step n + 1 gives back."""
     place = begin + n
     for s in range(tape.d_state.shape[0]):
         last, share, delta = int(tape.ponder[t, s, 0]) - 1, tape.share[place, s, 0], 0.0
@@ -224,9 +219,7 @@ def _back_to_step(layer, weights, gradient, tape, t, begin, n):
         d_h, h = tape.d_y[place, s], tape.hidden[place + 1, s]
         for k in range(d_h.size):
             gradient.halting_kernel[k] += delta * h[k]
-            later = tape.carried[s, k] + tape.direct[s, k]
-            d_h[k] = share * tape.d_state[s, k] + delta * weights.halting_kernel[k] + later
-            tape.direct[s, k] = 0.0
+            d_h[k] = share * tape.d_state[s, k] + delta * weights.halting_kernel[k]
         for k in range(tape.d_cell.shape[1]):
             tape.carried_cell[s, k] += share * tape.d_cell[s, k]
 
@@ -251,9 +244,9 @@ def _pass_by(tape, t):
 
 
 @fast_part
-def backward(layer, weights, transposed, gradient, tape):
+def backward(layer, weights, transposed, gradient, tape, cell, call):
     """All the way back, from the last step of the cell over the last entry."""
-    begin_backward(layer, weights, transposed, tape)
+    take_steps(cell.backward, cell, call, tape.x.shape[0], AFTER_LAST)
     transpose(transposed.kernel, weights.kernel)
     fill(gradient.halting_kernel, 0.0)
     fill(gradient.halting_bias, 0.0)
@@ -264,23 +257,14 @@ def backward(layer, weights, transposed, gradient, tape):
         _back_to_average(tape, t)
         for n in range(_taken(tape, t) - 1, -1, -1):
             _back_to_step(layer, weights, gradient, tape, t, begin, n)
-            cell_backward(layer, weights, transposed, tape, begin + n)
-            if tape.mask.size > 0:
-                multiply(tape.carried, tape.mask)
+            take_steps(cell.backward, cell, call, begin + n, begin + n + 1)
             if tape.d_outer.size > 0:
                 _back_to_input(weights, transposed, tape, t, begin + n)
         _pass_by(tape, t)
-    finish_gradient(layer, gradient, weights, tape)
+    take_steps(cell.backward, cell, call, BEFORE_FIRST, 0)
 
 
-@cache
-def _kernels(cell: Kernels) -> Kernels:
-    # made when first used, so that no helper knows of it
-    options = extended(AdaptiveOptions, cell.shown_options)
-    options.__name__ = f"Adaptive{options.__name__}"
-    weights, tape = extended(cell.shown_weights, AdaptiveWeights), extended(cell.shown_tape, AdaptiveTape)
-    part = {"options": options, "weights": weights, "tape": tape, "announced": False}
-    return Kernels(f"AdaptiveComputation.{cell.name}", forward, backward, **part)
+_KERNELS = Kernels("AdaptiveComputation", forward, backward, options=Options, weights=Weights, tape=Tape)
 
 
 @dataclass(frozen=True)
@@ -294,8 +278,8 @@ class AdaptiveComputation(Layer):
     ponder_cost: float = 0.01
 
     @property
-    def kernels(self) -> Kernels:  # type: ignore[override]
-        return _kernels(self.cell.kernels)
+    def kernels(self) -> Driving:  # type: ignore[override]
+        return Driving(_KERNELS, self.cell.kernels)
 
     def check(self) -> None:
         check_range(self, "cell", not self.cell.learn_initial_state, "should begin at 0, without learn_initial_state")

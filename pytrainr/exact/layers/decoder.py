@@ -9,24 +9,16 @@ k_j is the sequence at step j. Additive attention (Bahdanau et al. 2015) scores 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from pytrainr.exact.activations import activate_rows, number_of, slope_of_rows
-from pytrainr.exact.arrays import Matrix, Presence, Rows, Steps, Vector, extended, flattened, following, past, rows
+from pytrainr.exact.arrays import Matrix, Presence, Rows, Steps, Vector, flattened, following, past, rows
 from pytrainr.exact.attention import ADDITIVE, ATTENTION, DOT, attend, attend_backward
-from pytrainr.exact.kernels import Kernels
+from pytrainr.exact.kernels import AFTER_LAST, BEFORE_FIRST, Driving, Kernels, take_steps
 from pytrainr.exact.layers.dense import Dense
 from pytrainr.exact.layers.embedding import Embedding, row_of
 from pytrainr.exact.layers.layer import Layer, LayerDoesNotFit, Part, Weight, check_range
-from pytrainr.exact.layers.recurrent import (
-    Recurrent,
-    begin_backward,
-    begin_forward,
-    finish_gradient,
-    step_backward,
-    step_forward,
-)
+from pytrainr.exact.layers.recurrent import Recurrent
 from pytrainr.exact.products import add_column_sums, add_product, product, transpose, transposed_product
 from pytrainr.exact.reductions import dot
 from pytrainr.numerics.compiled_once import fast_compiled_once
@@ -41,7 +33,7 @@ __all__ = ["Decoder"]
 FEEDS = ("nothing", "own", "teacher")
 
 
-class _Options(NamedTuple):
+class Options(NamedTuple):
     """``attention`` by its place in ``ATTENTION``; the output's ``activation_of_output``, and whose ``slope`` is taken
     on the way back from the loss: none where the loss has cancelled it."""
 
@@ -50,7 +42,7 @@ class _Options(NamedTuple):
     slope: int
 
 
-class _Weights(NamedTuple):
+class Weights(NamedTuple):
     """``query`` Q (decoder, units), ``key`` K (encoder, units), ``score`` v (units); ``output_kernel`` V (decoder,
     outputs), ``output_bias`` c; ``embeddings`` (outputs, width) of tokens fed back."""
 
@@ -62,12 +54,20 @@ class _Weights(NamedTuple):
     embeddings: Matrix
 
 
-class _Tape(NamedTuple):
-    """With S encoder and T decoder steps: the ``encoder``'s output (S, n, width), ``keys`` k K (S, n, units),
-    ``queries`` h Q (T, n, units), or h, ``share`` α (T, n, S); the ``output`` y and, where it is taught, the ``target``
-    (T, n, outputs); ``fed`` (T + 1, n, ·) is what each step is fed, an output or a token's number, and what the step
-    after the last would be; ``d_fed`` (n, outputs) what comes back from there."""
+class Tape(NamedTuple):
+    """Of the cell's tape what it reads, ``x``, and its state ``hidden``, with the gradients by them, ``d_x``, ``d_y``
+    and, of the state before and past the recurrent product, ``direct``.
 
+    With S encoder and T decoder steps: the ``encoder``'s output (S, n, width), ``keys`` k K (S, n, units), ``queries``
+    h Q (T, n, units), or h, ``share`` α (T, n, S); the ``output`` y and, where it is taught, the ``target`` (T, n,
+    outputs); ``fed`` (T + 1, n, ·) is what each step is fed, an output or a token's number, and what the step after the
+    last would be; ``d_fed`` (n, outputs) what comes back from there."""
+
+    x: Steps
+    d_x: Steps
+    hidden: Steps
+    d_y: Steps
+    direct: Rows
     encoder: Steps
     d_encoder: Steps
     encoder_present: Presence
@@ -190,19 +190,16 @@ def _put_out_backward(activation, slope, d_h, delta, d_fed, y, turned_kernel):
 
 
 @fast_part
-def forward(layer, weights, tape, call):
+def forward(layer, weights, tape, cell, call):
     """The decoder over all its steps."""
-    begin_forward(layer, weights, tape, call)
+    take_steps(cell.forward, cell, call, BEFORE_FIRST, 0)
     if layer.attention == ADDITIVE:
         product(flattened(tape.keys), flattened(tape.encoder), weights.key)
     for t in range(tape.x.shape[0]):
         _look(layer, weights, tape, t)
         if tape.fed.size > 0:
             _feed(tape.x[t], tape.fed[t], _target_before(tape, t), weights.embeddings)
-        product(tape.gates[t], tape.x[t], weights.kernel)
-        if weights.bias.size > 0:
-            add(tape.gates[t], weights.bias)
-        step_forward(layer, weights, tape, t)
+        take_steps(cell.forward, cell, call, t, t + 1)
         if tape.output.size > 0:
             _put_out(
                 layer.activation_of_output,
@@ -216,10 +213,10 @@ def forward(layer, weights, tape, call):
 
 
 @fast_part
-def backward(layer, weights, transposed, gradient, tape):
+def backward(layer, weights, transposed, gradient, tape, cell, call):
     """From ``tape.d_output``, or ``tape.d_y``, to ``tape.d_encoder`` and the gradient."""
-    begin_backward(layer, weights, transposed, tape)
-    transpose(transposed.kernel, weights.kernel)
+    steps = tape.x.shape[0]
+    take_steps(cell.backward, cell, call, steps, AFTER_LAST)
     transpose(transposed.output_kernel, weights.output_kernel)
     fill(tape.d_keys, 0.0)
     fill(tape.d_queries, 0.0)
@@ -227,17 +224,16 @@ def backward(layer, weights, transposed, gradient, tape):
     fill(gradient.score, 0.0)
     fill(gradient.embeddings, 0.0)
     fill(tape.d_fed, 0.0)
-    for t in range(tape.x.shape[0] - 1, -1, -1):
+    for t in range(steps - 1, -1, -1):
         if tape.output.size > 0:
             activation, slope, delta = layer.activation_of_output, layer.slope, tape.d_output[t]
             kernel = transposed.output_kernel
             _put_out_backward(activation, slope, tape.d_y[t], delta, tape.d_fed, tape.output[t], kernel)
-        step_backward(layer, weights, transposed, tape, t)
-        product(tape.d_x[t], tape.delta[t], transposed.kernel)
+        take_steps(cell.backward, cell, call, t, t + 1)
         _look_backward(layer, weights, gradient, tape, t)
         if tape.fed.size > 0:
             _feed_backward(tape.d_fed, tape.d_x[t], tape.fed[t], _target_before(tape, t), gradient.embeddings)
-    finish_gradient(layer, gradient, weights, tape)
+    take_steps(cell.backward, cell, call, BEFORE_FIRST, 0)
     if tape.output.size > 0:
         delta = flattened(tape.d_output)
         transposed_product(gradient.output_kernel, flattened(following(tape.hidden)), delta)
@@ -252,12 +248,7 @@ def backward(layer, weights, transposed, gradient, tape):
             add_product(flattened(tape.d_encoder), flattened(tape.d_keys), transposed.key)
 
 
-@cache
-def _kernels(cell: Kernels) -> Kernels:
-    # made when first used, so that no helper knows of it
-    weights, tape = extended(cell.shown_weights, _Weights), extended(cell.shown_tape, _Tape)
-    part = {"options": extended(_Options, cell.shown_options), "weights": weights, "tape": tape, "announced": False}
-    return Kernels(f"Decoder.{cell.name}", forward, backward, **part)
+_KERNELS = Kernels("Decoder", forward, backward, options=Options, weights=Weights, tape=Tape)
 
 
 @dataclass(frozen=True)
@@ -281,8 +272,8 @@ class Decoder(Layer):
     causal: ClassVar[bool] = False
 
     @property
-    def kernels(self) -> Kernels:  # type: ignore[override]
-        return _kernels(self.cell.kernels)
+    def kernels(self) -> Driving:  # type: ignore[override]
+        return Driving(_KERNELS, self.cell.kernels)
 
     def check(self) -> None:
         check_range(self, "cell", self.cell.trainable, "should have weights that are trained")

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-from pytrainr.exact.arrays import Matrix, Presence, Rows, Steps, Vector, extended, flattened
+from pytrainr.exact.arrays import Matrix, Presence, Rows, Steps, Vector, extended, flattened, steps_of
 from pytrainr.exact.cells.step import add_gradient, cell_backward, cell_forward
 from pytrainr.exact.dropout import fill_recurrent_mask
-from pytrainr.exact.kernels import Kernels
+from pytrainr.exact.kernels import BEFORE_FIRST, Kernels
 from pytrainr.exact.layers.dropout import SpatialDropout1D
 from pytrainr.exact.layers.last_steps import LastSteps
 from pytrainr.exact.layers.layer import Layer, Part, Weight, check_range
@@ -26,7 +26,7 @@ from pytrainr.numerics.vectors import fast_map
 if TYPE_CHECKING:
     from pytrainr.exact.plan import Path, Planner, Stream
 
-__all__ = ["Recurrent", "Tape", "Weights", "finish_gradient", "recurrent_kernels", "step_backward", "step_forward"]
+__all__ = ["Recurrent", "Tape", "Weights", "recurrent_kernels"]
 
 
 class Driven(NamedTuple):
@@ -180,29 +180,26 @@ def step_backward(layer, weights, transposed, tape, t):
 
 
 @fast_part
-def draw_mask(layer, tape, call):
-    """The group's recurrent dropout."""
-    if tape.mask.size > 0:
-        fill_recurrent_mask(tape.mask, layer.recurrent_dropout, call.key, layer.number, call.first_sample)
-
-
-@fast_part
 def begin_forward(layer, weights, tape, call):
     """The group's recurrent dropout, and the learnt state, where there is one, of sequences that begin here."""
-    draw_mask(layer, tape, call)
+    if tape.mask.size > 0:
+        fill_recurrent_mask(tape.mask, layer.recurrent_dropout, call.key, layer.number, call.first_sample)
     if tape.begun.size > 0:
         _begin_as_learnt(tape.begun, tape.hidden[0], tape.cell[0], weights.initial_state, weights.initial_cell)
 
 
 @fast_part
 def forward(layer, weights, tape, call):
-    """Fill ``tape.hidden[1:]`` from ``tape.x`` and the state ``tape.hidden[0]``, ``tape.cell[0]``."""
-    begin_forward(layer, weights, tape, call)
-    gates = flattened(tape.gates)
-    product(gates, flattened(tape.x), weights.kernel)
+    """Fill ``tape.hidden[1:]`` from ``tape.x`` and the state ``tape.hidden[0]``, ``tape.cell[0]``: all steps, or those
+    that another layer asks for."""
+    if call.begin == BEFORE_FIRST:
+        begin_forward(layer, weights, tape, call)
+    begin, end = max(0, call.begin), min(tape.x.shape[0], call.end)
+    gates = steps_of(tape.gates, begin, end)
+    product(gates, steps_of(tape.x, begin, end), weights.kernel)
     if weights.bias.size > 0:
         add(gates, weights.bias)
-    for t in range(tape.x.shape[0]):
+    for t in range(begin, end):
         step_forward(layer, weights, tape, t)
 
 
@@ -213,6 +210,8 @@ def begin_backward(layer, weights, transposed, tape):
     fill(tape.carried_cell, 0.0)
     transpose(transposed.recurrent_kernel, weights.recurrent_kernel)
     transpose(transposed.projection, weights.projection)
+    if tape.d_x.size > 0:
+        transpose(transposed.kernel, weights.kernel)
 
 
 @fast_part
@@ -228,15 +227,17 @@ def finish_gradient(layer, gradient, weights, tape):
 
 
 @fast_part
-def backward(layer, weights, transposed, gradient, tape):
-    """From ``tape.d_y`` to the weights' gradient and, where it is asked for, ``tape.d_x``."""
-    begin_backward(layer, weights, transposed, tape)
-    for t in range(tape.x.shape[0] - 1, -1, -1):
+def backward(layer, weights, transposed, gradient, tape, call):
+    """From ``tape.d_y`` to the weights' gradient and, where it is asked for, ``tape.d_x``; the same steps."""
+    begin, end = max(0, call.begin), min(tape.x.shape[0], call.end)
+    if call.end > tape.x.shape[0]:
+        begin_backward(layer, weights, transposed, tape)
+    for t in range(end - 1, begin - 1, -1):
         step_backward(layer, weights, transposed, tape, t)
-    finish_gradient(layer, gradient, weights, tape)
     if tape.d_x.size > 0:
-        transpose(transposed.kernel, weights.kernel)
-        product(flattened(tape.d_x), flattened(tape.delta), transposed.kernel)
+        product(steps_of(tape.d_x, begin, end), steps_of(tape.delta, begin, end), transposed.kernel)
+    if call.begin == BEFORE_FIRST:
+        finish_gradient(layer, gradient, weights, tape)
 
 
 def recurrent_kernels(name: str, cell: type, weights: type | None = None, tape: type | None = None) -> Kernels:
