@@ -14,8 +14,9 @@ from pytrainr.exact.products import product, transpose, transposed_product
 from pytrainr.exact.reductions import dot
 from pytrainr.exact.scalars import tanh
 from pytrainr.numerics.compiled_once import fast_compiled_once
-from pytrainr.numerics.elementwise import add, copy
+from pytrainr.numerics.elementwise import add, add_times, copy, fast_tanh
 from pytrainr.numerics.jit import fast_part
+from pytrainr.numerics.vectors import fast_map
 from pytrainr.numerics.views import columns, view
 
 __all__ = [
@@ -115,17 +116,18 @@ def additive_scores(scores, query, keys, s, score):
         scores[j] = energy
 
 
+@fast_map("d_query, d_key, d_score")
+def _additive_score_backward(d_query, d_key, d_score, d, query, key, score):
+    bent = fast_tanh(key + query)
+    through = d * score * (1.0 - bent * bent)
+    return d_query + through, d_key + through, d_score + d * bent
+
+
 @fast_part
 def additive_scores_backward(d_query, d_keys, d_score, d_scores, query, keys, s, score):
     """de_j goes to v∘(1 − tanh²), from there to q and to k_j; to v goes tanh. All three are added to."""
     for j in range(d_scores.size):
-        key, d_key, d = keys[j, s], d_keys[j, s], d_scores[j]
-        for k in range(query.size):
-            bent = tanh(key[k] + query[k])
-            d_score[k] += d * bent
-            through = d * score[k] * (1.0 - bent * bent)
-            d_key[k] += through
-            d_query[k] += through
+        _additive_score_backward(d_query, d_keys[j, s], d_score, d_scores[j], query, keys[j, s], score)
 
 
 # one query for each sample: a decoder's -------------------------------------------------------------------------------
@@ -183,13 +185,11 @@ def attend_backward(attention, d_y, share, sequence, d_x, keys, query, score):
         for j in range(steps):
             d_scores[j] = alpha[j] * (d_scores[j] - mean)
             if d_x.size > 0:
-                for i in range(width):
-                    d_x[j, s, i] += alpha[j] * down[i]
+                add_times(d_x[j, s], alpha[j], down)
         if attention == ADDITIVE:
             additive_scores_backward(d_q[s], d_k, d_v, d_scores, q[s], k, s, v)
             continue
         for j in range(steps):
-            for i in range(width):
-                d_q[s, i] += d_scores[j] * x[j, s, i]
-                if d_x.size > 0:
-                    d_x[j, s, i] += d_scores[j] * q[s, i]
+            add_times(d_q[s], d_scores[j], x[j, s])
+            if d_x.size > 0:
+                add_times(d_x[j, s], d_scores[j], q[s])

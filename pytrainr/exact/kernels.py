@@ -143,9 +143,10 @@ class Kernels:
                 function.announce(dtype)
 
     def addresses(self, dtype: Any, backward: bool = True) -> tuple[int, int]:
-        """Of forward and backward, 0 for none."""
+        """Of forward and backward, 0 for none. What takes longer to compile comes first: a helper may do the other."""
         forward, back = self._functions
-        return forward.address(dtype) if forward else 0, back.address(dtype) if back and backward else 0
+        address_of_backward = back.address(dtype) if back and backward else 0
+        return forward.address(dtype) if forward else 0, address_of_backward
 
     def row(self, given: Laid, dtype: Any) -> list[int]:
         """The numbers that compiled code reads: options, then place and sizes of each array; those left out are

@@ -25,19 +25,8 @@ __all__ = [
     "transposed_product",
 ]
 
-_ROWS_IN_CACHE = 128
-
-product, add_product, add_transposed_product = fast_product, fast_add_product, fast_add_transposed_product
-
-
-@fast_part
-def transposed_product(out, a, b):
-    """``out = aᵀ b`` for a (inner, rows) and b (inner, columns), a stretch of inner rows at a time."""
-    inner = b.shape[0]
-    fast_transposed_product(out, a[:_ROWS_IN_CACHE], b[:_ROWS_IN_CACHE])
-    for first in range(_ROWS_IN_CACHE, inner, _ROWS_IN_CACHE):
-        last = min(first + _ROWS_IN_CACHE, inner)
-        fast_add_transposed_product(out, a[first:last], b[first:last])
+product, add_product = fast_product, fast_add_product
+transposed_product, add_transposed_product = fast_transposed_product, fast_add_transposed_product
 
 
 @fast_part

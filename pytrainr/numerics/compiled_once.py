@@ -34,6 +34,7 @@ from pytrainr.numerics.numba_internals import address_of, global_compiler_lock
 __all__ = [
     "Version",
     "announce",
+    "called",
     "compiled_on_demand",
     "compiled_once",
     "fast_compiled_on_demand",
@@ -53,6 +54,7 @@ class Function:
         self.dispatcher, self.cache = kernel(function, no_cpython_wrapper=True, **policy), KernelCache(function)
         self.returned = _RETURNED.get(str(inspect.signature(function).return_annotation), types.none)
         self.versions: dict[tuple[types.Type, ...], Version] = {}
+        self.called: Callable | None = None
 
     def version(self, kinds: tuple[types.Type, ...]) -> Version:
         return self.versions.setdefault(kinds, Version(self, kinds))
@@ -118,6 +120,11 @@ def fast_compiled_on_demand(function: Callable) -> Any:
     return _compiled_once(function, announced=False, fastmath=FASTMATH)
 
 
+def called(function: Any, *kinds: types.Type) -> tuple[Any, Callable]:
+    """How an intrinsic calls the decorated ``function`` with such arguments: the signature, and what emits the call."""
+    return function.known.called(None, *kinds)  # type: ignore[no-any-return]
+
+
 def announce(function: Any, *kinds: types.Type) -> None:
     """Say that the decorated ``function`` will be needed for such arguments, before what calls it is compiled."""
     function.known.version(kinds).announce()
@@ -150,7 +157,7 @@ def _compiled_once(function: Callable, announced: bool = True, **policy: Any) ->
     call.__name__, call.__doc__ = function.__name__, function.__doc__
     call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     made = intrinsic(call)
-    made.known = known
+    made.known, known.called = known, call
     return made
 
 

@@ -30,6 +30,7 @@ import numba
 
 from pytrainr.forks import in_child
 from pytrainr.numerics import kernel_folder
+from pytrainr.numerics.numba_internals import load_array_functions
 
 __all__ = [
     "Helper",
@@ -280,11 +281,19 @@ def _start() -> subprocess.Popen[bytes]:
     )
 
 
+_READY = Task("", "ready", ())
+
+
 class Helper:
-    """A process that compiles for this one. Raises ``OSError`` where none can be started."""
+    """A process that compiles for this one, from when it is ready, which takes a second: whoever needs a kernel sooner
+    has it by then. Raises ``OSError`` where none can be started."""
 
     def __init__(self) -> None:
         self._process = _start()
+        assert self._process.stdout is not None
+        if _received(self._process.stdout) != _READY:
+            self.close()
+            raise OSError("the process that was to compile has ended")
 
     def compile(self, task: Task, announce: Callable[[Task], None]) -> bool:
         """Whether it is done, well or not; ``announce`` hears of what will be needed beside it. False: it has died."""
@@ -335,6 +344,8 @@ def help_out(kernels: str) -> None:
     os.dup2(2, 1)  # nobody reads what may be printed
     _list.may_start = False
     _report = lambda task: _send(answers, task)  # noqa: E731
+    load_array_functions()
+    _send(answers, _READY)
     while (task := _received(sys.stdin.buffer)) is not None:
         with contextlib.suppress(Exception):  # whoever needs it compiles it again, and hears the reason
             compile_here(task)

@@ -34,6 +34,7 @@ from pytrainr.numerics.vectors import (
 __all__ = [
     "LIBM",
     "add",
+    "add_times",
     "copy",
     "exp_",
     "fast_exp",
@@ -395,6 +396,12 @@ def copy(source):
 def add(to, source):
     """``to = to + source``."""
     return to + source
+
+
+@fast_map("to")
+def add_times(to, factor, source):
+    """``to = to + factor · source`` for a number ``factor``."""
+    return to + factor * source
 
 
 @strict_map("to")

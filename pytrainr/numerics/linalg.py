@@ -7,13 +7,14 @@ matrices whose columns lie side by side; the rows may lie apart.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import typeof, types
+from numba.core import cgutils
 
-from pytrainr.numerics.compiled_once import announce, compiled_on_demand, compiled_once
-from pytrainr.numerics.jit import strict_part
+from pytrainr.numerics.compiled_once import announce, called, compiled_on_demand, compiled_once
+from pytrainr.numerics.jit import intrinsic, strict_part
 from pytrainr.numerics.numba_internals import by_class
 from pytrainr.numerics.tiles import (
     Fused,
@@ -52,6 +53,7 @@ __all__ = [
 _STRICT, _FUSED = Strict(), Fused()
 _LARGE_ROWS, _LARGE_TERMS, _LARGE_COLUMNS = 24, 32, 64  # from here on copying pays
 _TERMS_IN_CACHE = 192
+_TERMS_OF_STRETCH = 128
 
 
 @strict_part
@@ -211,6 +213,18 @@ def _multiply(arithmetic, size, out, out_row, a, left, b, right, accumulate):
 
 
 @compiled_once
+def _multiply_stretches(arithmetic, size, out, out_row, a, left, b, right, accumulate):
+    """:func:`_multiply`, a stretch of terms at a time, which stays in the cache."""
+    rows, columns, terms, _ = size
+    first = min(terms, _TERMS_OF_STRETCH)
+    _multiply(arithmetic, (rows, columns, first, 1), out, out_row, a, left, b, right, accumulate)
+    for term in range(first, terms, _TERMS_OF_STRETCH):
+        stretch = rows, columns, min(terms - term, _TERMS_OF_STRETCH), 1
+        from_a, from_b = moved(a, term * left.term), moved(b, term * right.term)
+        _multiply(arithmetic, stretch, out, out_row, from_a, left, from_b, right, True)
+
+
+@compiled_once
 def _multiply_segments(arithmetic, size, out, out_row, a, left, b, right, accumulate):
     """``out = Σ_s a[s] b[s]`` or ``out + Σ_s``."""
     if _is_large(size):
@@ -227,13 +241,85 @@ def _multiply_segments(arithmetic, size, out, out_row, a, left, b, right, accumu
         _multiply_tiles(_SEGMENTED, True, arithmetic, size, out, out_row, a, left, b, right, accumulate)
 
 
+def _kinds(arithmetic: NamedTuple, dtype: types.Type) -> tuple[types.Type, ...]:
+    """The arguments of :func:`_multiply`."""
+    memory, size = types.CPointer(dtype), types.UniTuple(types.int64, 4)
+    left, right = typeof(Left(0, 0, 0)), typeof(Right(0, 0))
+    return typeof(arithmetic), size, memory, types.int64, memory, left, memory, right, types.boolean
+
+
 def announce_products() -> None:
     """Say that R's products will be needed, which are much to compile."""
-    memory, size = types.CPointer(types.float64), types.UniTuple(types.int64, 4)
-    left, right = typeof(Left(0, 0, 0)), typeof(Right(0, 0))
-    kinds = typeof(_STRICT), size, memory, types.int64, memory, left, memory, right, types.boolean
+    kinds = _kinds(_STRICT, types.float64)
     announce(_multiply, *kinds)
     announce(_multiply_segments, *kinds)
+
+
+def _product(function: Any, arithmetic: NamedTuple, *, turned: bool = False, add: bool = False) -> Any:
+    """``function`` as compiled code calls it with matrices: ``out = a b`` or, with ``add``, ``out + a b``; ``turned``
+    has aᵀ for a."""
+
+    def product(typing: Any, out: Any, a: Any, b: Any) -> Any:
+        kinds = _kinds(arithmetic, out.dtype)
+        called_as, call = called(function, *kinds)
+
+        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            matrices = [
+                context.make_array(kind)(context, builder, value)
+                for kind, value in zip(signature.args, values, strict=True)
+            ]
+            (rows, terms), (_, columns) = (cgutils.unpack_tuple(builder, matrix.shape) for matrix in matrices[1:])
+            steps = [
+                builder.sdiv(cgutils.unpack_tuple(builder, matrix.strides)[0], matrix.itemsize) for matrix in matrices
+            ]
+            none, one = rows.type(0), rows.type(1)
+            if turned:
+                rows, terms = terms, rows
+            size = rows, columns, terms, one
+            left, right = (one, steps[1], none) if turned else (steps[1], one, none), (steps[2], none)
+
+            def packed(place: int, values: Any) -> Any:
+                return context.make_tuple(builder, kinds[place], values)
+
+            places = [matrix.data for matrix in matrices]
+            given = [
+                packed(0, []),
+                packed(1, size),
+                places[0],
+                steps[0],
+                places[1],
+                packed(5, left),
+                places[2],
+                packed(7, right),
+            ]
+            call(context, builder, called_as, [*given, context.get_constant(types.boolean, add)])
+            return context.get_dummy_value()
+
+        return types.void(out, a, b), generate
+
+    return intrinsic(product)
+
+
+product = _product(_multiply, _STRICT)
+"""``out = a b``."""
+
+add_product = _product(_multiply, _STRICT, add=True)
+"""``out = out + (a b)``, the product summed from 0 and then added once."""
+
+add_transposed_product = _product(_multiply, _STRICT, turned=True, add=True)
+"""``out = out + (aᵀ b)``, the product summed from 0 and then added once."""
+
+fast_product = _product(_multiply, _FUSED)
+"""``out = a b``, with fused multiply-adds."""
+
+fast_add_product = _product(_multiply, _FUSED, add=True)
+"""``out = out + a b``, with fused multiply-adds."""
+
+fast_transposed_product = _product(_multiply_stretches, _FUSED, turned=True)
+"""``out = aᵀ b``, with fused multiply-adds, a stretch of the inner rows at a time."""
+
+fast_add_transposed_product = _product(_multiply, _FUSED, turned=True, add=True)
+"""``out = out + aᵀ b``, with fused multiply-adds."""
 
 
 @compiled_on_demand
@@ -269,22 +355,6 @@ def row_step(matrix):
 
 
 @strict_part
-def product(out, a, b):
-    """``out = a b``."""
-    size = a.shape[0], b.shape[1], b.shape[0], 1
-    left, right = Left(row_step(a), 1, 0), Right(row_step(b), 0)
-    _multiply(_STRICT, size, memory_of(out), row_step(out), memory_of(a), left, memory_of(b), right, False)
-
-
-@strict_part
-def add_product(out, a, b):
-    """``out = out + (a b)``, the product summed from 0 and then added once."""
-    size = a.shape[0], b.shape[1], b.shape[0], 1
-    left, right = Left(row_step(a), 1, 0), Right(row_step(b), 0)
-    _multiply(_STRICT, size, memory_of(out), row_step(out), memory_of(a), left, memory_of(b), right, True)
-
-
-@strict_part
 def pack(panels, b):
     """``panels`` = the numbers of ``b`` in the order in which products by ``b`` read them: panel by panel.
 
@@ -316,52 +386,12 @@ def add_packed_product(out, a, panels):
 
 
 @strict_part
-def add_transposed_product(out, a, b):
-    """``out = out + (aᵀ b)``, the product summed from 0 and then added once."""
-    size = a.shape[1], b.shape[1], b.shape[0], 1
-    left, right = Left(1, row_step(a), 0), Right(row_step(b), 0)
-    _multiply(_STRICT, size, memory_of(out), row_step(out), memory_of(a), left, memory_of(b), right, True)
-
-
-@strict_part
 def add_transposed_products(out, a, b):
     """``out = out + (a[t]ᵀ b[t])`` for the steps t of ``a`` (steps, n, K) and ``b`` (steps, n, M), last to first."""
     size = a.shape[2], b.shape[2], a.shape[1], a.shape[0]
     left = Left(1, a.strides[1] // a.itemsize, a.strides[0] // a.itemsize)
     right = Right(b.strides[1] // b.itemsize, b.strides[0] // b.itemsize)
     _multiply_segments(_STRICT, size, memory_of(out), row_step(out), memory_of(a), left, memory_of(b), right, True)
-
-
-@strict_part
-def fast_product(out, a, b):
-    """``out = a b``, with fused multiply-adds."""
-    size = a.shape[0], b.shape[1], b.shape[0], 1
-    left, right = Left(row_step(a), 1, 0), Right(row_step(b), 0)
-    _multiply(_FUSED, size, memory_of(out), row_step(out), memory_of(a), left, memory_of(b), right, False)
-
-
-@strict_part
-def fast_add_product(out, a, b):
-    """``out = out + a b``, with fused multiply-adds."""
-    size = a.shape[0], b.shape[1], b.shape[0], 1
-    left, right = Left(row_step(a), 1, 0), Right(row_step(b), 0)
-    _multiply(_FUSED, size, memory_of(out), row_step(out), memory_of(a), left, memory_of(b), right, True)
-
-
-@strict_part
-def fast_add_transposed_product(out, a, b):
-    """``out = out + aᵀ b``, with fused multiply-adds."""
-    size = a.shape[1], b.shape[1], b.shape[0], 1
-    left, right = Left(1, row_step(a), 0), Right(row_step(b), 0)
-    _multiply(_FUSED, size, memory_of(out), row_step(out), memory_of(a), left, memory_of(b), right, True)
-
-
-@strict_part
-def fast_transposed_product(out, a, b):
-    """``out = aᵀ b``, with fused multiply-adds."""
-    size = a.shape[1], b.shape[1], b.shape[0], 1
-    left, right = Left(1, row_step(a), 0), Right(row_step(b), 0)
-    _multiply(_FUSED, size, memory_of(out), row_step(out), memory_of(a), left, memory_of(b), right, False)
 
 
 @strict_part

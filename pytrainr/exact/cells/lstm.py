@@ -48,13 +48,13 @@ def _add_peephole_gradient(gradient, deltas, cell):
 
 
 @fast_map("f, i, g, after")
-def _next_cell(f, i, g, before):
+def next_cell(f, i, g, before):
     f, i, g = fast_logistic(f), fast_logistic(i), fast_tanh(g)
     return f, i, g, f * before + i * g
 
 
 @fast_map("o, squashed, m")
-def _next_state(o, after):
+def next_state(o, after):
     o, squashed = fast_logistic(o), fast_tanh(after)
     return o, squashed, o * squashed
 
@@ -72,22 +72,22 @@ def forward(cell, weights, tape, t):
     if peephole.size > 0:
         _peep_at(f, before, peephole[0])
         _peep_at(i, before, peephole[1])
-    _next_cell(after, f, i, g, before)
+    next_cell(after, f, i, g, before)
     if peephole.size > 0:
         _peep_at(o, after, peephole[2])
     m = tape.memory[t] if projection.size > 0 else tape.hidden[t + 1]
-    _next_state(squashed, m, o, after)
+    next_state(squashed, m, o, after)
     if projection.size > 0:
         product(tape.hidden[t + 1], m, projection)
 
 
 @fast_map("delta_o, d_c")
-def _back_to_cell(d_m, d_c, squashed, o):
+def back_to_cell(d_m, d_c, squashed, o):
     return d_m * squashed * (o * (1.0 - o)), d_c + d_m * o * (1.0 - squashed * squashed)
 
 
 @fast_map("delta_f, delta_i, delta_g, d_c")
-def _back_to_gates(d_c, before, f, i, g):
+def back_to_gates(d_c, before, f, i, g):
     delta_f, delta_i = d_c * before * (f * (1.0 - f)), d_c * g * (i * (1.0 - i))
     return delta_f, delta_i, d_c * i * (1.0 - g * g), d_c * f
 
@@ -106,10 +106,10 @@ def backward(cell, weights, transposed, tape, t):
     d_m = tape.memory_delta[t] if projection.size > 0 else tape.d_y[t]
     if projection.size > 0:
         product(d_m, tape.d_y[t], transposed.projection)
-    _back_to_cell(delta_o, d_m, d_c, squashed, o)
+    back_to_cell(delta_o, d_m, d_c, squashed, o)
     if peephole.size > 0:
         _peep_at(d_c, delta_o, peephole[2])
-    _back_to_gates(delta_f, delta_i, delta_g, d_c, tape.cell[t], f, i, g)
+    back_to_gates(delta_f, delta_i, delta_g, d_c, tape.cell[t], f, i, g)
     if peephole.size > 0:
         _peep_at(d_c, delta_f, peephole[0])
         _peep_at(d_c, delta_i, peephole[1])

@@ -26,22 +26,27 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from pytrainr.exact.arrays import Matrix, Rows, Steps, Vector, flattened, past
+from pytrainr.exact.activations import activate_rows, number_of, slope_of_rows, times_logistic_slope, times_tanh_slope
+from pytrainr.exact.arrays import Matrix, Rows, Steps, Vector, flattened, following, past, rows
 from pytrainr.exact.cells.gradients import input_gradient
+from pytrainr.exact.cells.lstm import back_to_cell, back_to_gates, next_cell, next_state
 from pytrainr.exact.initial import Weight
 from pytrainr.exact.layers.layer import Part, check_range
 from pytrainr.exact.layers.recurrent import Recurrent, recurrent_kernels
 from pytrainr.exact.products import add_column_sums, add_product, product, transposed_product
-from pytrainr.exact.scalars import exp, tanh
-from pytrainr.numerics.elementwise import add, copy, fill
+from pytrainr.exact.reductions import dot
+from pytrainr.exact.scalars import exp
+from pytrainr.numerics.elementwise import add, add_times, copy, fast_logistic_, fast_tanh, fast_tanh_, fill
 from pytrainr.numerics.jit import fast_part
-from pytrainr.numerics.views import columns, view
+from pytrainr.numerics.vectors import fast_map
+from pytrainr.numerics.views import columns, four_gates, view
 
 if TYPE_CHECKING:
     from pytrainr.r_random import RRandom
 
 __all__ = ["NTM"]
 
+_SOFTMAX = number_of("softmax")
 _SMALL, _SMALLEST = 1e-8, 1e-16  # ε of the cosine; added to v, so that its logarithm is finite
 
 
@@ -77,6 +82,7 @@ class NtmTape(NamedTuple):
     shifted           (steps, n, heads·slots)    v
     d_weighting       (n, heads·slots)           gradient by w
     d_shifted, d_kept (n, slots)                 gradient by v and by q of one head
+    d_erased          (n, width)                 gradient by what is left of one slot, 1 − w e
     """
 
     heads: Steps
@@ -87,6 +93,7 @@ class NtmTape(NamedTuple):
     d_weighting: Rows
     d_shifted: Rows
     d_kept: Rows
+    d_erased: Rows
 
 
 # the parts of a sample's vectors --------------------------------------------------------------------------------------
@@ -131,12 +138,6 @@ def _writing(cell, vector, head):
 
 
 @fast_part
-def _clear(vector):
-    for j in range(vector.size):
-        vector[j] = 0.0
-
-
-@fast_part
 def _logistic(x):
     return 1.0 / (1.0 + exp(-x))
 
@@ -148,31 +149,28 @@ def _softplus(x):
 
 @fast_part
 def _norm(vector):
-    total = 0.0
-    for j in range(vector.size):
-        total += vector[j] * vector[j]
-    return math.sqrt(total)
+    return math.sqrt(dot(vector, vector))
 
 
-@fast_part
-def _dot(a, b):
-    total = 0.0
-    for j in range(a.size):
-        total += a[j] * b[j]
-    return total
+@fast_map("slot")
+def _erase(slot, w, erase):
+    return slot * (1.0 - w * erase)
 
 
-@fast_part
-def _softmax(y, x, factor):
-    """y = softmax(factor·x), which may be the same."""
-    largest, total = factor * x[0], 0.0
-    for i in range(1, x.size):
-        largest = max(largest, factor * x[i])
-    for i in range(x.size):
-        y[i] = exp(factor * x[i] - largest)
-        total += y[i]
-    for i in range(x.size):
-        y[i] /= total
+@fast_map("d_left")
+def _back_to_left(d_slot, slot):
+    return -d_slot * slot
+
+
+@fast_map("to")
+def _add_difference(to, a, x, b, y):
+    return to + a * x - b * y
+
+
+@fast_map("gates, h")
+def _dense(gates):
+    h = fast_tanh(gates)
+    return h, h
 
 
 # forward --------------------------------------------------------------------------------------------------------------
@@ -185,27 +183,21 @@ def _begin(cell, weights, tape):
     for s in range(tape.cell.shape[1]):
         if tape.cell[0, s, last] == 0.0:
             copy(_memory(cell, tape, tape.cell[0, s]), weights.initial_memory)
-            looked = _weightings(cell, tape, tape.cell[0, s])
-            for head in range(looked.shape[0]):
-                _softmax(looked[head], weights.initial_weighting[head], 1.0)
+            activate_rows(_SOFTMAX, _weightings(cell, tape, tape.cell[0, s]), weights.initial_weighting)
 
 
 @fast_part
 def _control(cell, tape, t):
-    """h_t of the controller, from its gates."""
+    """h_t of the controller, from its gates; tanh(c) is kept in ``gate_delta``."""
     units = _units(cell, tape)
-    for s in range(tape.hidden.shape[1]):
-        gates, h = tape.gates[t, s], tape.hidden[t + 1, s]
-        for k in range(units):
-            if cell.lstm == 0:
-                gates[k] = tanh(gates[k])
-                h[k] = gates[k]
-            else:
-                f, i = _logistic(gates[k]), _logistic(gates[units + k])
-                g, o = tanh(gates[2 * units + k]), _logistic(gates[3 * units + k])
-                gates[k], gates[units + k], gates[2 * units + k], gates[3 * units + k] = f, i, g, o
-                tape.cell[t + 1, s, k] = f * tape.cell[t, s, k] + i * g
-                h[k] = o * tanh(tape.cell[t + 1, s, k])
+    h = columns(tape.hidden[t + 1], 0, units)
+    if cell.lstm == 0:
+        _dense(h, tape.gates[t])
+    else:
+        f, i, g, o = four_gates(tape.gates[t])
+        before, after = columns(tape.cell[t], 0, units), columns(tape.cell[t + 1], 0, units)
+        next_cell(after, f, i, g, before)
+        next_state(tape.gate_delta[t], h, o, after)
 
 
 @fast_part
@@ -215,37 +207,39 @@ def _activate_heads(cell, heads):
         _, rest = _addressing(cell, heads, head)
         last = rest.size - 1
         rest[0], rest[1], rest[last] = _softplus(rest[0]), _logistic(rest[1]), 1.0 + _softplus(rest[last])
-        shift = rest[2:last]
-        _softmax(shift, shift, 1.0)
+        shift = view(rest, 2, (1, last - 2))
+        activate_rows(_SOFTMAX, shift, shift)
     for head in range(cell.writes):
         erase, more = _writing(cell, heads, head)
-        for j in range(cell.width):
-            erase[j], more[j] = _logistic(erase[j]), tanh(more[j])
+        fast_logistic_(erase)
+        fast_tanh_(more)
 
 
 @fast_part
 def _look(cell, tape, t, s):
     """w_t of all heads, by the memory of before."""
     memory, before = _memory(cell, tape, tape.cell[t, s]), _weightings(cell, tape, tape.cell[t, s])
-    after = _weightings(cell, tape, tape.cell[t + 1, s])
+    after, heads = _weightings(cell, tape, tape.cell[t + 1, s]), tape.heads[t, s]
+    likeness, content = _by_head(cell, tape.likeness[t, s]), _by_head(cell, tape.content[t, s])
+    shifted = _by_head(cell, tape.shifted[t, s])
     for head in range(cell.reads + cell.writes):
-        key, rest = _addressing(cell, tape.heads[t, s], head)
-        strength, gate, sharpness = rest[0], rest[1], rest[rest.size - 1]
-        likeness = _by_head(cell, tape.likeness[t, s])[head]
-        content, shifted = _by_head(cell, tape.content[t, s])[head], _by_head(cell, tape.shifted[t, s])[head]
+        key, rest = _addressing(cell, heads, head)
         size = _norm(key)
         for i in range(cell.slots):
-            likeness[i] = _dot(key, memory[i]) / (size * _norm(memory[i]) + _SMALL)
-        _softmax(content, likeness, strength)
+            likeness[head, i] = dot(key, memory[i]) / (size * _norm(memory[i]) + _SMALL)
+            content[head, i] = rest[0] * likeness[head, i]
+    activate_rows(_SOFTMAX, content, content)
+    for head in range(cell.reads + cell.writes):
+        _, rest = _addressing(cell, heads, head)
+        gate, sharpness = rest[1], rest[rest.size - 1]
         for i in range(cell.slots):
             total = 0.0
             for j in range(-cell.shifts, cell.shifts + 1):
                 place = (i - j) % cell.slots
-                total += rest[2 + cell.shifts + j] * (gate * content[place] + (1.0 - gate) * before[head, place])
-            shifted[i] = total
-        for i in range(cell.slots):
-            after[head, i] = math.log(shifted[i] + _SMALLEST)
-        _softmax(after[head], after[head], sharpness)
+                total += rest[2 + cell.shifts + j] * (gate * content[head, place] + (1.0 - gate) * before[head, place])
+            shifted[head, i] = total
+            after[head, i] = sharpness * math.log(total + _SMALLEST)
+    activate_rows(_SOFTMAX, after, after)
 
 
 @fast_part
@@ -257,19 +251,13 @@ def _write_and_read(cell, tape, t, s):
     for head in range(cell.writes):
         erase, _ = _writing(cell, tape.heads[t, s], head)
         for i in range(cell.slots):
-            for j in range(cell.width):
-                memory[i, j] *= 1.0 - looked[cell.reads + head, i] * erase[j]
+            _erase(memory[i], looked[cell.reads + head, i], erase)
     for head in range(cell.writes):
         _, more = _writing(cell, tape.heads[t, s], head)
         for i in range(cell.slots):
-            for j in range(cell.width):
-                memory[i, j] += looked[cell.reads + head, i] * more[j]
+            add_times(memory[i], looked[cell.reads + head, i], more)
     read = view(tape.hidden[t + 1, s], _units(cell, tape), (cell.reads, cell.width))
-    for head in range(cell.reads):
-        _clear(read[head])
-        for i in range(cell.slots):
-            for j in range(cell.width):
-                read[head, j] += looked[head, i] * memory[i, j]
+    product(read, rows(looked, 0, cell.reads), memory)
 
 
 @fast_part
@@ -305,34 +293,30 @@ def _write_and_read_backward(cell, tape, t, s):
     copy(d_looked, _weightings(cell, tape, tape.carried_cell[s]))
     for head in range(cell.reads):
         for i in range(cell.slots):
-            d_looked[head, i] += _dot(d_read[head], memory[i])
-            for j in range(cell.width):
-                d_memory[i, j] += looked[head, i] * d_read[head, j]
+            d_looked[head, i] += dot(d_read[head], memory[i])
+            add_times(d_memory[i], looked[head, i], d_read[head])
+    d_erased = tape.d_erased[s]
     for head in range(cell.writes):
         erase, more = _writing(cell, tape.heads[t, s], head)
         d_erase, d_more = _writing(cell, tape.d_heads[t, s], head)
-        _clear(d_erase)
-        _clear(d_more)
+        fill(d_erase, 0.0)
+        fill(d_more, 0.0)
         for i in range(cell.slots):
-            w, d_w = looked[cell.reads + head, i], 0.0
-            for j in range(cell.width):
-                d_erased = -d_memory[i, j] * before[i, j]
-                for other in range(cell.writes):
-                    if other != head:
-                        its, _ = _writing(cell, tape.heads[t, s], other)
-                        d_erased *= 1.0 - looked[cell.reads + other, i] * its[j]
-                d_erase[j] += w * d_erased
-                d_more[j] += w * d_memory[i, j]
-                d_w += erase[j] * d_erased + more[j] * d_memory[i, j]
-            d_looked[cell.reads + head, i] += d_w
-        for j in range(cell.width):
-            d_erase[j] *= erase[j] * (1.0 - erase[j])
-            d_more[j] *= 1.0 - more[j] * more[j]
+            w = looked[cell.reads + head, i]
+            _back_to_left(d_erased, d_memory[i], before[i])
+            for other in range(cell.writes):
+                if other != head:
+                    its, _ = _writing(cell, tape.heads[t, s], other)
+                    _erase(d_erased, looked[cell.reads + other, i], its)
+            add_times(d_erase, w, d_erased)
+            add_times(d_more, w, d_memory[i])
+            d_looked[cell.reads + head, i] += dot(erase, d_erased) + dot(more, d_memory[i])
+        times_logistic_slope(d_erase, d_erase, erase)
+        times_tanh_slope(d_more, d_more, more)
     for head in range(cell.writes):
         erase, _ = _writing(cell, tape.heads[t, s], head)
         for i in range(cell.slots):
-            for j in range(cell.width):
-                d_memory[i, j] *= 1.0 - looked[cell.reads + head, i] * erase[j]
+            _erase(d_memory[i], looked[cell.reads + head, i], erase)
 
 
 @fast_part
@@ -353,14 +337,14 @@ def _look_backward(cell, tape, t, s):
         likeness = _by_head(cell, tape.likeness[t, s])[head]
         content, shifted = _by_head(cell, tape.content[t, s])[head], _by_head(cell, tape.shifted[t, s])[head]
 
-        mean, d_sharpness = _dot(after[head], d_after[head]), 0.0
+        mean, d_sharpness = dot(after[head], d_after[head]), 0.0
         for i in range(cell.slots):
             d_log = after[head, i] * (d_after[head, i] - mean)
             d_sharpness += d_log * math.log(shifted[i] + _SMALLEST)
             d_shifted[i] = sharpness * d_log / (shifted[i] + _SMALLEST)
         d_rest[last] = d_sharpness * (1.0 - exp(1.0 - sharpness))
 
-        _clear(d_kept)
+        fill(d_kept, 0.0)
         mean = 0.0
         for j in range(-cell.shifts, cell.shifts + 1):
             d_shift, share = 0.0, rest[2 + cell.shifts + j]
@@ -381,7 +365,7 @@ def _look_backward(cell, tape, t, s):
         d_rest[1] = d_gate * gate * (1.0 - gate)
 
         size, d_strength = _norm(key), 0.0
-        _clear(d_key)
+        fill(d_key, 0.0)
         for i in range(cell.slots):
             d_scaled = content[i] * (gate * d_kept[i] - mean)
             d_strength += d_scaled * likeness[i]
@@ -389,9 +373,8 @@ def _look_backward(cell, tape, t, s):
             part = strength * d_scaled / (size * length + _SMALL)
             by_key = part * likeness[i] * length / size if size > 0.0 else 0.0
             by_slot = part * likeness[i] * size / length if length > 0.0 else 0.0
-            for j in range(cell.width):
-                d_key[j] += part * memory[i, j] - by_key * key[j]
-                d_memory[i, j] += part * key[j] - by_slot * memory[i, j]
+            _add_difference(d_key, part, memory[i], by_key, key)
+            _add_difference(d_memory[i], part, key, by_slot, memory[i])
         d_rest[0] = d_strength * (1.0 - exp(-strength))
 
 
@@ -400,18 +383,17 @@ def _control_backward(cell, weights, tape, t):
     """dh += d(heads) Hᵀ, then the equations of the LSTM, or δ = dh∘(1 − h²)."""
     units = _units(cell, tape)
     for s in range(tape.hidden.shape[1]):
-        gates, delta, d_c = tape.gates[t, s], tape.delta[t, s], tape.carried_cell[s]
         for k in range(units):
-            d_h = tape.d_y[t, s, k] + _dot(tape.d_heads[t, s], weights.head_kernel[k])
-            if cell.lstm == 0:
-                delta[k] = d_h * (1.0 - gates[k] * gates[k])
-            else:
-                f, i, g, o = gates[k], gates[units + k], gates[2 * units + k], gates[3 * units + k]
-                squashed = tanh(tape.cell[t + 1, s, k])
-                d_k = d_c[k] + d_h * o * (1.0 - squashed * squashed)
-                delta[k], delta[units + k] = d_k * tape.cell[t, s, k] * f * (1.0 - f), d_k * g * i * (1.0 - i)
-                delta[2 * units + k], delta[3 * units + k] = d_k * i * (1.0 - g * g), d_h * squashed * o * (1.0 - o)
-                d_c[k] = d_k * f
+            tape.d_y[t, s, k] += dot(tape.d_heads[t, s], weights.head_kernel[k])
+    d_h = columns(tape.d_y[t], 0, units)
+    if cell.lstm == 0:
+        times_tanh_slope(tape.delta[t], d_h, tape.gates[t])
+    else:
+        f, i, g, o = four_gates(tape.gates[t])
+        delta_f, delta_i, delta_g, delta_o = four_gates(tape.delta[t])
+        before, d_c = columns(tape.cell[t], 0, units), columns(tape.carried_cell, 0, units)
+        back_to_cell(delta_o, d_h, d_c, tape.gate_delta[t], o)
+        back_to_gates(delta_f, delta_i, delta_g, d_c, before, f, i, g)
 
 
 @fast_part
@@ -436,21 +418,18 @@ def add_gradient(cell, gradient, weights, tape):
     transposed_product(gradient.recurrent_kernel, context, flattened(tape.delta))
     fill(gradient.head_kernel, 0.0)
     fill(gradient.head_bias, 0.0)
-    d_heads, steps, n = flattened(tape.d_heads), tape.delta.shape[0], tape.delta.shape[1]
-    h = columns(flattened(view(tape.hidden, n * tape.hidden.shape[2], (steps, n, tape.hidden.shape[2]))), 0, units)
+    d_heads, h = flattened(tape.d_heads), columns(flattened(following(tape.hidden)), 0, units)
     transposed_product(gradient.head_kernel, h, d_heads)
     if gradient.head_bias.size > 0:
         add_column_sums(gradient.head_bias, d_heads)
     fill(gradient.initial_memory, 0.0)
     fill(gradient.initial_weighting, 0.0)
-    for s in range(n):
+    for s in range(tape.delta.shape[1]):
         if tape.cell[0, s, tape.cell.shape[2] - 1] == 0.0:
             add(gradient.initial_memory, _memory(cell, tape, tape.carried_cell[s]))
             looked, d_looked = _weightings(cell, tape, tape.cell[0, s]), _weightings(cell, tape, tape.carried_cell[s])
-            for head in range(looked.shape[0]):
-                mean = _dot(looked[head], d_looked[head])
-                for i in range(cell.slots):
-                    gradient.initial_weighting[head, i] += looked[head, i] * (d_looked[head, i] - mean)
+            slope_of_rows(_SOFTMAX, d_looked, d_looked, looked)
+            add(gradient.initial_weighting, d_looked)
 
 
 # the layer ------------------------------------------------------------------------------------------------------------
@@ -523,13 +502,19 @@ class NTM(Recurrent):
         looked = self._heads * self.memory_slots
         cells = self._controller_cells + self.memory_slots * self.memory_width + looked + 1
         return {
+            **({"gate_delta": self.units} if self.controller == "lstm" else {}),
             **{"cell": cells, "heads": self._parameters, "d_heads": self._parameters},
             **dict.fromkeys(("likeness", "content", "shifted"), looked),
         }
 
     def memory(self, steps: int, width: int) -> dict[str, tuple[int, ...]]:
         slots = (self.memory_slots,)
-        rows = {"d_weighting": (self._heads * self.memory_slots,), "d_shifted": slots, "d_kept": slots}
+        rows = {
+            "d_weighting": (self._heads * self.memory_slots,),
+            "d_shifted": slots,
+            "d_kept": slots,
+            "d_erased": (self.memory_width,),
+        }
         return {**super().memory(steps, width), **rows}
 
     def weights(self, steps: int, width: int) -> tuple[Weight, ...]:
