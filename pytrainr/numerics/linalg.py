@@ -256,43 +256,33 @@ def announce_products() -> None:
 
 
 def _product(function: Any, arithmetic: NamedTuple, *, turned: bool = False, add: bool = False) -> Any:
-    """``function`` as compiled code calls it with matrices: ``out = a b`` or, with ``add``, ``out + a b``; ``turned``
-    has aᵀ for a."""
+    """``function``, :func:`_multiply` or like it, as it is called with matrices: ``out = a b`` or, with ``add``,
+    ``out + a b``; ``turned`` has aᵀ for a. As an intrinsic it costs no compilation for each layout of the three."""
 
     def product(typing: Any, out: Any, a: Any, b: Any) -> Any:
         kinds = _kinds(arithmetic, out.dtype)
         called_as, call = called(function, *kinds)
 
         def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            matrices = [
-                context.make_array(kind)(context, builder, value)
-                for kind, value in zip(signature.args, values, strict=True)
-            ]
-            (rows, terms), (_, columns) = (cgutils.unpack_tuple(builder, matrix.shape) for matrix in matrices[1:])
-            steps = [
-                builder.sdiv(cgutils.unpack_tuple(builder, matrix.strides)[0], matrix.itemsize) for matrix in matrices
-            ]
-            none, one = rows.type(0), rows.type(1)
-            if turned:
-                rows, terms = terms, rows
-            size = rows, columns, terms, one
-            left, right = (one, steps[1], none) if turned else (steps[1], one, none), (steps[2], none)
+            def shape_and_step(matrix: Any) -> tuple[Any, Any, Any]:
+                step = cgutils.unpack_tuple(builder, matrix.strides)[0]
+                return *cgutils.unpack_tuple(builder, matrix.shape), builder.sdiv(step, matrix.itemsize)
 
-            def packed(place: int, values: Any) -> Any:
+            def packed(place: int, *values: Any) -> Any:
                 return context.make_tuple(builder, kinds[place], values)
 
-            places = [matrix.data for matrix in matrices]
-            given = [
-                packed(0, []),
-                packed(1, size),
-                places[0],
-                steps[0],
-                places[1],
-                packed(5, left),
-                places[2],
-                packed(7, right),
-            ]
-            call(context, builder, called_as, [*given, context.get_constant(types.boolean, add)])
+            pairs = zip(signature.args, values, strict=True)
+            to, left, right = (context.make_array(kind)(context, builder, value) for kind, value in pairs)
+            *_, to_step = shape_and_step(to)
+            rows, turned_rows, left_step = shape_and_step(left)
+            terms, columns, right_step = shape_and_step(right)
+            none, one = terms.type(0), terms.type(1)
+            way = (left_step, one, none)
+            if turned:
+                rows, way = turned_rows, (one, left_step, none)
+            given = [packed(0), packed(1, rows, columns, terms, one), to.data, to_step, left.data, packed(5, *way)]
+            given += [right.data, packed(7, right_step, none), context.get_constant(types.boolean, add)]
+            call(context, builder, called_as, given)
             return context.get_dummy_value()
 
         return types.void(out, a, b), generate
