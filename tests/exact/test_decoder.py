@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
 from pytrainr import Model, RRandom, predictr, trainr
-from pytrainr.layers import GRU, LSTM, Decoder, Dense, Embedding, Jordan, SimpleRNN
+from pytrainr.exact.kernels import Driving
+from pytrainr.exact.layers.layer import Layer
+from pytrainr.exact.layers.recurrent import Recurrent
+from pytrainr.layers import GRU, LSTM, AdaptiveComputation, Decoder, Dense, Embedding, Jordan, SimpleRNN
 from tests.exact.checking import ListCase
 
 torch = pytest.importorskip("torch", reason="PyTorch is missing: pip install 'pytrainr[test]' to compare with it")
@@ -219,3 +223,14 @@ def test_lists_that_do_not_fit() -> None:
         trainr(X, X, layers=[taught, Dense(2)], **options)
     with pytest.raises(ValueError, match=r"layer 1 \(decoder\) does not fit the input.*as many variables as.*3"):
         trainr(X, X, layers=[Decoder(GRU(3), 5, "dot", "own", Dense(2))], **options)
+
+
+@pytest.mark.parametrize("driver", [lambda cell: Decoder(cell, 3), AdaptiveComputation])
+def test_what_drives_a_cell_is_compiled_once_for_all_cells(driver: Callable[[Recurrent], Layer]) -> None:
+    """A first use of it with another cell compiles at most that cell, as a layer of its own does (issue 12)."""
+    gru, lstm = (driver(cell).kernels for cell in (GRU(4), LSTM(4)))
+    assert isinstance(gru, Driving)
+    assert isinstance(lstm, Driving)
+    assert gru.own is lstm.own
+    assert gru.cell is GRU(4).kernels
+    assert lstm.cell is LSTM(4).kernels
