@@ -15,13 +15,12 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.core.typing.templates import AttributeTemplate
 from numba.extending import infer_getattr, lower_getattr_generic, models, register_model
 
 from pytrainr.numerics import compiling
 from pytrainr.numerics.compiled_once import Function
 from pytrainr.numerics.jit import FASTMATH, intrinsic
-from pytrainr.numerics.numba_internals import global_compiler_lock
+from pytrainr.numerics.numba_internals import AttributeTemplate, global_compiler_lock
 from pytrainr.numerics.views import View, contiguous_view
 
 __all__ = ["ByAddress", "Kind", "Unpacked", "call_at", "following_row", "memory_address"]

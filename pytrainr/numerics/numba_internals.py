@@ -19,6 +19,7 @@ import numba
 from numba import types
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.imputils import lower_constant
+from numba.core.typing.templates import AttributeTemplate
 from numba.extending import models, overload, register_model, typeof_impl
 
 from pytrainr._loading import quickly
@@ -28,6 +29,7 @@ __all__ = [
     "FAST",
     "NEWEST_TRIED",
     "OLDEST",
+    "AttributeTemplate",
     "address_of",
     "by_class",
     "global_compiler_lock",
