@@ -120,7 +120,7 @@ as_rows <- function(items, row) {
   row(list(
     name = "", alias = "", network_type = "", exact = FALSE, numepochs = 0, final_error = 0, create_time = 0,
     expire_time = 0, start_time = 0, end_time = 0, progress = 0, error_message = "", error_reason = "", state = 1L,
-    epoch = 0, mean_error = 0, model = ""
+    epoch = 0, mean_error = 0, model = "", priority = 0L
   ))[0, ]
 }
 
