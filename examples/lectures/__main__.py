@@ -7,7 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-LECTURES = ("steps", "gradients", "activities", "variants", "weather", "sentiment", "sequences", "memory", "language")
+LECTURES = (
+    *("steps", "gradients", "activities", "variants", "weather", "sentiment", "sequences", "memory", "language"),
+    "comparison",
+)
 
 
 def main() -> int:

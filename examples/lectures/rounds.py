@@ -29,3 +29,13 @@ class Learner:
         self.losses.append(loss(self._last))
         if self.losses[-1] <= min(self.losses):
             self.best = self._last
+
+    def slow(self, factor: float) -> None:
+        """From now on the learning rate is multiplied by ``factor``."""
+        assert self._last is not None
+        self._last.learningrate *= factor
+
+    @property
+    def waited(self) -> int:
+        """How many rounds since the best."""
+        return len(self.losses) - 1 - self.losses.index(min(self.losses))
