@@ -27,10 +27,11 @@ exec unshare --mount bash -euc '
     cd /
     export PATH=$image/opt/bin:$PATH TMPDIR=$image/tmp HOME=/nonexistent PYTHONDONTWRITEBYTECODE=1
     export NUMBA_CACHE_DIR=$image/cache PYTRAINR_SERVER_DATA_DIR=$image/data PYTRAINR_SERVER_METRICS=127.0.0.1:9100
-    as_user() { setpriv --reuid 10001 --regid 10001 --clear-groups --no-new-privs --bounding-set=-all "$@"; }
+    user="setpriv --reuid 10001 --regid 10001 --clear-groups --no-new-privs --bounding-set=-all"
+    as_user() { $user "$@"; }
     as_user touch "$image/opt/x" 2>/dev/null && { echo "the image can be written to"; exit 1; }
     as_user pytrainr warmup
-    as_user pytrainr-server serve --listen 127.0.0.1:7272 &
+    $user pytrainr-server serve --listen 127.0.0.1:7272 &
     server=$!
     for _ in $(seq 300); do
         as_user python -c "import urllib.request as u; print(u.urlopen(\"http://127.0.0.1:9100/health\", timeout=4).read())" \
