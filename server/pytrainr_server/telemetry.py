@@ -131,6 +131,28 @@ def set_up_logs(level: str, format: str) -> None:
     logger.propagate = False
 
 
+def speak_for(library: str) -> None:
+    """What a library logs goes where the server's own log goes, in its form; what it has to say of an exception is one
+    line, for an operator has no use for where in the library it came up."""
+    for ours in logging.getLogger("pytrainr_server").handlers:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(ours.formatter)
+        handler.addFilter(_in_one_line)
+        known = [name for name in logging.root.manager.loggerDict if f"{name}.".startswith(f"{library}.")]
+        for logger in map(logging.getLogger, {library, *known}):
+            logger.handlers[:] = [handler]
+            logger.propagate = False
+            logger.setLevel(logging.WARNING)
+
+
+def _in_one_line(record: logging.LogRecord) -> bool:
+    error = record.exc_info[1] if record.exc_info else None
+    said = record.getMessage().split("\n")[0]
+    record.msg, record.args = f"{record.name}: {said}" + (f": {error!r}" if error else ""), ()
+    record.exc_info = record.exc_text = None
+    return True
+
+
 class _Tracing:
     """The tracer, once there is one."""
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -162,3 +165,30 @@ def test_no_worker_is_given_more_than_its_memory_whichever_server_asks(cluster: 
         assert beside.result(120) == 1
         assert [future.result(120) for future in futures] == [1, 1, 1, 1]
         assert first.submit(large, memory_bytes=2 * most).exception(120) is not None
+
+
+def test_a_lost_scheduler_is_told_in_the_form_of_the_server_s_log(cluster: Cluster) -> None:
+    """Dask and tornado wrote tracebacks, in a form of their own, between a server's lines of JSON."""
+    script = f"""
+import subprocess
+import sys
+import time
+from pytrainr_server import telemetry
+from pytrainr_server.jobs.executors import opened_executor
+telemetry.set_up_logs("info", "json")
+with opened_executor({cluster.address!r}, 1) as executor:
+    waiting = executor.submit(time.sleep, 600)
+    time.sleep(2)
+    print("waiting", flush=True)
+    assert waiting.exception() is not None
+    time.sleep(2)
+"""
+    child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    assert child.stdout.readline() == "waiting\n"
+    cluster.scheduler.kill()
+    _, said = child.communicate(timeout=600)
+    assert child.returncode == 0, said
+    lines = [json.loads(line) for line in said.splitlines()]
+    assert lines, "that the scheduler is gone"
+    assert not any("Traceback" in line["message"] or "exception" in line for line in lines)

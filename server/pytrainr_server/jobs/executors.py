@@ -99,6 +99,8 @@ def _dask(kind: str, where: str) -> Iterator[DaskExecutor]:
         from distributed import LocalCluster
     except ImportError as error:
         raise ConfigError(f"--executor {kind}: needs {error.name}: pip install 'pytrainr[dask]'") from error
+    for library in ("distributed", "tornado"):  # which set up logs of their own as they are imported
+        telemetry.speak_for(library)
     with contextlib.ExitStack() as stack:
         address = f"tcp:{where}"
         if kind == "dask-local":
