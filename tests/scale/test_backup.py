@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ def run(program: str, database: PostgreSQL, url: str, *arguments: object) -> Non
 
 
 def copy_bucket(swift: Swift, source: str, target: str) -> int:
-    """As any tool that copies buckets does; how many files there were."""
+    """As any tool that copies buckets does, which goes on where a file is deleted meanwhile; how many there were."""
     import s3fs
 
     store = s3fs.S3FileSystem(
@@ -44,7 +45,8 @@ def copy_bucket(swift: Swift, source: str, target: str) -> int:
     before, after = (url.partition("?")[0].removeprefix("s3://") for url in (source, target))
     found = store.find(before)
     for path in found:
-        store.pipe_file(after + path.removeprefix(before), store.cat_file(path))
+        with contextlib.suppress(FileNotFoundError):  # a checkpoint that has a successor by now
+            store.pipe_file(after + path.removeprefix(before), store.cat_file(path))
     return len(found)
 
 
