@@ -11,7 +11,7 @@ from pytrainr.argument_errors import wrong_type, wrong_value
 if TYPE_CHECKING:
     from pytrainr.training import Training
 
-__all__ = ["Halving", "Rung", "best", "error_so_far", "halving_of"]
+__all__ = ["Halving", "Rung", "best", "dropped", "error_so_far", "halving_of"]
 
 Key = TypeVar("Key")
 

@@ -23,7 +23,16 @@ from pytrainr.threads import limited_threads, thread_count
 from pytrainr.training import DivergedError, Stopped, Training
 from pytrainr.trainr import TrainingInterrupted
 
-__all__ = ["Trained", "TrainingDropped", "combinations", "described", "outcome", "trainr_many"]
+__all__ = [
+    "Trained",
+    "TrainingDropped",
+    "check_options",
+    "combinations",
+    "common_epochs",
+    "described",
+    "outcome",
+    "trainr_many",
+]
 
 
 class TrainingDropped(Exception):  # noqa: N818 - it was asked for
@@ -103,8 +112,9 @@ def trainr_many(
     data = arguments.as_samples(Y, "Y"), arguments.as_samples(X, "X")
     options = {"epoch_function": epoch_annealing, **options}
     rule, numbers = None if halving is None else halving_of(halving), list(seeds)
-    jobs = [_Job(data, seed, chosen, options) for chosen in combinations(grid, options) for seed in numbers]
-    rungs = rule.rungs(len(jobs), common_epochs(grid, options)) if rule else []
+    found = combinations(grid, options)
+    jobs = [_Job(data, seed, chosen, options) for chosen in found for seed in numbers]
+    rungs = rule.rungs(len(jobs), common_epochs(found, options)) if rule else []
     progress = arguments.flag(progress, "progress")
     with ThreadPoolExecutor(max(1, min(thread_count(), len(jobs))), thread_name_prefix="pytrainr-many") as pool:
         futures: dict[Future[None], _Job] = {}
@@ -212,9 +222,9 @@ def check_options(options: Mapping[str, Any]) -> None:
         raise TypeError("rng cannot be shared by several models: use seeds, each model has a stream of its own")
 
 
-def common_epochs(grid: Any, options: Mapping[str, Any]) -> int:
-    """How many epochs all models have: with halving it has to be the same number."""
-    if any("numepochs" in chosen for chosen in combinations(grid, options)):
+def common_epochs(found: Iterable[Mapping[str, Any]], options: Mapping[str, Any]) -> int:
+    """How many epochs the models of these :func:`combinations` have: with halving it has to be the same number."""
+    if any("numepochs" in chosen for chosen in found):
         raise TypeError("numepochs cannot be in the grid where halving compares models: give it beside the grid")
     model = options.get("model")
     return int(model.numepochs if isinstance(model, Model) else options.get("numepochs", 1))

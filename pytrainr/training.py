@@ -506,14 +506,15 @@ class Training:
 
         Not in it: X and Y, the options, and the errors of finished epochs, ``model.error[:, :epoch]``.
         """
+        schedules = self._schedules()
         saved: dict[str, Any] = {
             "epoch": self.epoch,
             "done": self._done if self._groups is not None else -1,
             "fields": packed({name: value for name, value in self.model.items() if self._is_kept(name, value)}),
             "random_seed": self.rng.random_seed,
-            "schedules": json.dumps({place: schedule.__name__ for place, schedule in self._schedules().items()}),
+            "schedules": json.dumps({place: schedule.__name__ for place, schedule in schedules.items()}),
         }
-        for place, schedule in self._schedules().items():
+        for place, schedule in schedules.items():
             if schedule.weights is not None:
                 saved[_of_schedule(place)] = schedule.weights.copy()
         if self._groups is not None:

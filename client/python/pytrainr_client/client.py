@@ -333,10 +333,11 @@ class Client:
         numbers = list(seeds)
         for seed in numbers:
             pytrainr.RRandom(seed)  # says what is no seed
-        chosen = [Chosen(seed, options) for options in combinations(grid, given) for seed in numbers]
+        found = combinations(grid, given)
+        chosen = [Chosen(seed, options) for options in found for seed in numbers]
         rule = None if halving is None else halving_of(halving)
         if rule:
-            rule.rungs(len(chosen), common_epochs(grid, given))
+            rule.rungs(len(chosen), common_epochs(found, given))
         uploader = self._uploader(BATCH_INLINE_BYTES)
         x, y = uploader.samples(X, "X"), uploader.samples(Y, "Y")
         trainings = []

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Row
 
 from pytrainr_server import clock, telemetry
+from pytrainr_server.config import UNLIMITED
 from pytrainr_server.errors import ServiceError
 from pytrainr_server.jobs import changes
 from pytrainr_server.jobs.alone import process_of_its_own
@@ -26,7 +27,7 @@ from pytrainr_server.store.database import DamagedDatabaseError
 from pytrainr_server.store.jobs import Lease, LeaseLostError, Taken, Waiting
 from pytrainr_server.store.names import new_key
 from pytrainr_server.store.places import FilesError
-from pytrainr_server.store.quotas import NO_QUOTA, UNLIMITED, Quota
+from pytrainr_server.store.quotas import NO_QUOTA, Quota
 from pytrainr_server.store.store import FilesInUseError, Store
 
 SWEEP_SECONDS = 1.0

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, String, and_, bindparam, case, func, or_
 from sqlalchemy.exc import IntegrityError
 
 from pytrainr_server import clock
+from pytrainr_server.config import UNLIMITED
 from pytrainr_server.errors import Code, ServiceError, exhausted, not_found, precondition
 from pytrainr_server.failpoints import failpoint
 from pytrainr_server.shown import one_line
@@ -20,7 +21,7 @@ from pytrainr_server.store.checksums import checksum, sound
 from pytrainr_server.store.database import Database
 from pytrainr_server.store.job_lines import Line, host_of, line, lines_of, put_lines
 from pytrainr_server.store.names import job_name, new_key
-from pytrainr_server.store.quotas import NO_QUOTA, UNLIMITED, Quota, allows, left_to_all
+from pytrainr_server.store.quotas import NO_QUOTA, Quota, allows, left_to_all
 from pytrainr_server.store.schema import (
     UNFINISHED,
     State,

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, and_, bindparam, func, select
 
 from pytrainr_server import clock
-from pytrainr_server.config import UNLIMITED as UNLIMITED
+from pytrainr_server.config import UNLIMITED
 from pytrainr_server.store.schema import State, jobs
 
 _UNDER_WAY = and_(  # by a worker that shows life: what a dead one has left takes nothing
