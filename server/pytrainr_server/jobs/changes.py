@@ -60,9 +60,10 @@ class AsyncListener:
 
     async def wait(self, seconds: float = POLL_SECONDS) -> None:
         """Wait for a change since the last call."""
+        # Not `wait_for`, which before Python 3.12 loses a cancel that comes in the moment of the change.
+        timer = self._loop.call_later(seconds, self._event.set)
         try:
-            await asyncio.wait_for(self._event.wait(), seconds)
-        except (TimeoutError, asyncio.TimeoutError):
-            return
+            await self._event.wait()
         finally:
+            timer.cancel()
             self._event.clear()

@@ -64,12 +64,11 @@ class Parts:
         """Each by itself: one of which nothing is heard keeps no other waiting, and is asked once at a time."""
         while True:
             asked = asyncio.ensure_future(self._run(_why, look))
-            try:
-                why = await asyncio.wait_for(asyncio.shield(asked), PATIENCE_SECONDS)
-            except (TimeoutError, asyncio.TimeoutError):
+            # Not `wait_for`, which before Python 3.12 loses a cancel that comes in the moment of the answer.
+            await asyncio.wait({asked}, timeout=PATIENCE_SECONDS)
+            if not asked.done():
                 await self._tell(part, f"no answer within {PATIENCE_SECONDS:g} seconds")
-                why = await asked
-            await self._tell(part, why)
+            await self._tell(part, await asked)
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _tell(self, part: str, why: str) -> None:
