@@ -13,9 +13,10 @@ import pytest
 from examples.lectures.__main__ import LECTURES
 
 ROOT = Path(__file__).parents[2]
+NAMES = [name for names in LECTURES for name in names]
 
 
-@pytest.mark.parametrize("name", LECTURES)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_lecture_runs(name: str, tmp_path: Path) -> None:
     """Every row and every picture of it, with --quick; the last line of a row's own command is the row."""
     script = ROOT / "examples" / "lectures" / f"{name}.py"
@@ -33,7 +34,7 @@ def test_a_lecture_runs(name: str, tmp_path: Path) -> None:
     assert alone[-1] in done.stdout.splitlines()
 
 
-@pytest.mark.parametrize("name", LECTURES)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_page_shows_every_row_and_picture(name: str) -> None:
     lecture = importlib.import_module(f"examples.lectures.{name}").lecture
     page = (ROOT / "docs" / "lectures" / f"{name}.md").read_text()
