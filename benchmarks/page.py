@@ -26,7 +26,7 @@ import pytrainr_client
 from pytrainr_server import start_local_server
 from pytrainr_server.config import Config
 from pytrainr_server.server import store_settings
-from pytrainr_server.store.jobs import Limits, NewJob
+from pytrainr_server.store.new_jobs import Limits, NewJob
 from pytrainr_server.store.schema import State
 from pytrainr_server.store.store import Store
 from trainr.v1 import tensor_pb2, training_pb2

@@ -8,9 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pytrainr_server.store.jobs import Lease, LeaseLostError, Limits, NewJob
+from pytrainr_server.store.jobs import LeaseLostError
 from pytrainr_server.store.models import NewModel
 from pytrainr_server.store.names import new_key
+from pytrainr_server.store.new_jobs import Lease, Limits, NewJob
 from pytrainr_server.store.schema import State
 from pytrainr_server.store.store import Store, StoreSettings
 

@@ -18,8 +18,9 @@ from pytrainr_server import start_local_server
 from pytrainr_server.jobs import runner as runner_module
 from pytrainr_server.jobs.runner import Places, Runner
 from pytrainr_server.jobs.worker import WorkerSettings
-from pytrainr_server.store.jobs import Lease, NewJob, Taken
+from pytrainr_server.store.jobs import Taken
 from pytrainr_server.store.names import new_key
+from pytrainr_server.store.new_jobs import Lease, NewJob
 from pytrainr_server.store.quotas import Quota
 from pytrainr_server.store.schema import State, metadata
 from pytrainr_server.store.store import Store, StoreSettings

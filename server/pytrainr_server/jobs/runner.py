@@ -24,8 +24,9 @@ from pytrainr_server.jobs.compilers import on_behalf_of
 from pytrainr_server.jobs.pause import control
 from pytrainr_server.jobs.worker import Prepared, WorkerSettings, run_claimed_job, run_job
 from pytrainr_server.store.database import DamagedDatabaseError
-from pytrainr_server.store.jobs import Lease, LeaseLostError, Taken, Waiting
+from pytrainr_server.store.jobs import LeaseLostError, Taken, Waiting
 from pytrainr_server.store.names import new_key
+from pytrainr_server.store.new_jobs import Lease
 from pytrainr_server.store.places import FilesError
 from pytrainr_server.store.quotas import NO_QUOTA, Quota
 from pytrainr_server.store.store import FilesInUseError, Store

@@ -25,7 +25,6 @@ from pytrainr_server.jobs.runner import Runner
 from pytrainr_server.jobs.worker import Prepared, begin, build
 from pytrainr_server.store.batches import Batch, NewBatch
 from pytrainr_server.store.files import KEPT_INLINE_BYTES
-from pytrainr_server.store.jobs import Limits, NewJob
 from pytrainr_server.store.names import (
     MAX_ID,
     checked_id,
@@ -34,6 +33,7 @@ from pytrainr_server.store.names import (
     model_parts,
     new_id,
 )
+from pytrainr_server.store.new_jobs import Limits, NewJob
 from pytrainr_server.store.store import Store
 
 BEGUN_BYTES = 32 << 20

@@ -15,17 +15,9 @@ from pytrainr_server.errors import Code, ServiceError, not_found, precondition
 from pytrainr_server.failpoints import failpoint
 from pytrainr_server.store import rounds
 from pytrainr_server.store.database import Database
-from pytrainr_server.store.jobs import (
-    WITHOUT_HASH,
-    Limits,
-    NewJob,
-    add_jobs,
-    cancel,
-    check_limits,
-    check_same_request,
-    forget,
-)
+from pytrainr_server.store.jobs import WITHOUT_HASH, cancel, forget
 from pytrainr_server.store.names import batch_name
+from pytrainr_server.store.new_jobs import Limits, NewJob, add_jobs, check_limits, check_same_request
 from pytrainr_server.store.schema import UNFINISHED, State, batches, jobs
 
 

@@ -18,8 +18,8 @@ from pytrainr_server.failpoints import failpoint
 from pytrainr_server.store.database import Database
 from pytrainr_server.store.dataset_files import DatasetFiles, OwnDatasets, SharedDatasets
 from pytrainr_server.store.files import Directories, copy_part
-from pytrainr_server.store.jobs import check_storage
 from pytrainr_server.store.names import dataset_name, new_key
+from pytrainr_server.store.new_jobs import check_storage
 from pytrainr_server.store.places import unreachable
 from pytrainr_server.store.schema import datasets, job_datasets, jobs, uploads
 from pytrainr_server.store.shared import UPLOAD, NewFile, SharedFiles, add_file, of

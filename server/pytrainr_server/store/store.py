@@ -25,9 +25,10 @@ from pytrainr_server.store.database import Database
 from pytrainr_server.store.datasets import DatasetStore
 from pytrainr_server.store.files import TEMPORARY, Directories
 from pytrainr_server.store.job_files import EpochLog, JobFiles
-from pytrainr_server.store.jobs import JobStore, check_storage, forget, remove_empty_batches, stored_bytes
+from pytrainr_server.store.jobs import JobStore, forget, remove_empty_batches
 from pytrainr_server.store.models import MODEL_DAMAGED, ModelStore, NewModel, remove
 from pytrainr_server.store.names import model_name, new_key
+from pytrainr_server.store.new_jobs import check_storage, stored_bytes
 from pytrainr_server.store.places import open_place
 from pytrainr_server.store.schema import (
     UNFINISHED,
