@@ -14,9 +14,13 @@ __all__ = ["Learner"]
 
 @dataclass
 class Learner:
-    """A network of ``options``, trained round by round: its ``losses`` on validation, and the ``best`` it was."""
+    """A network of ``options``, trained round by round: its ``losses`` on validation, and the ``best`` it was.
+
+    The rounds' random numbers follow from ``seed``.
+    """
 
     options: dict[str, Any]
+    seed: int = 0
     losses: list[float] = field(default_factory=list)
     best: Model | None = None
     _last: Model | None = None
@@ -25,7 +29,7 @@ class Learner:
         """A round on the sequences X and Y that were ``drawn`` for it; ``loss`` says how good it has become."""
         options = self.options if self._last is None else {"model": self._last}
         with without_messages():
-            self._last = trainr(**drawn, **options, numepochs=numepochs, rng=RRandom(len(self.losses) + 1))
+            self._last = trainr(**drawn, **options, numepochs=numepochs, rng=RRandom(self.seed + len(self.losses) + 1))
         self.losses.append(loss(self._last))
         if self.losses[-1] <= min(self.losses):
             self.best = self._last
