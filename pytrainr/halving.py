@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from pytrainr.argument_errors import wrong_type, wrong_value
+from pytrainr.argument_errors import Setting, wrong_type, wrong_value
 
 if TYPE_CHECKING:
     from pytrainr.training import Training
@@ -44,8 +44,9 @@ class Halving(NamedTuple):
         if not rounds:
             raise wrong_value(
                 "halving",
-                f"{{place}} with eta={self.eta} needs at least {self.eta} models and {self.eta * self.epochs} epochs "
-                f"to drop any; here are {models} models of {numepochs} epochs",
+                f"{{place}} with {{eta}} needs at least {self.eta} models and {self.eta * self.epochs} epochs to drop "
+                f"any; here are {models} models of {numepochs} epochs",
+                eta=Setting("eta", self.eta),
             )
         return [
             Rung(numepochs // self.eta ** (rounds - done), models // self.eta ** (done + 1)) for done in range(rounds)

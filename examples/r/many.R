@@ -11,3 +11,11 @@ print(trained)
 model <- best_model(trained)
 print(model)
 stopifnot(length(trained) == 12, model$current_epoch == 20)
+
+# Only the best to the end; each is told of as it ends.
+halved <- trainr_many(
+  Y, X, list(learningrate = c(0.02, 0.05, 0.1), hidden_dim = c(4, 8, 16)), numepochs = 18, halving = 3,
+  each = function(one) cat(one$options$hidden_dim, "units:", one$model$current_epoch, "epochs\n")
+)
+epochs <- vapply(unclass(halved), function(one) one$model$current_epoch, 0L)
+stopifnot(sort(epochs) == rep(c(2, 6, 18), c(6, 2, 1)), best_model(halved)$current_epoch == 18)

@@ -113,9 +113,13 @@ refitted_ahead <- function(model, origins, h, refit, connection) {
   each <- if (isTRUE(refit)) 1L else as_count(refit, "refit")
   connection <- use_connection(connection)
   groups <- split(seq_along(origins), (seq_along(origins) - 1) %/% each)
+  check_batch(length(groups), connection)
+  # Each has arrays of its own, which go along where that leaves room for all.
+  room <- server_info(connection)$max_message_bytes / (8 * length(groups))
+  sending <- sharing(connection, max(room, batch_inline_bytes))
   todo <- lapply(groups, function(group) {
     seed <- sample.int(.Machine$integer.max, 1L)
-    list(plan = refit_plan(model, origins[group[1]], connection), options = list(), seed = seed)
+    list(plan = refit_plan(model, origins[group[1]], sending), options = list(), seed = seed)
   })
   result <- array(0, c(length(origins), h, length(attr(model, "series")$target)))
   trained <- train_all(todo, connection)

@@ -181,7 +181,7 @@ received_from <- function(run) {
 stop_unless_succeeded <- function(job) {
   state <- job_states[job$state]
   if (state == "succeeded") return(invisible())
-  if (state == "cancelled") stop_status(1L, paste(job$name, "was cancelled"))
+  if (state == "cancelled") stop_cancelled(job)
   if (state != "failed") stop_status(9L, paste0(job$name, " has not ended yet, it is ", state))
   message <- in_r_words(job$error_message)
   fields <- if (nzchar(job$error_field)) structure(message, names = job$error_field) else character()
@@ -189,6 +189,13 @@ stop_unless_succeeded <- function(job) {
     fields = fields, reason = job$error_reason, retry_delay = 0,
     metadata = c(list(epoch = as.character(job$epoch)), if (nzchar(job$model)) list(model = job$model))
   ))
+}
+
+# Successive halving has its own word for it.
+stop_cancelled <- function(job) {
+  dropped <- job$error_reason == "DROPPED"
+  message <- if (dropped) in_r_words(job$error_message) else paste(job$name, "was cancelled")
+  stop_status(1L, message, list(reason = job$error_reason), if (dropped) "rnnremote_dropped")
 }
 
 #' @rdname train_async

@@ -1,7 +1,8 @@
 # A line that says how far something has come, drawn over itself. Shown in interactive sessions, or where the option
 # rnnremote.progress says so.
 
-# A line for `total` things of that name: show(done, text) draws it, clear() takes it away.
+# A line for `total` things of that name: show(done, text) draws it, clear() takes it away. What is counted and how many
+# there are may change as it goes on.
 new_bar <- function(what, total, start = Sys.time()) {
   width <- 0
   draw <- function(text) {
@@ -10,9 +11,9 @@ new_bar <- function(what, total, start = Sys.time()) {
     width <<- nchar(text)
   }
   list(
-    show = function(done, text = NULL) {
+    show = function(done, text = NULL, things = what, of = total) {
       if (!getOption("rnnremote.progress", interactive())) return(invisible())
-      draw(if (is.null(text)) bar_text(what, done, total, as.numeric(Sys.time() - start, units = "secs")) else text)
+      draw(if (is.null(text)) bar_text(things, done, of, as.numeric(Sys.time() - start, units = "secs")) else text)
     },
     restart = function() start <<- Sys.time(),
     clear = function() {

@@ -8,8 +8,8 @@
 #'
 #' @section Options:
 #' \describe{
-#'   \item{\code{rnnremote.progress}}{whether \code{trainr} shows how far an epoch has come (default: in interactive
-#'     sessions).}
+#'   \item{\code{rnnremote.progress}}{whether \code{trainr} shows how far an epoch has come, and \code{trainr_many} how far all
+#'     models are (default: in interactive sessions).}
 #'   \item{\code{rnnremote.bare_list}}{\code{TRUE}: models are the bare lists of \code{rnn}, without a class (default
 #'     \code{FALSE}); see \code{\link{trainr-methods}}.}
 #'   \item{\code{rnnremote.keep_data}}{bytes up to which a model keeps its training data for \code{fitted} and

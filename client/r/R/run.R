@@ -64,11 +64,16 @@ warn_interrupted <- function(what) {
 stop_diverged <- function(run, condition) {
   name <- condition$metadata[["model"]]
   if (!identical(condition$reason, "DIVERGED") || is.null(name)) stop(condition)
-  condition$model <- completed(run$plan, stored_fields(run$connection, name), run$model, run$answered == 0)
+  stop(diverged(condition, completed(run$plan, stored_fields(run$connection, name), run$model, run$answered == 0)))
+}
+
+diverged <- function(condition, model) {
+  condition$model <- model
   condition$epoch <- as.integer(condition$metadata[["epoch"]])
-  condition$message <- paste0(left_behind(condition$message, name), ", and `model` of this condition")
+  said <- left_behind(condition$message, condition$metadata[["model"]])
+  condition$message <- paste0(said, ", and `model` of this condition")
   class(condition) <- c("rnnremote_diverged", class(condition))
-  stop(condition)
+  condition
 }
 
 # Where the model of the last whole epoch is, in R's words.
@@ -78,29 +83,14 @@ left_behind <- function(message, name) {
 
 # Receives events until the job has finished; after a broken connection again from the first epoch not yet seen.
 follow <- function(run, request, method) {
-  seen <- Sys.time()
-  handler <- function(bytes) {
-    seen <<- Sys.time()
-    on_event(run, from_bytes("TrainingEvent", bytes))
-  }
-  wait <- 0.2
-  repeat {
+  next_request <- function() {
     request$after_epoch <- run$epoch
     run$join <- model_joiner(function_named)
     run$pause <- NULL
-    lost <- tryCatch(
-      {
-        grpc_call(run$connection, method, to_bytes(request), handler, stream = TRUE)
-        NULL
-      },
-      rnnremote_unavailable = identity
-    )
-    clear_progress(run)
-    if (is.null(lost)) break
-    if (inherits(lost, "rnnremote_tls") || Sys.time() > seen + getOption("rnnremote.patience", 60)) stop(lost)
-    Sys.sleep(max(wait, lost$retry_delay))
-    wait <- min(wait * 2, 5)
+    request
   }
+  on_message <- function(bytes) on_event(run, from_bytes("TrainingEvent", bytes))
+  follow_stream(run$connection, method, next_request, on_message, run$bar$clear)
 }
 
 on_event <- function(run, event) {

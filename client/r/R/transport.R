@@ -175,3 +175,34 @@ with_patience <- function(action, seconds = getOption("rnnremote.patience", 60))
     wait <- min(wait * 2, 5)
   }
 }
+
+# Receives a stream to its end. After a broken connection it asks again, with what `next_request()` then says; `lost()` is
+# called before. What on_message itself stops with ends it.
+follow_stream <- function(connection, method, next_request, on_message, lost) {
+  seen <- Sys.time()
+  wait <- 0.2
+  handling <- FALSE
+  handler <- function(bytes) {
+    handling <<- TRUE
+    on_message(bytes)
+    handling <<- FALSE
+    seen <<- Sys.time()
+    wait <<- 0.2
+  }
+  repeat {
+    request <- to_bytes(next_request())
+    failure <- tryCatch(
+      {
+        grpc_call(connection, method, request, handler, stream = TRUE)
+        NULL
+      },
+      rnnremote_unavailable = identity
+    )
+    lost()
+    if (is.null(failure)) return(invisible())
+    patient <- Sys.time() <= seen + getOption("rnnremote.patience", 60)
+    if (handling || inherits(failure, "rnnremote_tls") || !patient) stop(failure)
+    Sys.sleep(max(wait, failure$retry_delay))
+    wait <- min(wait * 2, 5)
+  }
+}

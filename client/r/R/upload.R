@@ -4,8 +4,19 @@
 send_array <- function(connection, x) {
   if (inherits(x, "rnnremote_dataset")) return(tensor_of(dim(x), x$name))
   info <- server_info(connection)
-  if (8 * length(x) <= info$inline_bytes) return(encode_array(x))
-  tensor_of(if (is.null(dim(x))) length(x) else dim(x), dataset_of(connection, x, info$chunk_bytes))
+  shared <- connection$shared
+  if (8 * length(x) <= min(info$inline_bytes, shared$inline_bytes)) return(encode_array(x))
+  for (sent in shared$sent) if (identical(sent$x, x, num.eq = FALSE, single.NA = FALSE)) return(sent$tensor)
+  tensor <- tensor_of(if (is.null(dim(x))) length(x) else dim(x), dataset_of(connection, x, info$chunk_bytes))
+  if (!is.null(shared)) shared$sent <- c(shared$sent, list(list(x = x, tensor = tensor)))
+  tensor
+}
+
+# The same connection for many trainings that go to the server together: arrays of more than `inline_bytes` go ahead, and
+# those that several of the trainings share only once.
+sharing <- function(connection, inline_bytes) {
+  connection$shared <- list2env(list(inline_bytes = inline_bytes, sent = list()), parent = emptyenv())
+  connection
 }
 
 # An array that lies at the server.

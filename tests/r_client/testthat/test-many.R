@@ -1,4 +1,4 @@
-# 15.5 and 15.6: many models, steppers, data sets by name, lists and summaries of jobs, the line of progress.
+# 15.5, 15.6 and 17.4: many models, steppers, data sets by name, lists and summaries of jobs, the line of progress.
 
 set.seed(1)
 X <- array(runif(12 * 6 * 2), c(12, 6, 2))
@@ -54,30 +54,147 @@ test_that("formulas, and the loss of the data held out", {
 test_that("what is wrong with many is said", {
   expect_error(trainr_many(Y, X, list(1:2)), "`grid` should be a named list")
   expect_error(trainr_many(Y, X, list(hidden_dim = numeric())), "without a value")
+  expect_error(trainr_many(Y, X, data.frame(hidden_dim = numeric())), "no row")
   expect_error(trainr_many(Y, X, seeds = "a"), "`seeds`")
   expect_error(trainr_many(Y, X, learningrate = 0.1, epoch_function = function(model) model), "background")
+  expect_error(trainr_many(Y, X, list(hidden = 2:3), hidden_dim = 4), "`hidden_dim` is in `grid` and beside it")
+  expect_error(trainr_many(Y, X, list(X = list(X))), "`X` cannot be in `grid`")
+  expect_error(trainr_many(Y, X, learningrate = 0.1, priority = 101), "`priority` should be")
+  expect_error(trainr_many(Y, X, learningrate = 0.1, each = 1), "`each` should be a function")
+})
+
+test_that("17.4: all of them are trained or none; the error says which of them is wrong", {
+  before <- nrow(job_list())
+  wrong <- tryCatch(
+    trainr_many(Y, X, list(hidden_dim = list(2, c(3, -1))), seeds = 1:2, learningrate = 0.1), error = identity
+  )
+  expect_s3_class(wrong, "rnnremote_invalid_argument")
+  expect_match(conditionMessage(wrong), "(model 3 of 4: hidden_dim = c(3, -1), seed 1)", fixed = TRUE)
+  expect_named(wrong$fields, "hidden_dim")
+  most <- rnnremote:::server_info(rnnremote:::use_connection())$max_batch
+  expect_error(trainr_many(Y, X, seeds = seq_len(most + 1), learningrate = 0.1), paste("takes", most, "at once"))
+  expect_identical(nrow(job_list()), before)
+})
+
+# How often the package has called these functions of its own while `code` ran, and with these methods of the server.
+calls_of <- function(code, functions = character()) {
+  counts <- list()
+  note <- function(what) counts[[what]] <<- c(counts[[what]], 0)[1] + 1
+  namespace <- asNamespace("rnnremote")
+  for (name in c("grpc_call", functions)) {
+    tracer <- if (name == "grpc_call") bquote((.(note))(method)) else bquote((.(note))(.(name)))
+    suppressMessages(trace(name, tracer, where = namespace, print = FALSE))
+  }
+  on.exit(suppressMessages(for (name in c("grpc_call", functions)) untrace(name, where = namespace)))
+  force(code)
+  counts
+}
+
+test_that("17.4: one submission, one stream, arrays once, whatever N is; results as they end", {
+  wide <- array(runif(12 * 6 * 30), c(12, 6, 30))
+  target <- wide[, , 1:9]
+  ended <- list()
+  counts <- calls_of(functions = "dataset_of", {
+    trained <- trainr_many(
+      target, wide, list(learningrate = c(0.1, 0.3), hidden_dim = 3:5), seeds = 1:2, numepochs = 2,
+      each = function(one) ended[[length(ended) + 1]] <<- one
+    )
+  })
+  method <- function(name) counts[[paste0("TrainingService/", name)]]
+  expect_identical(method("CreateTrainingJobs"), 1)
+  expect_identical(method("WatchTrainingBatch"), 1)
+  expect_identical(method("DeleteTrainingBatch"), 1)
+  expect_null(method("CreateTrainingJob"))
+  expect_identical(counts$dataset_of, 2)
+  expect_identical(counts[["ModelService/ExportModel"]], 12)
+  expect_length(ended, 12)
+  places <- vapply(ended, function(one) as.numeric(sub(".*-([0-9]+)@1$", "\\1", one$name)), 0)
+  expect_setequal(places, 0:11)
+  for (i in seq_along(ended)) expect_identical(ended[[i]], trained[[places[i] + 1]])
+  expect_identical(coef(model_fetch(trained[[5]]$name)), coef(trained[[5]]$model))
+  set.seed(2)
+  last <- suppressMessages(trainr(target, wide, learningrate = 0.3, hidden_dim = 5, numepochs = 2, keep_store = FALSE))
+  expect_identical(coef(trained[[12]]$model), coef(last))
+  expect_identical(trained[[12]]$model$error, last$error)
+})
+
+test_that("17.4: with halving the best go on as if nothing had been between, and what is dropped says so", {
+  grid <- list(learningrate = c(0.01, 0.5, 0.1), hidden_dim = c(2, 5, 3))
+  for (exact in c(FALSE, TRUE)) {
+    shared <- list(Y, X, grid, numepochs = 9, network_type = "gru", exact = exact)
+    if (exact) shared$validation <- 0.25
+    trained <- do.call(trainr_many, c(shared, list(halving = 3)))
+    full <- do.call(trainr_many, shared)
+    error <- function(one, epoch) if (exact) one$model$validation_loss[epoch] else mean(one$model$error[, epoch])
+    left <- order(vapply(unclass(full), error, 0, 1))[1:3]
+    last <- left[which.min(vapply(unclass(full)[left], error, 0, 3))]
+    expect_null(trained[[last]]$condition)
+    expect_identical(coef(best_model(trained)), coef(full[[last]]$model))
+    expect_identical(best_model(trained)$error, full[[last]]$model$error)
+    for (i in setdiff(1:9, last)) {
+      epochs <- if (i %in% left) 3 else 1
+      dropped <- trained[[i]]
+      expect_s3_class(dropped$condition, "rnnremote_dropped")
+      expect_match(conditionMessage(dropped$condition), paste("^dropped after", epochs, "of 9 epochs: its error"))
+      expect_identical(dropped$model$current_epoch, as.integer(epochs))
+      expect_identical(dropped$model$error, full[[i]]$model$error[, seq_len(epochs), drop = FALSE])
+      expect_match(dropped$name, "^models/batch-.*@1$")
+    }
+    expect_identical(sum(nzchar(as.data.frame(trained)$stopped)), 8L)
+  }
+})
+
+test_that("17.4: halving may say how long all train; what cannot be is said", {
+  trained <- trainr_many(
+    Y, X, learningrate = 0.1, seeds = 1:4, numepochs = 8, halving = list(eta = 2, epochs = 3), priority = 2
+  )
+  epochs <- vapply(unclass(trained), function(one) one$model$current_epoch, 0L)
+  expect_identical(sort(epochs), c(4L, 4L, 8L, 8L))
+  halve <- function(halving, grid = list(hidden_dim = 1:3), ...) {
+    trainr_many(Y, X, grid, learningrate = 0.1, halving = halving, ...)
+  }
+  for (wrong in list(1, 2.5, "3", c(3, 2), c(etas = 3), list(eta = 3, epochs = 0), NA, numeric())) {
+    expect_error(halve(wrong), "`halving` should be a whole number, 2 or more")
+  }
+  expect_error(halve(3, numepochs = 2), "halving with eta = 3 needs at least 3 models and 3 epochs to drop any")
+  expect_error(halve(3, list(num = 1:3)), "`numepochs` cannot be in `grid` where `halving` compares models")
+  expect_error(trainr_many(Y, X, seeds = 1:3, model = trained[[1]]$model, halving = 3), "new models only")
 })
 
 test_that("Ctrl-C hands back what there is", {
   skip_on_os("windows")
   count <- 0
-  interrupt_third <- function() {
+  interrupt_second <- function(one) {
     count <<- count + 1
-    if (count == 3) {
+    if (count == 2) {
       tools::pskill(Sys.getpid(), tools::SIGINT)
       Sys.sleep(1)
     }
   }
-  suppressMessages(trace("job_wait", bquote((.(interrupt_third))()), where = asNamespace("rnnremote"), print = FALSE))
-  on.exit(suppressMessages(untrace("job_wait", where = asNamespace("rnnremote"))))
   expect_warning(
-    trained <- trainr_many(Y, X, list(numepochs = c(1, 1, 1e5, 1e5)), learningrate = 0.001),
+    trained <- trainr_many(
+      Y, X, list(numepochs = c(1, 1, 1e5, 1e5)), learningrate = 0.001, each = interrupt_second
+    ),
+    "2 of 4 models are trained to the end",
     class = "rnnremote_interrupted"
   )
-  expect_identical(vapply(unclass(trained), function(one) is.null(one$model), NA), c(FALSE, FALSE, TRUE, TRUE))
+  conditions <- lapply(unclass(trained), `[[`, "condition")
+  expect_identical(vapply(conditions, is.null, NA), c(TRUE, TRUE, FALSE, FALSE))
+  for (i in 3:4) {
+    epochs <- if (is.null(trained[[i]]$model)) 0 else trained[[i]]$model$current_epoch
+    expect_s3_class(conditions[[i]], "rnnremote_interrupted")
+    expect_match(conditionMessage(conditions[[i]]), paste("interrupted after", epochs, "whole epoch"))
+  }
+  expect_identical(nrow(job_list(state = c("queued", "running", "paused"))), 0L)
+})
+
+test_that("17.4: an error of the caller's own stops all", {
+  expect_error(
+    trainr_many(Y, X, list(numepochs = c(1, 1e5)), learningrate = 0.001, each = function(one) stop("mine")), "mine"
+  )
   until <- Sys.time() + 30
-  while (nrow(job_list(state = c("queued", "running"))) > 0 && Sys.time() < until) Sys.sleep(0.1)
-  expect_identical(nrow(job_list(state = c("queued", "running"))), 0L)
+  while (nrow(job_list(state = c("queued", "running", "paused"))) > 0 && Sys.time() < until) Sys.sleep(0.1)
+  expect_identical(nrow(job_list(state = c("queued", "running", "paused"))), 0L)
 })
 
 test_that("a stepper gives what predictr gives for the sequence so far", {
@@ -151,6 +268,15 @@ test_that("jobs are listed newest first and filtered; a summary says when", {
   model_alias("models/summed@best", "best", remove = TRUE)
   expect_identical(model_list("models/summed")$alias, "")
   model_delete("models/summed")
+})
+
+test_that("17.4: one line of progress tells of all models", {
+  old <- options(rnnremote.progress = TRUE, width = 90)
+  on.exit(options(old))
+  shown <- capture.output(trainr_many(Y, X, learningrate = 0.1, seeds = 1:4, numepochs = 9, halving = 3), type = "message")
+  shown <- paste(shown, collapse = "")
+  expect_match(shown, "models 0 of 4, epochs [0-9]+ of 36 \\[")
+  expect_match(shown, "models 4 of 4, epochs 18 of 18 \\[=+\\] 100 %") # 4 of 3 epochs, and 6 more of one
 })
 
 test_that("the line of progress says how far it is and how long it takes", {
