@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import pytrainr_client
 from pytrainr_client import Client
+from pytrainr_server.failpoints import VARIABLE
 from pytrainr_server.local import LocalServer, start_local_server
 from trainr.v1 import training_pb2
 
@@ -145,6 +146,28 @@ def test_a_killed_server_comes_back_and_the_batch_ends_as_if_nothing_had_happene
         assert result(printed) == result(undisturbed)
         ended = [line.split()[1] for line in printed.splitlines() if line.startswith("ended")]
         assert sorted(ended) == ["2", "4", "6", "8"]
+    finally:
+        server.kill()
+
+
+@pytest.mark.parametrize("r_is", HERE)
+@pytest.mark.parametrize("failpoint", ["mid-accept", "after-accept"])
+def test_a_server_killed_as_it_accepts_has_one_batch(
+    r_is: str, failpoint: str, r_library: Path, tmp_path: Path
+) -> None:
+    """R hears no answer, and hands in the same batch again: it is there once, whole, whenever the server died."""
+    server = start_local_server(tmp_path, environment={VARIABLE: failpoint})
+    try:
+        r = R(r_library, server.address)
+        code = 'trained <- trainr_many(Y, X, seeds = 1:5, learningrate = 0.1); cat("result", digest(trained), "\\n")'
+        process = r.start("-e", DATA + DIGEST + code)
+        wait_for(lambda: server.process.poll() is not None, 90)
+        server = start_local_server(tmp_path, listen=r.address)
+        printed = rest(process)
+        with pytrainr_client.connect(r.address) as client:
+            assert list(client.jobs()) == []
+            assert len(list(client.models())) == 5
+        assert result(r.run(DATA + DIGEST + code)) == result(printed)
     finally:
         server.kill()
 

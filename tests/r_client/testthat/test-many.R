@@ -188,6 +188,25 @@ test_that("Ctrl-C hands back what there is", {
   expect_identical(nrow(job_list(state = c("queued", "running", "paused"))), 0L)
 })
 
+test_that("17.4: Ctrl-C just before or after the jobs are handed in leaves none of them running", {
+  skip_on_os("windows")
+  interrupt <- quote({
+    tools::pskill(Sys.getpid(), tools::SIGINT)
+    Sys.sleep(1)
+  })
+  namespace <- asNamespace("rnnremote")
+  for (steps in list(list(interrupt, NULL), list(NULL, interrupt))) {
+    suppressMessages(trace("create_batch", steps[[1]], exit = steps[[2]], where = namespace, print = FALSE))
+    expect_warning(
+      trained <- trainr_many(Y, X, learningrate = 0.001, numepochs = 1e6, seeds = 1:5), "0 of 5 models",
+      class = "rnnremote_interrupted"
+    )
+    suppressMessages(untrace("create_batch", where = namespace))
+    expect_match(as.data.frame(trained)$stopped, "^interrupted")
+    expect_identical(nrow(job_list(state = c("queued", "running", "paused"))), 0L)
+  }
+})
+
 test_that("17.4: an error of the caller's own stops all", {
   expect_error(
     trainr_many(Y, X, list(numepochs = c(1, 1e5)), learningrate = 0.001, each = function(one) stop("mine")), "mine"
@@ -273,7 +292,9 @@ test_that("jobs are listed newest first and filtered; a summary says when", {
 test_that("17.4: one line of progress tells of all models", {
   old <- options(rnnremote.progress = TRUE, width = 90)
   on.exit(options(old))
-  shown <- capture.output(trainr_many(Y, X, learningrate = 0.1, seeds = 1:4, numepochs = 9, halving = 3), type = "message")
+  shown <- capture.output(
+    trained <- trainr_many(Y, X, learningrate = 0.1, seeds = 1:4, numepochs = 9, halving = 3), type = "message"
+  )
   shown <- paste(shown, collapse = "")
   expect_match(shown, "models 0 of 4, epochs [0-9]+ of 36 \\[")
   expect_match(shown, "models 4 of 4, epochs 18 of 18 \\[=+\\] 100 %") # 4 of 3 epochs, and 6 more of one
