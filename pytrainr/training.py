@@ -12,7 +12,7 @@ import operator
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -65,6 +65,17 @@ class CheckpointError(ValueError):
 
 class Stopped(Exception):  # noqa: N818 - not an error
     """``stop`` was called; the training stands between two groups and can be checkpointed or advanced again."""
+
+
+class _Whole(NamedTuple):
+    """What there was after a whole epoch: its number, the fields but ``error``, the flat vectors."""
+
+    epoch: int
+    fields: dict[str, Any]
+    state: dict[str, Flat]
+    known: bool = True
+    """False where a checkpoint that an older version wrote within an epoch does not have it: then these are of that
+    moment."""
 
 
 class Training:
@@ -251,9 +262,14 @@ class Training:
             self.metrics.finish(self.model)
         return self.model
 
+    @property
+    def has_whole_epoch(self) -> bool:
+        """Whether there is one that :meth:`last_whole_epoch` is the model of."""
+        return self._whole.epoch > 0 and self._whole.known
+
     def last_whole_epoch(self) -> Model:
         """The model as it was after the last whole epoch, sharing nothing with the training: after an interruption."""
-        epoch, fields, state = self._whole
+        epoch, fields, state, _ = self._whole
         model = Model(fields).copy()
         self.network.layout.attach(model, state["weights"].copy())
         for suffix, layout in self.network.slots.items():
@@ -261,7 +277,14 @@ class Training:
                 layout.attach(model, state[suffix].copy(), suffix)
         model.error = np.asfortranarray(self.model.error[:, :epoch])
         model.current_epoch = epoch
+        for field in self._histories():
+            model[field] = model[field][:epoch]
         return model
+
+    def _histories(self) -> list[str]:
+        """The fields beside ``error`` that have a number for each epoch."""
+        histories = [] if self.validation is None else ["validation_loss"]
+        return histories if self.metrics is None else [*histories, *self.metrics.fields]
 
     # epochs and slices --------------------------------------------------------------------------------------------
 
@@ -388,7 +411,7 @@ class Training:
             self.model.error = np.asfortranarray(self.model.error[:, : self.epoch])
         self._groups = None
         self._done = 0
-        if all(np.isfinite(flat).all() for flat in self.state.values()):
+        if self._is_finite():
             self._whole = self._snapshot()
 
     def _told_to_stop(self) -> bool:
@@ -399,7 +422,7 @@ class Training:
         return DivergedError(
             f"{what} in epoch {self.epoch + 1} of {self.numepochs}: the weights have grown beyond all bounds. Try a "
             f"smaller learningrate (it is {self.model.learningrate:.6g}) or clipping=1; the model after epoch "
-            f"{self._whole[0]} is attached to this error as .model",
+            f"{self._whole.epoch} is attached to this error as .model",
             self.epoch + 1,
             self.last_whole_epoch(),
         )
@@ -463,9 +486,12 @@ class Training:
         for suffix, layout in self.network.slots.items():
             layout.collect(self.model, self.state[suffix], suffix)
 
-    def _snapshot(self) -> tuple[int, dict[str, Any], dict[str, Flat]]:
+    def _snapshot(self) -> _Whole:
         fields = {name: value for name, value in self.model.items() if name != "error"}
-        return self.epoch, fields, {name: flat.copy() for name, flat in self.state.items()}
+        return _Whole(self.epoch, fields, {name: flat.copy() for name, flat in self.state.items()})
+
+    def _is_finite(self) -> bool:
+        return all(np.isfinite(flat).all() for flat in self.state.values())
 
     # the arrays as large as the data (keep_store) -----------------------------------------------------------------
 
@@ -510,7 +536,7 @@ class Training:
         saved: dict[str, Any] = {
             "epoch": self.epoch,
             "done": self._done if self._groups is not None else -1,
-            "fields": packed({name: value for name, value in self.model.items() if self._is_kept(name, value)}),
+            "fields": self._packed(dict(self.model.items())),
             "random_seed": self.rng.random_seed,
             "schedules": json.dumps({place: schedule.__name__ for place, schedule in schedules.items()}),
         }
@@ -525,7 +551,14 @@ class Training:
         if self.keep_store:
             for k, array in enumerate((*self.model.store, self.model.last_layer_error, self.model.last_layer_delta)):
                 saved[f"store:{k}"] = array.copy()
+        if self._whole.known and (self._groups is not None or self._whole.epoch != self.epoch):
+            saved |= {"whole:epoch": self._whole.epoch, "whole:fields": self._packed(self._whole.fields)}
+            saved |= {"whole:state:" + name: flat for name, flat in self._whole.state.items()}
         return saved
+
+    def _packed(self, fields: dict[str, Any]) -> np.ndarray:
+        """Those of the fields that are kept in a checkpoint."""
+        return packed({name: value for name, value in fields.items() if self._is_kept(name, value)})
 
     def _schedules(self) -> dict[int, Schedule]:
         """The schedules, by their place among the epoch functions."""
@@ -539,7 +572,7 @@ class Training:
         :class:`CheckpointError` for one that is not of this training.
         """
         epoch, done, error_columns = self._checked_place(checkpoint, error_columns)
-        for name, value in self._checked_fields(checkpoint).items():
+        for name, value in self._checked_fields(checkpoint, "fields").items():
             self.model[name] = value
         self.model.epoch_function = self._restored_functions(checkpoint)
         check_training_fields(self.model, self.samples)
@@ -562,7 +595,21 @@ class Training:
             self._done = done
             self.model.error[:, epoch] = _checked_array(checkpoint, "error_column", (self.samples,))
         self.rng.random_seed = _checked_seed(checkpoint, "random_seed")
-        self._whole = self._snapshot()
+        self._whole = self._restored_whole(checkpoint)
+
+    def _restored_whole(self, checkpoint: dict[str, Any]) -> _Whole:
+        """What there was after the last whole epoch, once everything else has been restored."""
+        if "whole:epoch" not in checkpoint:
+            return self._snapshot()._replace(known=self._groups is None and self._is_finite())
+        epoch = checkpoint["whole:epoch"]
+        if not isinstance(epoch, int) or not 0 <= epoch <= self.epoch:
+            raise CheckpointError(f"whole:epoch is {epoch!r}; {self.epoch} epochs are done")
+        fields = {name: value for name, value in self.model.items() if not self._is_kept(name, value)}
+        fields |= self._checked_fields(checkpoint, "whole:fields")
+        del fields["error"]
+        saved = [name for name in self.state if name == "weights" or "whole:state:" + name in checkpoint]
+        state = {name: _checked_array(checkpoint, "whole:state:" + name, self.state[name].shape) for name in saved}
+        return _Whole(epoch, fields, {name: flat.copy() for name, flat in state.items()})
 
     def _restored_functions(self, checkpoint: dict[str, Any]) -> list[Callable]:
         """The epoch functions, those that are schedules as they were."""
@@ -598,10 +645,13 @@ class Training:
             )
         return epoch, done, error_columns[:, :epoch]
 
-    def _checked_fields(self, checkpoint: dict[str, Any]) -> dict[str, Any]:
+    def _checked_fields(self, checkpoint: dict[str, Any], which: str) -> dict[str, Any]:
         """The fields of a checkpoint, once they have been seen to describe this network."""
         try:
-            fields = unpacked(checkpoint["fields"])
+            data = checkpoint[which]
+            if not isinstance(data, np.ndarray) or data.dtype != np.uint8:
+                raise TypeError(f"{which} should be bytes, it is {data!r:.200}")
+            fields = unpacked(data)
             saved = Model({**dict(self.model.items()), **fields})
             counted = {name: saved[name] for name in COUNTED if name in saved}
             check_fixed({**{name: self.model[name] for name in FIXED if name in self.model}, **counted}, saved)

@@ -92,13 +92,17 @@ class Metrics:
                 "{place}: with {loss} targets are classes, of which there is only 'accuracy'",
                 loss=Setting("loss", model.loss),
             )
-        for data in self.data:
-            for name in self.names:
-                model[f"{data}_{name}"] = np.full(model.numepochs, np.nan)
+        for field in self.fields:
+            model[field] = np.full(model.numepochs, np.nan)
+
+    @property
+    def fields(self) -> list[str]:
+        """The fields of the model that hold them."""
+        return [f"{data}_{name}" for data in self.data for name in self.names]
 
     def check(self, model: RList) -> None:
         """Raise ``ValueError`` where what was found so far is not what :meth:`after_epoch` writes into."""
-        for field in (f"{data}_{name}" for data in self.data for name in self.names):
+        for field in self.fields:
             values = model.get(field)
             if not isinstance(values, np.ndarray) or values.dtype != np.float64 or values.shape != (model.numepochs,):
                 raise ValueError(f"model.{field} should be {model.numepochs} numbers, it is {values!r:.200}")
@@ -112,9 +116,8 @@ class Metrics:
 
     def finish(self, model: RList) -> None:
         """Leave the epochs that there were."""
-        for field in metric_fields(self.names):
-            if field in model:
-                model[field] = model[field][: model.current_epoch]
+        for field in self.fields:
+            model[field] = model[field][: model.current_epoch]
 
 
 def _measured(

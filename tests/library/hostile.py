@@ -126,18 +126,22 @@ def restored(model: Model, options: dict[str, Any], chance: random.Random) -> No
 
     training = begun()
     training.advance()
+    if chance.random() < 0.5:  # within an epoch: the last whole one is in it, too
+        training._speed = 1e-9
+        training.advance(0.0)
     checkpoint, columns = training.checkpoint(), training.model.error[:, :1]
     name = chance.choice([*checkpoint, "fields"])
-    if name == "fields":
+    if name in ("fields", "whole:fields"):
         from pytrainr.storage import can_be_packed, packed, unpacked
 
-        fields = Model(unpacked(checkpoint["fields"]))
+        fields = Model(unpacked(checkpoint[name]))
         if can_be_packed(spoil(fields, chance)[1]):
-            checkpoint["fields"] = packed({k: v for k, v in fields.items() if can_be_packed(v)})
+            checkpoint[name] = packed({k: v for k, v in fields.items() if can_be_packed(v)})
     else:
         checkpoint[name] = chance.choice(VALUES)
     again = begun()
     again.restore(checkpoint, columns)
+    pytrainr.predictr(again.last_whole_epoch(), X)
     while not again.finished:
         again.advance()
 

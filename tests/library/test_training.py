@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 
 import pytrainr
 from pytrainr import DivergedError, Model, RRandom, predictr, trainr
-from pytrainr.training import Stopped, Training
+from pytrainr.training import CheckpointError, Stopped, Training
 
 
 def data(samples: int = 20, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -152,6 +153,98 @@ def test_a_checkpoint_goes_on_to_the_same_bits() -> None:
 def train_on(training: Training) -> None:
     while not training.finished:
         training.advance()
+
+
+def first_groups(training: Training, groups: int) -> None:
+    """Into the next epoch, so far."""
+    for _ in range(groups):
+        training._speed = 1e-9  # as if every group took an age: one group a slice
+        assert not training.advance(0.0)
+
+
+WITHIN: tuple[dict[str, Any], ...] = (
+    {"epoch_function": pytrainr.epoch_annealing, "learningrate_decay": 0.9},
+    {"update_rule": "adagrad"},
+    {"network_type": "gru", "exact": True, "update_rule": "adam", "dropout": 0.2},
+    {"exact": True, "dtype": "float32", "validation": 0.3, "patience": 5, "metrics": ["mae"]},
+    {"network_type": "rnn", "epoch_function": pytrainr.ReduceOnPlateau(patience=1)},
+)
+
+
+@pytest.mark.parametrize("options", WITHIN)
+@pytest.mark.parametrize("epochs", [0, 2])
+def test_a_checkpoint_within_an_epoch_has_the_last_whole_one(options: dict[str, Any], epochs: int) -> None:
+    """Whoever cancelled a job that had been taken up within an epoch was left a model that no whole epoch had made."""
+    given = {**OPTIONS, "epoch_function": [], **options}
+
+    def begun(numepochs: int) -> Training:
+        return Training(Y, X, rng=RRandom(1), **{**copy.deepcopy(given), "numepochs": numepochs})
+
+    first, second, third, expected = begun(5), begun(5), begun(5), begun(max(epochs, 1))
+    while expected.epoch < epochs:
+        expected.advance()
+    while first.epoch < epochs:
+        first.advance()
+    first_groups(first, 4)
+    second.restore(first.checkpoint(), first.model.error[:, :epochs].copy())
+    first_groups(second, 3)
+    third.restore(second.checkpoint(), second.model.error[:, :epochs].copy())
+    whole = expected.last_whole_epoch()
+    whole.numepochs = 5
+    for training in (first, second, third):
+        assert training.last_whole_epoch() == whole, "all of it: counts, what the update rule remembers, histories"
+        assert training.last_whole_epoch().error.shape[1] == epochs
+        assert training.has_whole_epoch == (epochs > 0)
+    for training in (first, third):
+        train_on(training)
+    assert third.result() == first.result()
+
+
+def test_a_checkpoint_of_an_older_version_does_not_know_the_last_whole_epoch() -> None:
+    """It goes on to the same bits; until the next epoch ends there is no model that could be left."""
+    straight = trained()
+    first, second = (Training(Y, X, rng=RRandom(4), **OPTIONS, numepochs=3, epoch_function=[]) for _ in range(2))
+    first.advance()
+    first_groups(first, 2)
+    older = {name: value for name, value in first.checkpoint().items() if not name.startswith("whole:")}
+    second.restore(older, first.model.error[:, :1].copy())
+    assert not second.has_whole_epoch
+    assert not any(name.startswith("whole:") for name in second.checkpoint())
+    second.advance()
+    assert second.has_whole_epoch
+    train_on(second)
+    assert second.result() == straight
+
+
+def test_a_checkpoint_after_the_last_finite_epoch_has_that_one() -> None:
+    """The weights have overflowed, and only the next epoch's error will say so: what is left is what was finite."""
+    options: dict[str, Any] = {"hidden_dim": 3, "numepochs": 6, "network_type": "rnn", "learningrate": 0.1}
+
+    def ruin(model: Model) -> Model:
+        if model.current_epoch == 3:
+            model.time_synapse[0][...] = np.nan
+        return model
+
+    first, second = (Training(Y, X, rng=RRandom(1), epoch_function=ruin, **options) for _ in range(2))
+    while first.epoch < 3:
+        first.advance()
+    second.restore(first.checkpoint(), first.model.error[:, :3].copy())
+    for training in (first, second):
+        with pytest.raises(DivergedError, match="the model after epoch 2 is attached") as error:
+            train_on(training)
+        expected = trainr(Y, X, rng=RRandom(1), epoch_function=ruin, **{**options, "numepochs": 2})
+        assert np.array_equal(error.value.model.time_synapse[0], expected.time_synapse[0])
+        assert np.array_equal(error.value.model.error, expected.error)
+
+
+@pytest.mark.parametrize("entry", ["whole:epoch", "whole:fields", "whole:state:weights"])
+def test_a_damaged_last_whole_epoch_is_refused(entry: str) -> None:
+    first, second = (Training(Y, X, rng=RRandom(4), **OPTIONS, numepochs=3, epoch_function=[]) for _ in range(2))
+    first.advance()
+    first_groups(first, 2)
+    for value in (None, -1, 2, np.zeros(3), "1"):
+        with pytest.raises(CheckpointError):
+            second.restore({**first.checkpoint(), entry: value}, first.model.error[:, :1].copy())
 
 
 def test_stop_from_another_thread() -> None:
