@@ -190,3 +190,27 @@ def test_jobs_with_one_request_id_at_once_are_one_job(another: Open) -> None:
     made = in_threads(stores, lambda store, index: store.jobs.create(new_job("job", "once"), LIMITS), 16)
     assert len({row.key for row, _ in made}) == 1
     assert sum(created for _, created in made) == 1
+
+
+def test_a_cancelled_job_that_was_begun_is_taken_out_of_turn_to_be_ended(another: Open) -> None:
+    """By whoever has memory for it, whatever its arithmetic; once, and only where no worker has it."""
+    first, second = another(), another()
+    for id in ("waits", "runs", "new"):
+        first.jobs.create(replace(new_job(id), arithmetic="fused", memory_bytes=1000), LIMITS)
+    waits, runs = (first.jobs.lease_next("first", 60.0, arithmetic="fused") for _ in range(2))
+    assert waits is not None
+    assert runs is not None
+    first.jobs.release(waits.key, waits.lease)
+    assert second.jobs.lease_cancelled("second", 60.0) is None
+    states = {id: first.jobs.cancel("alice", id).state for id in ("waits", "runs", "new")}
+    assert states == {"waits": State.QUEUED, "runs": State.RUNNING, "new": State.CANCELLED}
+    assert first.jobs.lease_next("first", 60.0, owners=["alice"], arithmetic="other") is None
+    assert second.jobs.lease_cancelled("second", 60.0, most_bytes=999) is None
+    taken = in_threads([first, second], lambda store, index: store.jobs.lease_cancelled(f"{index}", 60.0), 16)
+    (one,) = filter(None, taken)
+    assert one.key == waits.key
+    assert first.jobs.by_key(one.key).cancel_requested
+    second.publish(one.key, one.lease, State.CANCELLED, new_model(), b"")
+    assert first.jobs.lease_cancelled("first", 60.0) is None, "the other is its worker's to end"
+    first.jobs.release(runs.key, runs.lease, seconds=600.0)
+    assert second.jobs.lease_cancelled("second", 60.0) is None, "what failed for the disk is not tried all the time"

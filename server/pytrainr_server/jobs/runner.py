@@ -106,6 +106,8 @@ class Runner:
         self._passed: dict[str, tuple[str, float]] = {}  # by owner: the job that waits for memory, and since when
         self._held_for: Row[Any] | None = None  # before it, no other job begins
         self._futures: dict[Future[None], _Held] = {}
+        self._endings = ThreadPoolExecutor(1, "ending")  # of cancelled jobs that nobody trains
+        self._ending: Future[None] | None = None
         self._reserved: dict[str, _Held] = {}
         self._served: dict[str, float] = {}  # when an owner's job was last begun
         self._asked: set[str] = set()  # to be given back
@@ -143,6 +145,7 @@ class Runner:
         unfinished = wait(tuple(self._futures), max(until - time.monotonic(), 0.0)).not_done
         if self._garbage is not None:
             self._garbage.join(max(until - time.monotonic(), 0.0))
+        self._endings.shutdown(wait=False)
         return not unfinished
 
     def reserve(self, owner: str, memory_bytes: float) -> Lease | None:
@@ -215,10 +218,11 @@ class Runner:
     def _most(self) -> int:
         return self._places.threads + MAX_WAITING_FOR_CALLERS
 
-    def _submit_alone(self, held: _Held) -> None:
+    def _submit_alone(self, held: _Held) -> Future[None]:
         executor = process_of_its_own()
         future = self._submit(executor, held)
         future.add_done_callback(lambda done: self._done_alone(executor, done, held.key, held.lease))
+        return future
 
     def _done_alone(self, executor: Executor, future: Future[None], key: str, lease: str) -> None:
         executor.shutdown(wait=False)
@@ -267,20 +271,22 @@ class Runner:
                 self._waiting = bool(waiting)
                 break
             self._waiting = True
-            held = _Held(taken.key, taken.lease, taken.owner, taken.memory_bytes, time.monotonic())
-            with self._lock:
-                if taken.alone:
-                    self._submit_alone(held)
-                else:
-                    self._submit(self._executor, held)
+            self._begin_taken(taken, self._executor)
         if not self._stopping.is_set():
             self._make_room()
+            if self._ending is not None:
+                self._end_next_cancelled()
         now = time.monotonic()
         if now >= self._next_sweep:
             self._next_sweep = now + SWEEP_SECONDS
             self._sweep()
         if now >= self._next_garbage:
             self._collect_garbage()
+
+    def _begin_taken(self, taken: Taken, executor: Executor) -> Future[None]:
+        held = _Held(taken.key, taken.lease, taken.owner, taken.memory_bytes, time.monotonic())
+        with self._lock:
+            return self._submit_alone(held) if taken.alone else self._submit(executor, held)
 
     def _who_waits(self) -> dict[str, Waiting]:
         return self._store.jobs.waiting_owners(self.arithmetic, self._largest, self.quota)
@@ -396,8 +402,21 @@ class Runner:
         for key in (*self._store.jobs.cancel_abandoned(), *self._store.jobs.end_overdue_pauses()):
             changes.notify(control(key))
             changes.notify(key)
+        self._end_next_cancelled()
         self._tell_what_is_left_to_others()
         telemetry.set_state(self._store.jobs.counts(), self._store.settings.data_dir)
+
+    def _end_next_cancelled(self) -> None:
+        """Let a job end that was begun and cancelled while nobody trained it, one at a time: beside those that train,
+        for whoever has cancelled it waits for its model."""
+        if self._stopping.is_set() or (self._ending is not None and not self._ending.done()):
+            return
+        with self._lock:
+            most_bytes = min(self._free_bytes(), self._most_for_one)
+        taken = self._store.jobs.lease_cancelled(self._name, self._settings.lease_seconds, most_bytes)
+        self._ending = None if taken is None else self._begin_taken(taken, self._endings)
+        if self._ending is not None:
+            self._ending.add_done_callback(lambda _: self._wake())
 
     def _tell_what_is_left_to_others(self) -> None:
         largest = self._largest or UNLIMITED  # without a worker nobody knows

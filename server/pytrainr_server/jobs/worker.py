@@ -194,6 +194,7 @@ class Worker:
         self._lease = lease
         self._prepared = prepared
         self._job = prepared.job if prepared else store.jobs.to_do(key)
+        self._wishes = Wishes(self._job.cancel_requested, self._job.yield_requested)
         self._stream: pytrainr.RRandom | None = None
         self._pause: Pause | None = None
         self._training: Training | None = None
@@ -262,7 +263,7 @@ class Worker:
         self._next_notice = time.monotonic() + NOTIFY_SECONDS
         with changes.listening(control(self._key), self._interrupt):
             training, files = self._open_files(training)
-            self._attend(Wishes(self._job.cancel_requested, self._job.yield_requested))
+            self._attend()
             try:
                 self._train(training, files)
             except _GiveBackError:
@@ -344,10 +345,10 @@ class Worker:
                 self._say(f"Kernels were compiled, once for this machine ({now - began:.1f} s).")
             if now >= self._next_notice:
                 self._show_epochs(files)
-            if now >= self._renewed + REPORT_SECONDS:
-                self._show_life(State.RUNNING)
             if now >= self._next_checkpoint:
                 self._checkpoint(training, files)
+            self._keep_lease()
+            self._attend()
 
     def _log_epoch(self, training: Training, files: JobFiles, learningrate: float) -> None:
         model, epoch = training.model, training.epoch
@@ -366,7 +367,7 @@ class Worker:
         changes.notify(self._key)
 
     def _keep_lease(self) -> None:
-        """A worker that has lost the job must not overwrite its successor's files."""
+        """Show life where that is due: a worker that has lost the job must not overwrite its successor's files."""
         if self._renewed < time.monotonic() - REPORT_SECONDS:
             self._renew(State.RUNNING)
 
@@ -404,9 +405,10 @@ class Worker:
 
     def _show_life(self, state: State) -> None:
         """Renew the lease, report, and see whether the job may go on."""
-        self._attend(self._renew(state))
+        self._renew(state)
+        self._attend()
 
-    def _renew(self, state: State) -> Wishes:
+    def _renew(self, state: State) -> None:
         training = self._training
         values: dict[str, Any] = {"state": state}
         if training is not None:
@@ -414,16 +416,17 @@ class Worker:
             if training.epoch and state == State.RUNNING:
                 values["mean_error"] = or_null(mean_of(training.model.error[:, training.epoch - 1]))
         lines = self._said()
-        wishes = self._store.jobs.update(self._key, self._lease, self._settings.lease_seconds, lines, **values)
+        seconds = self._settings.lease_seconds
+        self._wishes = self._store.jobs.update(self._key, self._lease, seconds, lines, **values)
         self._first_lines = self._first_lines and not lines
         self._lines.clear()
         self._renewed = time.monotonic()
-        return wishes
 
-    def _attend(self, wishes: Wishes) -> None:
-        if wishes.cancel:
+    def _attend(self) -> None:
+        """Do what others wished when the lease was last renewed, for whatever reason that was."""
+        if self._wishes.cancel:
             raise _CancelledError
-        if wishes.give_back:
+        if self._wishes.give_back:
             raise _GiveBackError
 
     def _interrupt(self) -> None:
@@ -457,7 +460,7 @@ class Worker:
         error = ServiceError(Code.CANCELLED, "CANCELLED", "The job was cancelled.")
         if self._job.dropped:
             error = ServiceError(Code.CANCELLED, "DROPPED", self._job.dropped)
-        if self._training is None or self._training.epoch == 0:
+        if self._training is None or not self._training.has_whole_epoch:
             self._fail(error, State.CANCELLED)
             return
         row = self._save(self._training.last_whole_epoch())
@@ -517,7 +520,8 @@ class Worker:
     def _fail(self, error: ServiceError, state: State = State.FAILED) -> None:
         epoch = self._training.epoch if self._training is not None else 0
         kept = None
-        if self._training is not None and epoch and error.code in (Code.FAILED_PRECONDITION, Code.INVALID_ARGUMENT):
+        caused = error.code in (Code.FAILED_PRECONDITION, Code.INVALID_ARGUMENT)
+        if caused and self._training is not None and self._training.has_whole_epoch:
             kept = self._save(self._training.last_whole_epoch())
         self._end(state, kept, epoch=epoch, **error_values(error))
         telemetry.jobs_ended.labels(state.name.lower()).inc()

@@ -230,16 +230,9 @@ class JobFiles:
         failpoint("before-checkpoint")
         os.fsync(self._errors.fileno())
         os.fsync(self._epochs.fileno())
-        content = io.BytesIO()
         own = {_OWN + "epochs": epochs, _OWN + "checksum": self._checksum}
-        np.savez(
-            content, allow_pickle=False, **{name: np.asarray(value) for name, value in {**checkpoint, **own}.items()}
-        )
-        data = content.getbuffer()
         with replacing(self._checkpoint_path, "checkpoint-before-rename") as file:
-            file.write(data[: len(data) // 2])
-            failpoint("mid-checkpoint")
-            file.write(data[len(data) // 2 :])
+            _write_archive(file, {**checkpoint, **own})
         failpoint("after-checkpoint")
 
     def close(self) -> None:
@@ -296,6 +289,15 @@ def _write(file: BinaryIO, data: bytes) -> None:
     view = memoryview(data)
     while view:  # an unbuffered write may take a part only
         view = view[file.write(view) :]
+
+
+def _write_archive(file: BinaryIO, values: Mapping[str, Any]) -> None:
+    """What ``np.savez`` writes, one after the other: memory for all at once would be as much as the job's own."""
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, value in values.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, np.asarray(value), allow_pickle=False)
+            failpoint("mid-checkpoint")
 
 
 def _scalar(value: np.ndarray) -> Any:

@@ -99,16 +99,22 @@ _OWNERS = (
     .where(_FREE, _CAN_BE_DONE, _FITS)
     .group_by(jobs.c.owner)
 )
+_OF_CANDIDATES = (
+    *(jobs.c.key, jobs.c.owner, jobs.c.state, jobs.c.worker, jobs.c.lease, jobs.c.start_time),
+    *(jobs.c.memory_bytes, jobs.c.server_deaths, jobs.c.worker_deaths, jobs.c.priority, jobs.c.create_time),
+)
 # Asked for apart: the index has an owner's queue in order, and what was left by its worker is little.
 _CANDIDATES = tuple(
-    select(
-        *(jobs.c.key, jobs.c.owner, jobs.c.state, jobs.c.worker, jobs.c.lease, jobs.c.start_time),
-        *(jobs.c.memory_bytes, jobs.c.server_deaths, jobs.c.worker_deaths, jobs.c.priority, jobs.c.create_time),
-    )
+    select(*_OF_CANDIDATES)
     .where(free, _CAN_BE_DONE, jobs.c.owner == bindparam("its_owner"), _FITS)
     .order_by(jobs.c.priority.desc(), jobs.c.create_time)
     .limit(1)
     for free in (_QUEUED, _LEFT)
+)
+_CANCELLED = (
+    select(*_OF_CANDIDATES)
+    .where(_WAITING, jobs.c.cancel_requested, jobs.c.worker == "", jobs.c.not_before <= bindparam("now"), _FITS)
+    .limit(1)
 )
 _PARKED = and_(jobs.c.state == int(State.PAUSED), jobs.c.worker == "")
 _TAKE = jobs.update().where(
@@ -377,6 +383,14 @@ class JobStore:
                     return taken
         return None
 
+    def lease_cancelled(self, worker: str, lease_seconds: float, most_bytes: float = UNLIMITED) -> Taken | None:
+        """Take a job that was begun and cancelled and that no worker has, so that it ends with the model that it has
+        come to. Nothing is computed for that: whoever has memory for it can, out of turn and with any arithmetic."""
+        with self._database.read() as connection:
+            wanted = {"now": clock.now(), "most_bytes": int(min(most_bytes, UNLIMITED))}
+            candidate = connection.execute(_CANCELLED, wanted).first()
+        return candidate and self._take(candidate, worker, clock.now() + lease_seconds, NO_QUOTA)
+
     def _take(self, candidate: Any, worker: str, until: float, quota: Quota) -> Taken | None:
         lease = new_key()
         parked = candidate.state == State.PAUSED and candidate.worker == ""
@@ -607,7 +621,7 @@ class JobStore:
     # the callers' wishes ------------------------------------------------------------------------------------------
 
     def cancel(self, owner: str, id: str) -> Row[Any]:
-        """Ask for a job to be cancelled; one that waits in the queue is so at once."""
+        """Ask for a job to be cancelled; one that has not begun is so at once."""
         with self._database.write() as connection:
             cancel(connection, self._get(connection, owner, id), "Its owner asked for it to be cancelled.")
             return self._get(connection, owner, id)
@@ -699,10 +713,11 @@ class JobStore:
 
 
 def cancel(connection: Connection, job: Row[Any], why: str) -> None:
-    """Ask for a job to be cancelled, within a transaction; one that waits in the queue is so at once."""
+    """Ask for a job to be cancelled, within a transaction; one that has not begun is so at once. A worker ends the
+    others, with the models of their last whole epochs (:meth:`JobStore.lease_cancelled`)."""
     if job.state in UNFINISHED and not job.cancel_requested:
         put_lines(connection, job.key, [line(why)])
-    if job.state == State.QUEUED:
+    if job.state == State.QUEUED and not job.start_time:
         cancelled = ServiceError(Code.CANCELLED, "CANCELLED", "The job was cancelled before it began.")
         end(connection, job.key, "", State.CANCELLED, **error_values(cancelled))
     elif job.state in UNFINISHED:
