@@ -113,7 +113,8 @@ _CANDIDATES = tuple(
 )
 _CANCELLED = (
     select(*_OF_CANDIDATES)
-    .where(_WAITING, jobs.c.cancel_requested, jobs.c.worker == "", jobs.c.not_before <= bindparam("now"), _FITS)
+    .where(jobs.c.cancel_requested, jobs.c.worker == "", jobs.c.state.in_(UNFINISHED))
+    .where(jobs.c.not_before <= bindparam("now"), _FITS)
     .limit(1)
 )
 _PARKED = and_(jobs.c.state == int(State.PAUSED), jobs.c.worker == "")
