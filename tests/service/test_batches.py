@@ -245,6 +245,45 @@ def test_ctrl_c_hands_back_what_there_is(plain: LocalServer) -> None:
     assert done.stdout.strip() == "interrupted", done.stderr
 
 
+def test_what_cannot_be_fetched_stays_at_the_server(
+    server: Client, data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    X, Y = data
+    batch = server.train_many_async(Y, X, GRID)
+    fetch = Client.model
+
+    def lost(client: Client, name: str) -> Any:
+        monkeypatch.setattr(Client, "model", fetch)
+        raise ServerError("the line is cut", grpc.StatusCode.UNAVAILABLE)
+
+    monkeypatch.setattr(Client, "model", lost)
+    with pytest.raises(ServerError, match="the line is cut"):
+        batch.train(False)
+    left = server.batch(batch.name).wait()
+    assert len(left) == batch.info().size
+    assert sum(one.model is not None for one in left) >= 1  # the rest was stopped
+    batch.delete(models=True)
+
+
+def test_ctrl_c_while_they_are_handed_in_stops_them(
+    server: Client, data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    X, Y = data
+    create, handed_in = server.training.CreateTrainingJobs, []
+
+    def interrupted(request: training_pb2.CreateTrainingJobsRequest, **options: Any) -> None:
+        handed_in.append(create(request, **options))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(server.training, "CreateTrainingJobs", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        server.train_many_async(Y, X, [ENDLESS])
+    batch = server.batch(handed_in[0].name)
+    assert [one.error is not None for one in batch.wait()] == [True]
+    assert batch.info().cancelled == 1
+    batch.delete(models=True)
+
+
 # successive halving ---------------------------------------------------------------------------------------------------
 
 HALVED: dict[str, Any] = {"numepochs": 9, "learningrate_decay": 0.9, "network_type": "gru"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 import uuid
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -120,28 +121,35 @@ class Batch:
         self._client.retried(lambda: self._client.training.DeleteTrainingBatch(request))
 
     def train(self, progress: bool) -> list[pytrainr.Trained]:
-        """As :meth:`wait`, for a caller who owns the jobs: they are gone afterwards, and Ctrl-C stops them."""
+        """As :meth:`wait`, for a caller who owns the jobs: they are gone afterwards, and Ctrl-C stops them.
+
+        What cannot be fetched stays at the server.
+        """
         found: dict[int, pytrainr.Trained] = {}
+        fetched = True
         try:
             for place, trained in self.results():
                 found[place] = trained
                 if progress:
                     _say(trained, len(found), len(self._chosen))
         except KeyboardInterrupt:
-            self._interrupted(found)
+            fetched = self._interrupted(found)
         except BaseException:
-            self._stop()
+            self.stop()
             raise
-        with contextlib.suppress(ServerError):  # they expire by themselves
-            self.delete(models=True)
+        if fetched:
+            with contextlib.suppress(ServerError):  # they expire by themselves
+                self.delete(models=True)
         return [found[place] for place in range(len(self._chosen))]
 
-    def _interrupted(self, found: dict[int, pytrainr.Trained]) -> None:
+    def _interrupted(self, found: dict[int, pytrainr.Trained]) -> bool:
+        """Stop the rest, and add what came of them; whether all could be fetched."""
         whole = sum(one.error is None for one in found.values())
-        self._stop()
+        self.stop()
         with contextlib.suppress(ServerError):
             for place, trained in self.results(found.copy()):
                 found[place] = trained
+        fetched = len(found) == len(self._chosen)
         for place, (seed, options) in enumerate(self._chosen):
             one = found.get(place) or pytrainr.Trained(seed, options, None, _interruption(None))
             if isinstance(one.error, ServerError) and one.error.code == grpc.StatusCode.CANCELLED:
@@ -153,14 +161,25 @@ class Batch:
             pytrainr.TrainingInterrupted,
             stacklevel=4,
         )
+        return fetched
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """Cancel it if the server can be reached, which may be about to store it."""
         request = training_pb2.CancelTrainingBatchRequest(name=self.name)
-        with contextlib.suppress(grpc.RpcError):
-            self._client.training.CancelTrainingBatch(request, timeout=INTERRUPT_SECONDS)
+        for _ in range(2):
+            try:
+                self._client.training.CancelTrainingBatch(request, timeout=INTERRUPT_SECONDS)
+                return
+            except grpc.RpcError as error:
+                if error.code() != grpc.StatusCode.NOT_FOUND:
+                    return
+            time.sleep(0.5)
 
     def _trained(self, place: int, info: JobInfo) -> pytrainr.Trained:
+        """What came of a job. Raises where that cannot be fetched now; it stays at the server."""
         seed, options = self._chosen[place] if place < len(self._chosen) else Chosen(0, {})
+        if info.state == "SUCCEEDED":
+            return pytrainr.Trained(seed, options, self._client.model(info.model), None)
         try:
             return pytrainr.Trained(seed, options, ended_model(self._client, info), None)
         except pytrainr.DivergedError as error:
@@ -195,17 +214,22 @@ def create_batch(
     halving: Halving | None,
 ) -> Batch:
     """Hand in the trainings, all or none. What is wrong with one of them is said with what it was chosen for."""
+    request_id = str(uuid.uuid4())
     request = training_pb2.CreateTrainingJobsRequest(
-        training=trainings, training_batch_id=batch_id, request_id=str(uuid.uuid4())
+        training=trainings, training_batch_id=batch_id or f"batch-{request_id}", request_id=request_id
     )
     if halving is not None:
         request.halving.eta, request.halving.epochs = halving
+    handed_in = Batch(client, f"trainingBatches/{request.training_batch_id}", chosen)
     try:
-        created = client.retried(lambda: client.training.CreateTrainingJobs(request))
+        client.retried(lambda: client.training.CreateTrainingJobs(request))
+    except KeyboardInterrupt:
+        handed_in.stop()
+        raise
     except ServerError as error:
         place = error.metadata.get("training", "")
         if place.isdigit() and len(chosen) > 1:
             seed, options = chosen[int(place)]
             error.args = (f"{error.args[0]} (model {int(place) + 1} of {len(chosen)}: {described(seed, options)})",)
         raise
-    return Batch(client, created.name, chosen)
+    return handed_in
