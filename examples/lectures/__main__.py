@@ -13,12 +13,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-LECTURES = (
-    ("language", "comparison"),  # which has rows of that
-    *(("memory",), ("sequences",), ("weather",), ("sentiment",), ("variants",), ("gradients",), ("activities",)),
-    ("steps",),
-)
-"""Those that take longest first; one after the other what stands together."""
+from pytrainr.threads import thread_count
+
+ALONE = ("memory", "sequences", "weather", "sentiment", "variants", "gradients", "activities", "steps")
+LECTURES = (("language", "comparison"), *((name,) for name in ALONE))
+"""Those that take longest first; one after the other what stands together: the second has rows of the first."""
 
 
 def main() -> int:
@@ -35,7 +34,7 @@ def main() -> int:
         runs = (subprocess.run([sys.executable, script, *flags], env=environment, check=False) for script in scripts)
         return next((run.returncode for run in runs if run.returncode), 0)
 
-    with ThreadPoolExecutor(os.cpu_count()) as side_by_side:
+    with ThreadPoolExecutor(thread_count()) as side_by_side:
         for made in as_completed([side_by_side.submit(make, names) for names in LECTURES]):
             if made.result():
                 side_by_side.shutdown(wait=False, cancel_futures=True)  # what has begun is kept when it ends

@@ -262,6 +262,11 @@ def test_what_cannot_be_fetched_stays_at_the_server(
     left = server.batch(batch.name).wait()
     assert len(left) == batch.info().size
     assert sum(one.model is not None for one in left) >= 1  # the rest was stopped
+    for model in server.models():
+        server.delete_model(model.name)
+    gone = server.batch(batch.name).wait()
+    assert [one.model for one in gone] == [None] * len(left)
+    assert any(isinstance(one.error, NotFoundError) for one in gone), "where it has gone for good that is told"
     batch.delete(models=True)
 
 

@@ -16,8 +16,8 @@ import pytrainr
 from pytrainr.halving import Halving
 from pytrainr.many import described, outcome
 from pytrainr.r_text import message as show
-from pytrainr_client.errors import ServerError
-from pytrainr_client.jobs import Connection, JobInfo, ended_model, info_of
+from pytrainr_client.errors import NotFoundError, ServerError
+from pytrainr_client.jobs import Connection, JobInfo, failure_of, info_of
 from pytrainr_client.retry import Patience
 
 __all__ = ["Batch", "BatchInfo"]
@@ -135,7 +135,7 @@ class Batch:
         except KeyboardInterrupt:
             fetched = self._interrupted(found)
         except BaseException:
-            self.stop()
+            self._stop()
             raise
         if fetched:
             with contextlib.suppress(ServerError):  # they expire by themselves
@@ -145,7 +145,7 @@ class Batch:
     def _interrupted(self, found: dict[int, pytrainr.Trained]) -> bool:
         """Stop the rest, and add what came of them; whether all could be fetched."""
         whole = sum(one.error is None for one in found.values())
-        self.stop()
+        self._stop()
         with contextlib.suppress(ServerError):
             for place, trained in self.results(found.copy()):
                 found[place] = trained
@@ -163,7 +163,7 @@ class Batch:
         )
         return fetched
 
-    def stop(self) -> None:
+    def _stop(self) -> None:
         """Cancel it if the server can be reached, which may be about to store it."""
         request = training_pb2.CancelTrainingBatchRequest(name=self.name)
         for _ in range(2):
@@ -176,20 +176,18 @@ class Batch:
             time.sleep(0.5)
 
     def _trained(self, place: int, info: JobInfo) -> pytrainr.Trained:
-        """What came of a job. Raises where that cannot be fetched now; it stays at the server."""
+        """What came of a job. Raises where its model cannot be fetched now; it stays at the server."""
         seed, options = self._chosen[place] if place < len(self._chosen) else Chosen(0, {})
-        if info.state == "SUCCEEDED":
-            return pytrainr.Trained(seed, options, self._client.model(info.model), None)
+        gone = model = None
         try:
-            return pytrainr.Trained(seed, options, ended_model(self._client, info), None)
-        except pytrainr.DivergedError as error:
-            return pytrainr.Trained(seed, options, error.model, error)
-        except ServerError as error:
-            kept = error.metadata.get("model")
-            model = self._client.model(kept) if kept else None
-            if error.reason == "DROPPED":
-                return pytrainr.Trained(seed, options, model, pytrainr.TrainingDropped(info.error_message))
-            return pytrainr.Trained(seed, options, model, error)
+            model = self._client.model(info.model) if info.model else None
+        except NotFoundError as error:  # it was deleted, or has expired
+            gone = error
+        if info.state == "SUCCEEDED":
+            return pytrainr.Trained(seed, options, model, gone)
+        if info.error_reason == "DROPPED":
+            return pytrainr.Trained(seed, options, model, pytrainr.TrainingDropped(info.error_message))
+        return pytrainr.Trained(seed, options, model, failure_of(info, model))
 
 
 def _interruption(model: pytrainr.Model | None) -> pytrainr.TrainingInterrupted:
@@ -224,7 +222,7 @@ def create_batch(
     try:
         client.retried(lambda: client.training.CreateTrainingJobs(request))
     except KeyboardInterrupt:
-        handed_in.stop()
+        handed_in._stop()
         raise
     except ServerError as error:
         place = error.metadata.get("training", "")

@@ -86,11 +86,17 @@ def ended_model(client: Connection, info: JobInfo) -> pytrainr.Model:
     """The model of a job that has ended. Raises as :meth:`Job.wait`."""
     if info.state == "SUCCEEDED":
         return client.model(info.model)
-    if info.error_reason == "DIVERGED" and info.model:
-        raise pytrainr.DivergedError(info.error_message, info.epoch, client.model(info.model))
+    diverged = info.error_reason == "DIVERGED" and info.model
+    raise failure_of(info, client.model(info.model) if diverged else None)
+
+
+def failure_of(info: JobInfo, model: pytrainr.Model | None) -> pytrainr.DivergedError | ServerError:
+    """Why a job was not trained to the end; the ``model`` is what it left."""
+    if info.error_reason == "DIVERGED" and model is not None:
+        return pytrainr.DivergedError(info.error_message, info.epoch, model)
     code = grpc.StatusCode.CANCELLED if info.state == "CANCELLED" else grpc.StatusCode.FAILED_PRECONDITION
     kept = {"model": info.model} if info.model else {}
-    raise ServerError(info.error_message or f"{info.name} was cancelled", code, info.error_reason, metadata=kept)
+    return ServerError(info.error_message or f"{info.name} was cancelled", code, info.error_reason, metadata=kept)
 
 
 class Job:
